@@ -1,0 +1,281 @@
+"""All settings. The only module that reads the environment; each NAME may also come from a file named in NAME_FILE."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+TESTING = "pytest" in sys.modules or "mypy" in sys.modules
+
+# --- who and where -------------------------------------------------------------------------------
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="only-for-tests-and-tools" if DEBUG or TESTING else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set. Put a long random text into SECRET_KEY or name a file in SECRET_KEY_FILE."
+    )
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+SITE_NAME = env.str("SITE_NAME", default="Campsite")
+
+# --- services: no defaults, so that nothing is written to the wrong place ------------------------
+
+DATABASE_URL = env.str("DATABASE_URL", default="")
+REDIS_URL = env.str("REDIS_URL", default="")
+MQTT_URL = env.str("MQTT_URL", default="")
+MQTT_CLIENT_ID = env.str("MQTT_CLIENT_ID", default="campsite-ingest")
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.db_url_config(DATABASE_URL)
+    if DATABASE_URL
+    else {"ENGINE": "django.db.backends.postgresql"}
+}
+DATABASES["default"] |= {
+    "ENGINE": "django.db.backends.postgresql",
+    "CONN_HEALTH_CHECKS": True,
+    "OPTIONS": {
+        "connect_timeout": 5,
+        "options": "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
+    },
+}
+# Only for the web process: a pool breaks qcluster's forks.
+if env.bool("DATABASE_POOL", default=False):
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5}
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        # socket_timeout None: redis-py 8 would otherwise end every idle subscription after 5 s.
+        "CONFIG": {
+            "hosts": [
+                {
+                    "address": REDIS_URL or "redis://localhost",
+                    "socket_timeout": None,
+                    "socket_connect_timeout": 2,
+                }
+            ]
+        },
+    }
+}
+
+Q_CLUSTER = {
+    "name": "campsite",
+    "orm": "default",
+    "workers": 2,
+    "recycle": 500,
+    "timeout": 600,  # seconds: the longest a job may take
+    "retry": 700,  # must exceed the longest job, or it is handed out twice
+    "max_attempts": 1,  # jobs are periodic: the next run is the retry
+    "ack_failures": True,
+    "catch_up": False,  # after an outage once, not once for every missed minute
+    "save_limit": 250,
+    "label": _("Background jobs"),
+}
+
+# --- the application -----------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "channels",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_q",
+    "auditlog",
+    "csp",
+    "meters",
+    "bookings",
+    "monitoring",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "auditlog.middleware.AuditlogMiddleware",
+]
+
+ROOT_URLCONF = "campsite.urls"
+ASGI_APPLICATION = "campsite.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ]
+        },
+    }
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+# --- language and time ---------------------------------------------------------------------------
+
+LANGUAGE_CODE = "da"
+LANGUAGES = [
+    ("da", "Dansk"),
+    ("de", "Deutsch"),
+    ("nl", "Nederlands"),
+    ("en", "English"),
+    ("nb", "Norsk"),
+    ("sv", "Svenska"),
+]
+STAFF_LANGUAGES = ["da", "en"]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = env.str("TIME_ZONE", default="Europe/Copenhagen")
+USE_TZ = True
+
+# --- static files --------------------------------------------------------------------------------
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+WHITENOISE_USE_FINDERS = DEBUG or TESTING
+
+# --- security ------------------------------------------------------------------------------------
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+# Behind TLS: set HTTPS=1; cookies then never travel in the clear.
+HTTPS = env.bool("HTTPS", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+CONTENT_SECURITY_POLICY = {
+    # The admin's theme (Alpine.js) needs unsafe-eval and inline styles; it has its own policy in campsite.urls.
+    "EXCLUDE_URL_PREFIXES": ["/admin/"],
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+
+# --- the API -------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
+    "PAGE_SIZE": 100,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "COERCE_DECIMAL_TO_STRING": False,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Campsite electricity",
+    "DESCRIPTION": "Read areas, pitches, meters and their use. Times are ISO 8601 in UTC.",
+    "VERSION": "1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAdminUser"],
+    "SERVE_AUTHENTICATION": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.TokenAuthentication",
+    ],
+}
+
+# --- meters --------------------------------------------------------------------------------------
+
+READINGS_KEPT_DAYS = env.int("READINGS_KEPT_DAYS", default=90)
+"""Raw readings older than this many days are refused and, later, dropped; the hourly use stays."""
+
+# --- the admin -----------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": SITE_NAME,
+    "SITE_HEADER": SITE_NAME,
+    "SITE_SYMBOL": "bolt",
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": False,
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "title": _("Electricity"),
+                "items": [
+                    {"title": _("Live board"), "icon": "dashboard", "link": reverse_lazy("board")},
+                    {
+                        "title": _("Meters"),
+                        "icon": "electric_meter",
+                        "link": reverse_lazy("admin:meters_meter_changelist"),
+                    },
+                    {
+                        "title": _("Pitches"),
+                        "icon": "camping",
+                        "link": reverse_lazy("admin:meters_pitch_changelist"),
+                    },
+                    {
+                        "title": _("Areas"),
+                        "icon": "hub",
+                        "link": reverse_lazy("admin:meters_area_changelist"),
+                    },
+                ],
+            },
+        ],
+    },
+}
+
+# --- logging: one line an event, to standard error; no tokens, no guests' data -------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"django.channels": {"level": "WARNING"}, "django_q": {"level": "WARNING"}},
+}

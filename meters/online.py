@@ -1,0 +1,136 @@
+"""Whether a meter is online: computed here and nowhere else. The only module that writes OnlineSpan.
+
+Online = the worker lives and is connected, AND the area's Zigbee2MQTT is online, AND the device is available, AND it
+was heard within its expected interval. What was never heard is unknown, never online.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from meters.models import AreaState, Meter, OnlineSpan, WorkerState
+
+EXPECTED_GAPS = 2.5
+SHORTEST_EXPECTED = timedelta(minutes=15)
+WORKER_SILENCE = timedelta(seconds=20)
+"""A worker whose last sign of life is older is taken for dead; it gives one every 2 seconds."""
+
+
+class Status(StrEnum):
+    ONLINE = "online"
+    OFFLINE = "offline"
+    UNKNOWN = "unknown"
+
+
+REASONS = {
+    "ok": _("heard as expected"),
+    "worker": _("the link to the broker is down, nothing is being heard"),
+    "bridge": _("this area's Zigbee2MQTT is not running"),
+    "unavailable": _("does not answer Zigbee2MQTT"),
+    "silent": _("has not been heard for longer than usual"),
+    "never": _("has never been heard"),
+    "left": _("has left the Zigbee network"),
+    "removed": _("was removed from Zigbee2MQTT"),
+    "disabled": _("is disabled in Zigbee2MQTT"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Online:
+    """`until`: when an online meter will count as silent unless it is heard. `reason`: a key of REASONS."""
+
+    status: Status
+    reason: str
+    until: datetime | None = None
+
+    @property
+    def is_online(self) -> bool:
+        return self.status is Status.ONLINE
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The parts between a device and us, at a moment: is the worker alive and connected, which bridges are online."""
+
+    worker_ok: bool
+    bridges_online: frozenset[int]
+    worker_until: datetime | None = None
+
+
+def expected_interval(gap_s: float | None) -> timedelta:
+    """Within which time a meter with this usual gap is expected to be heard."""
+    return max(SHORTEST_EXPECTED, timedelta(seconds=EXPECTED_GAPS * (gap_s or 0)))
+
+
+def link(now: datetime) -> Link:
+    """The link as the tables tell it."""
+    worker = WorkerState.objects.filter(pk="mqtt").first()
+    until = worker.heartbeat_at + WORKER_SILENCE if worker and worker.connected_at else None
+    bridges = AreaState.objects.filter(bridge=AreaState.Bridge.ONLINE).values_list("area_id", flat=True)
+    return Link(until is not None and now < until, frozenset(bridges), until)
+
+
+def meters() -> QuerySet[Meter]:
+    """Meters with all that `status` looks at, in one query."""
+    return Meter.objects.select_related("device", "state")
+
+
+def status(meter: Meter, link: Link, now: datetime) -> Online:
+    """Whether this meter is online, and why or why not. `meter` comes from `meters()`."""
+    device, state = meter.device, getattr(meter, "state", None)
+    heard_at = state.heard_at if state else None
+    if device.removed_at:
+        return Online(Status.OFFLINE, "removed")
+    if device.disabled:
+        return Online(Status.OFFLINE, "disabled")
+    if device.left_at:
+        return Online(Status.OFFLINE, "left")
+    if not link.worker_ok:
+        return Online(Status.UNKNOWN, "worker")
+    if device.area_id not in link.bridges_online:
+        return Online(Status.OFFLINE, "bridge")
+    if heard_at is None:
+        return Online(Status.UNKNOWN, "never")
+    if device.available is False:
+        return Online(Status.OFFLINE, "unavailable")
+    until = heard_at + expected_interval(state.gap_s if state else None)
+    if now >= until:
+        return Online(Status.OFFLINE, "silent")
+    return Online(Status.ONLINE, "ok", until)
+
+
+# --- history ---------------------------------------------------------------------------------------------------------
+
+
+def record(statuses: Iterable[tuple[int, Online]], now: datetime) -> None:
+    """Open a span for each meter (by id) that is online and has none open, close the others' open spans."""
+    known = dict(statuses)
+    open_spans = set(OnlineSpan.objects.filter(until=None).values_list("meter_id", flat=True))
+    opening = [meter for meter, online in known.items() if online.is_online and meter not in open_spans]
+    closing = [(meter, known[meter].reason) for meter in open_spans if meter in known and not known[meter].is_online]
+    if not opening and not closing:
+        return
+    with transaction.atomic():
+        OnlineSpan.objects.bulk_create(
+            [OnlineSpan(meter_id=meter, since=now) for meter in opening], ignore_conflicts=True
+        )
+        for meter, reason in closing:
+            OnlineSpan.objects.filter(meter=meter, until=None).update(until=now, ended_by=reason)
+
+
+def close_after_outage(last_sign_of_life: datetime | None) -> None:
+    """At the worker's start: nobody watched since its last sign of life, so no span may reach further."""
+    if last_sign_of_life is None:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE meters_onlinespan SET until = greatest(since, %s), ended_by = 'worker' WHERE until IS NULL",
+            [last_sign_of_life],
+        )

@@ -1,0 +1,56 @@
+"""The daily partitions of the readings table (UTC days). The only module that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+
+from django.db import connection, transaction
+
+DAYS_AHEAD = 14
+LOCK_TIMEOUT = "3s"
+ADVISORY_LOCK = 7_301_001
+
+
+def ensure(days: Iterable[date]) -> list[date]:
+    """Make the missing ones of these days' partitions; returns those made.
+
+    CREATE … LIKE and ATTACH take no lock that would make inserts or pg_dump wait (CREATE … PARTITION OF does).
+    """
+    missing = sorted(set(days) - existing())
+    if missing:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+            for day in sorted(set(missing) - existing()):
+                cursor.execute(_create(day))
+    return missing
+
+
+def ensure_ahead(today: date | None = None) -> list[date]:
+    """Make today's partition, the next DAYS_AHEAD, and yesterday's for what comes late."""
+    today = today or datetime.now(UTC).date()
+    return ensure(today + timedelta(days=offset) for offset in range(-1, DAYS_AHEAD + 1))
+
+
+def existing() -> set[date]:
+    """The days that have an attached partition."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid "
+            "WHERE inhparent = 'meters_reading'::regclass"
+        )
+        return {_day(name) for (name,) in cursor.fetchall()}
+
+
+def _create(day: date) -> str:
+    name = f"meters_reading_{day:%Y%m%d}"
+    return (
+        f"CREATE TABLE {name} (LIKE meters_reading INCLUDING ALL);"
+        f"ALTER TABLE meters_reading ATTACH PARTITION {name} "
+        f"FOR VALUES FROM ('{day} 00:00:00+00') TO ('{day + timedelta(days=1)} 00:00:00+00')"
+    )
+
+
+def _day(name: str) -> date:
+    return date.fromisoformat(name.rpartition("_")[2])

@@ -1,0 +1,42 @@
+"""The contract with Zigbee2MQTT: bytes become frozen types, or a named error. Pure: no database, no clock, no network.
+
+Facts of Zigbee2MQTT 2.x (and the legacy texts of 1.x), each seen with a real instance; docs/zigbee2mqtt.md tells them.
+"""
+
+from meters.zigbee2mqtt.messages import (
+    Availability,
+    BridgeInfo,
+    BridgeState,
+    Event,
+    Groups,
+    Health,
+    Ignored,
+    Inventory,
+    ListedDevice,
+    LogLine,
+    Message,
+    Rejected,
+    Response,
+    State,
+)
+from meters.zigbee2mqtt.topics import bad_name, locate, parse
+
+__all__ = [
+    "Availability",
+    "BridgeInfo",
+    "BridgeState",
+    "Event",
+    "Groups",
+    "Health",
+    "Ignored",
+    "Inventory",
+    "ListedDevice",
+    "LogLine",
+    "Message",
+    "Rejected",
+    "Response",
+    "State",
+    "bad_name",
+    "locate",
+    "parse",
+]

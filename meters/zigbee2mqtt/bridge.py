@@ -1,0 +1,216 @@
+"""What a Zigbee2MQTT says of itself: everything below `bridge/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from meters.zigbee2mqtt.messages import (
+    BridgeInfo,
+    BridgeState,
+    Event,
+    Groups,
+    Health,
+    Ignored,
+    Inventory,
+    ListedDevice,
+    LogLine,
+    Message,
+    Rejected,
+    Response,
+)
+from meters.zigbee2mqtt.states import online_of
+from meters.zigbee2mqtt.values import (
+    MAX_NAME,
+    decode,
+    decode_object,
+    flag,
+    ieee_of,
+    moment,
+    name_of,
+    number,
+    text,
+    whole,
+)
+
+SECRETS = frozenset({"network_key", "password", "user", "auth_token", "key", "cert", "ca", "ext_pan_id"})
+MEASURED_UNITS = {"power": "W", "voltage": "V", "current": "A", "energy": "kWh"}
+PHASE = re.compile(r"^(power|voltage|current)_(\w{1,12})$")
+PUBLISHED, SETTABLE = 1, 2
+
+
+def parse_bridge(kind: str, payload: bytes) -> Message:
+    """`kind` is what follows `bridge/`. Unknown kinds are ignored: later versions will add some."""
+    if kind.startswith("response/"):
+        return _response(kind.removeprefix("response/"), payload)
+    reader = READERS.get(kind)
+    return reader(payload) if reader and payload else Ignored()
+
+
+def _state(payload: bytes) -> BridgeState:
+    return BridgeState(online_of(payload))
+
+
+def _info(payload: bytes) -> BridgeInfo:
+    info = decode_object(payload)
+    network = _object(info, "network")
+    return BridgeInfo(
+        version=text(info, "version", 40),
+        coordinator=_without_secrets(_object(info, "coordinator")),
+        channel=whole(network, "channel", 255),
+        permit_join=flag(info, "permit_join"),
+        permit_join_until=moment(info.get("permit_join_end")),
+        restart_required=flag(info, "restart_required"),
+        configuration=_without_secrets(_object(info, "config")),
+    )
+
+
+def _inventory(payload: bytes) -> Inventory:
+    listed = decode(payload)
+    if not isinstance(listed, list):
+        raise Rejected("not_a_list", type(listed).__name__)
+    devices: list[ListedDevice] = []
+    refused: list[Rejected] = []
+    for entry in listed:
+        try:
+            if not isinstance(entry, dict):
+                raise Rejected("not_an_object", type(entry).__name__)
+            if entry.get("type") != "Coordinator":
+                devices.append(_listed(entry))
+        except Rejected as error:  # one bad entry never hides the others
+            refused.append(error)
+    return Inventory(tuple(devices), tuple(refused))
+
+
+def _listed(entry: Mapping[str, Any]) -> ListedDevice:
+    definition = _object(entry, "definition")
+    exposes = list(_leaves(definition.get("exposes")))
+    published = {e["property"] for e in exposes if _is_measurement(e)}
+    phases = _phases(published)
+    interview = text(entry, "interview_state", 20) or ("SUCCESSFUL" if entry.get("interview_completed") else "PENDING")
+    return ListedDevice(
+        ieee_address=ieee_of(entry.get("ieee_address")),
+        friendly_name=name_of(entry.get("friendly_name")),
+        type=text(entry, "type", 20),
+        measures=bool(phases or published & {"power", "energy"}),
+        has_relay=any(e.get("property") == "state" and e.get("type") == "binary" for e in exposes),
+        phases=phases,
+        vendor=text(definition, "vendor"),
+        model=text(definition, "model"),
+        model_id=text(entry, "model_id"),
+        manufacturer=text(entry, "manufacturer"),
+        software_build=text(entry, "software_build_id"),
+        interview_state=interview,
+        disabled=entry.get("disabled") is True,
+    )
+
+
+def _leaves(exposes: Any) -> Iterator[Mapping[str, Any]]:
+    """The properties of `exposes`, those inside switches and other composites included."""
+    for entry in exposes if isinstance(exposes, list) else []:
+        if isinstance(entry, dict):
+            if isinstance(entry.get("property"), str):
+                yield entry
+            yield from _leaves(entry.get("features"))
+
+
+def _is_measurement(expose: Mapping[str, Any]) -> bool:
+    """Published and not settable (thresholds are), in the unit of its quantity."""
+    access = expose.get("access")
+    quantity = str(expose["property"]).partition("_")[0]
+    return (
+        isinstance(access, int)
+        and bool(access & PUBLISHED)
+        and not access & SETTABLE
+        and expose.get("unit") == MEASURED_UNITS.get(quantity, "-")
+    )
+
+
+def _phases(published: set[str]) -> tuple[str, ...]:
+    """Suffixes of the phases, in order. ZCL meters name only the second and third: the first is the bare one."""
+    suffixes = sorted({match[2] for key in published if (match := PHASE.match(key))})
+    if len(suffixes) == 2 and "power" in published:
+        return ("", *suffixes)
+    return tuple(suffixes) if len(suffixes) >= 2 else ()
+
+
+def _groups(payload: bytes) -> Groups:
+    listed = decode(payload)
+    names = (
+        [text(entry, "friendly_name", MAX_NAME) for entry in listed if isinstance(entry, dict)]
+        if isinstance(listed, list)
+        else []
+    )
+    return Groups(tuple(name for name in names if name))
+
+
+def _event(payload: bytes) -> Event:
+    event = decode_object(payload)
+    data = _object(event, "data")
+    return Event(
+        type=text(event, "type", 40),
+        ieee_address=ieee_of(data.get("ieee_address")),
+        friendly_name=text(data, "friendly_name", MAX_NAME),
+        status=text(data, "status", 20),
+    )
+
+
+def _logging(payload: bytes) -> LogLine:
+    line = decode_object(payload)
+    return LogLine(text(line, "level", 20), text(line, "message", 2000))
+
+
+def _health(payload: bytes) -> Health:
+    health = decode_object(payload)
+    system, process, mqtt = _object(health, "os"), _object(health, "process"), _object(health, "mqtt")
+    load = system.get("load_average")
+    generated_at = moment(health.get("response_time"))
+    if generated_at is None:
+        raise Rejected("bad_time", "response_time is absent")
+    return Health(
+        generated_at=generated_at,
+        uptime_s=whole(process, "uptime_sec"),
+        mqtt_queued=whole(mqtt, "queued"),
+        mqtt_published=whole(mqtt, "published", 2**63 - 1),
+        mqtt_received=whole(mqtt, "received", 2**63 - 1),
+        memory_percent=number(system, "memory_percent"),
+        load_1min=number({"load": load[0]}, "load") if isinstance(load, list) and load else None,
+        devices=_without_secrets(_object(health, "devices")),
+    )
+
+
+def _response(request: str, payload: bytes) -> Response:
+    response = decode_object(payload)
+    ok = response.get("status") == "ok"
+    return Response(
+        request=request,
+        transaction=str(response.get("transaction") or "")[:100],
+        error="" if ok else text(response, "error", 500) or "no reason given",
+        data=response.get("data"),
+    )
+
+
+def _object(source: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = source.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _without_secrets(value: Any) -> Any:
+    """The same tree without secrets (older Zigbee2MQTTs leave some in) and without NUL, which no table takes."""
+    if isinstance(value, dict):
+        return {key.replace("\0", ""): _without_secrets(v) for key, v in value.items() if key not in SECRETS}
+    if isinstance(value, list):
+        return [_without_secrets(v) for v in value]
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+READERS: dict[str, Callable[[bytes], Message]] = {
+    "state": _state,
+    "info": _info,
+    "devices": _inventory,
+    "groups": _groups,
+    "event": _event,
+    "logging": _logging,
+    "health": _health,
+}
