@@ -7,11 +7,12 @@ state again.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import connection
 from django.utils import timezone
@@ -59,11 +60,16 @@ def send(message: dict[str, Any]) -> None:
     layer = get_channel_layer()
     if layer is None:
         raise RuntimeError("CHANNEL_LAYERS has no default")
+    sending = layer.group_send(GROUP, {"type": "board.message", "message": message})
+    asyncio.run_coroutine_threadsafe(asyncio.wait_for(sending, SEND_TIMEOUT_S), _loop()).result()
 
-    async def hand_over() -> None:
-        await asyncio.wait_for(layer.group_send(GROUP, {"type": "board.message", "message": message}), SEND_TIMEOUT_S)
 
-    async_to_sync(hand_over)()
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One event loop for all that is sent: the layer keeps a connection for each loop."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="channel-layer", daemon=True).start()
+    return loop
 
 
 def touch() -> None:
@@ -130,6 +136,7 @@ def _meter(meter: Meter, is_online: online.Online, pitches: list[str]) -> dict[s
         "area": device.area_id,
         "pitches": pitches,
         "kind": device.kind,
+        "has_relay": device.has_relay,
         "online": is_online.status.value,
         "reason": is_online.reason,
         "online_until": _ms(is_online.until),

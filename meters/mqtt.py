@@ -113,7 +113,8 @@ class Client:
     def stop(self, timeout_s: float = 5.0) -> None:
         """Say good-bye to the broker and end the thread; a persistent session stays with the broker."""
         self._paho.disconnect()
-        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
 
     @property
     def is_alive(self) -> bool:

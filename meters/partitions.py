@@ -27,6 +27,19 @@ def ensure(days: Iterable[date]) -> list[date]:
     return missing
 
 
+def ensure_for(moments: Iterable[datetime]) -> None:
+    """Make the partitions that readings of these moments need, should one be missing."""
+    days = {moment.astimezone(UTC).date() for moment in moments}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT d FROM unnest(%s::date[]) d WHERE to_regclass('meters_reading_' || to_char(d, 'YYYYMMDD')) IS NULL",
+            [sorted(days)],
+        )
+        missing = [day for (day,) in cursor.fetchall()]
+    if missing:
+        ensure(missing)
+
+
 def ensure_ahead(today: date | None = None) -> list[date]:
     """Make today's partition, the next DAYS_AHEAD, and yesterday's for what comes late."""
     today = today or datetime.now(UTC).date()

@@ -109,7 +109,6 @@ class Migration(migrations.Migration):
                 ('received', models.PositiveBigIntegerField(default=0, verbose_name='received')),
                 ('stored', models.PositiveBigIntegerField(default=0, verbose_name='stored')),
                 ('rejected', models.PositiveBigIntegerField(default=0, verbose_name='rejected')),
-                ('dropped', models.PositiveBigIntegerField(default=0, verbose_name='dropped for want of room')),
             ],
             options={
                 'verbose_name': 'worker',

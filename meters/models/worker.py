@@ -21,7 +21,6 @@ class WorkerState(models.Model):
     received = models.PositiveBigIntegerField(_("received"), default=0)
     stored = models.PositiveBigIntegerField(_("stored"), default=0)
     rejected = models.PositiveBigIntegerField(_("rejected"), default=0)
-    dropped = models.PositiveBigIntegerField(_("dropped for want of room"), default=0)
 
     class Meta:
         verbose_name = _("worker")

@@ -1,0 +1,99 @@
+"""What each Zigbee2MQTT says of itself. The only module that writes AreaState, AreaHealth and FoundInstance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from meters.models import AreaHealth, AreaState, FoundInstance
+from meters.zigbee2mqtt import BridgeInfo, Groups, Health
+
+NOTED_EVERY = timedelta(seconds=5)
+MOST_FOUND = 50
+"""More unknown instances than this are not noted: somebody is filling our tables."""
+
+
+def apply_bridge_state(area_id: int, online: bool, at: datetime) -> bool:
+    """Note online or offline (offline also is the last will); returns whether that was news."""
+    bridge = AreaState.Bridge.ONLINE if online else AreaState.Bridge.OFFLINE
+    _make(area_id)
+    AreaState.objects.filter(area=area_id).update(confirmed_at=at, seen_at=at)
+    return bool(AreaState.objects.filter(area=area_id).exclude(bridge=bridge).update(bridge=bridge, bridge_since=at))
+
+
+def note_live(area_ids: Iterable[int], at: datetime) -> None:
+    """Live messages came from these areas: their Zigbee2MQTT runs. Noted every few seconds, not for each message."""
+    states = AreaState.objects.filter(area__in=list(area_ids))
+    states.filter(Q(confirmed_at=None) | Q(confirmed_at__lt=at - NOTED_EVERY)).update(confirmed_at=at, seen_at=at)
+
+
+def doubt(connected_at: datetime) -> list[int]:
+    """Bridges silent since this connection came up are unknown: a broker that lost its memory tells no wills.
+
+    Returns the ids of the areas whose state changed.
+    """
+    silent = AreaState.objects.filter(bridge=AreaState.Bridge.ONLINE).filter(
+        Q(confirmed_at=None) | Q(confirmed_at__lt=connected_at)
+    )
+    areas = list(silent.values_list("area_id", flat=True))
+    silent.update(bridge=AreaState.Bridge.UNKNOWN, bridge_since=connected_at)
+    return areas
+
+
+def apply_info(area_id: int, info: BridgeInfo, at: datetime) -> None:
+    _make(area_id)
+    AreaState.objects.filter(area=area_id).update(
+        version=info.version,
+        coordinator=info.coordinator,
+        channel=info.channel,
+        permit_join=info.permit_join,
+        permit_join_until=info.permit_join_until,
+        restart_required=info.restart_required,
+        configuration=info.configuration,
+        info_at=at,
+    )
+
+
+def apply_groups(area_id: int, groups: Groups) -> None:
+    _make(area_id)
+    AreaState.objects.filter(area=area_id).update(groups=list(groups.names))
+
+
+def note_inventory(area_id: int, at: datetime) -> None:
+    _make(area_id)
+    AreaState.objects.filter(area=area_id).update(inventory_at=at)
+
+
+def add_health(area_id: int, health: Health) -> None:
+    """Keep a health report; the retained one comes again at each connection and is kept once."""
+    row = AreaHealth(
+        area_id=area_id,
+        generated_at=health.generated_at,
+        uptime_s=health.uptime_s,
+        mqtt_queued=health.mqtt_queued,
+        mqtt_published=health.mqtt_published,
+        mqtt_received=health.mqtt_received,
+        memory_percent=health.memory_percent,
+        load_1min=health.load_1min,
+        devices=health.devices,
+    )
+    AreaHealth.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def note_found(base_topic: str, at: datetime, info: BridgeInfo | None = None) -> None:
+    """A Zigbee2MQTT that is no area was seen on the broker."""
+    found = FoundInstance.objects.filter(base_topic=base_topic)
+    told = {"version": info.version, "channel": info.channel} if info else {}
+    if not found.update(seen_at=at, **told) and FoundInstance.objects.count() < MOST_FOUND:
+        FoundInstance.objects.create(base_topic=base_topic[:200], first_seen_at=at, seen_at=at, **told)
+
+
+def forget_found(base_topics: Iterable[str]) -> None:
+    """These have become areas."""
+    FoundInstance.objects.filter(base_topic__in=list(base_topics)).delete()
+
+
+def _make(area_id: int) -> None:
+    AreaState.objects.bulk_create([AreaState(area_id=area_id)], ignore_conflicts=True)

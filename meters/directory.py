@@ -1,0 +1,90 @@
+"""Who is who, as the ingest looks it up for every message: a copy in memory of areas, inventory and meters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from meters.models import Area, AreaState, Device, Listing, Meter
+from meters.zigbee2mqtt import freshness
+
+QUANTITIES = ("power", "voltage", "current")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A device. `meter_id` is None where it is no meter; `fresh` are the properties that are never a cache's repeat."""
+
+    device_id: int
+    ieee_address: str
+    area_id: int | None
+    meter_id: int | None
+    rated_w: int
+    phases: tuple[str, ...]
+    fresh: frozenset[str]
+    has_left: bool = False
+
+    def phase_values(self, quantity: str) -> list[str]:
+        """The properties that tell this quantity phase by phase, e.g. ["power_a", "power_b", "power_c"]."""
+        return [f"{quantity}_{phase}" if phase else quantity for phase in self.phases]
+
+
+@dataclass
+class AreaEntry:
+    """An area with the names that its Zigbee2MQTT lists."""
+
+    id: int
+    base_topic: str
+    names: dict[str, str] = field(default_factory=dict)  # friendly name → IEEE address
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass
+class Directory:
+    """Areas by base topic, devices by IEEE address."""
+
+    areas: dict[str, AreaEntry] = field(default_factory=dict)
+    devices: dict[str, Known] = field(default_factory=dict)
+
+    @cached_property
+    def base_topics(self) -> list[str]:
+        return sorted(self.areas)
+
+
+VOLTS = 230
+
+
+def load() -> Directory:
+    """Read the directory from the database: four queries."""
+    states = {state.area_id: state for state in AreaState.objects.all()}
+    areas = {
+        area.pk: AreaEntry(
+            area.pk, area.base_topic, groups=frozenset(states[area.pk].groups if area.pk in states else ())
+        )
+        for area in Area.objects.all()
+    }
+    meters = dict(Meter.objects.values_list("device_id", "id"))
+    rated = dict(Meter.objects.values_list("device_id", "rated_a"))
+    devices = {}
+    for device in Device.objects.all():
+        state = states.get(device.area_id or 0)
+        devices[device.ieee_address] = Known(
+            device_id=device.pk,
+            ieee_address=device.ieee_address,
+            area_id=device.area_id,
+            meter_id=meters.get(device.pk),
+            rated_w=rated.get(device.pk, 0) * VOLTS * max(1, len(device.phases)),
+            phases=tuple(device.phases),
+            fresh=_fresh(device, state),
+            has_left=device.left_at is not None,
+        )
+    for listing in Listing.objects.select_related("device"):
+        if listing.area_id in areas:
+            areas[listing.area_id].names[listing.friendly_name] = listing.device.ieee_address
+    return Directory({entry.base_topic: entry for entry in areas.values()}, devices)
+
+
+def _fresh(device: Device, state: AreaState | None) -> frozenset[str]:
+    properties = ["state", "energy", *QUANTITIES]
+    properties += [f"{quantity}_{phase}" for quantity in QUANTITIES for phase in device.phases if phase]
+    return freshness.fresh_properties(state.configuration if state else {}, device.ieee_address, properties)

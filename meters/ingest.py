@@ -1,0 +1,245 @@
+"""From a batch of MQTT messages to committed rows: each message to the module that owns what it tells.
+
+A bad message never stops a good one: what the parser refuses is counted and sampled; what the database refuses is found
+by halving the batch. The whole batch is one transaction, so that what is acknowledged is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import DataError, Error, IntegrityError, transaction
+
+from meters import areas, directory, readings, registry, rejected, zigbee2mqtt
+from meters.directory import AreaEntry, Directory, Known
+from meters.mqtt import Message
+from meters.zigbee2mqtt import Rejected
+
+logger = logging.getLogger(__name__)
+
+AHEAD = timedelta(minutes=2)
+"""A time further ahead than this is refused."""
+DISCOVERY = ("bridge/state", "bridge/info")
+TRUST_AFTER = timedelta(seconds=60)
+"""Names are trusted for billing once this connection has brought the area's inventory, or has stood for so long."""
+
+
+@dataclass
+class Outcome:
+    """What a batch led to. `meters` and `areas` (ids) changed; `all_changed`: the inventory did."""
+
+    stored: int = 0
+    rejected: int = 0
+    meters: set[int] = field(default_factory=set)
+    areas: set[int] = field(default_factory=set)
+    all_changed: bool = False
+
+    def __or__(self, other: Outcome) -> Outcome:
+        """What both led to."""
+        return Outcome(
+            self.stored + other.stored,
+            self.rejected + other.rejected,
+            self.meters | other.meters,
+            self.areas | other.areas,
+            self.all_changed or other.all_changed,
+        )
+
+
+@dataclass
+class _Pass:
+    """One transaction's work."""
+
+    outcome: Outcome = field(default_factory=Outcome)
+    reports: list[readings.Report] = field(default_factory=list)
+    refusals: list[rejected.Refusal] = field(default_factory=list)
+    heard_areas: set[int] = field(default_factory=set)
+    others: set[int] = field(default_factory=set)
+    returned: set[int] = field(default_factory=set)
+
+
+class Ingest:
+    """Keeps the directory between batches. Not for use by two threads."""
+
+    def __init__(self) -> None:
+        self._directory: Directory | None = None
+        self._connected: tuple[int, datetime] | None = None
+        self._inventories: dict[int, int] = {}  # area → generation of the connection that brought its inventory
+
+    def forget(self) -> None:
+        """The tables were changed by somebody else: read them anew."""
+        self._directory = None
+
+    def process(self, batch: Sequence[Message]) -> Outcome:
+        """Store a batch. Raises django.db.OperationalError (and the like) when the database cannot be reached: nothing
+        is stored then, and the batch may be tried again."""
+        try:
+            with transaction.atomic():
+                return self._process(batch)
+        except (DataError, IntegrityError) as error:
+            return self._halve(batch, error)
+        except Error:
+            self.forget()
+            raise
+        except Exception as error:
+            logger.exception("A message could not be processed")
+            return self._halve(batch, error)
+
+    def _halve(self, batch: Sequence[Message], error: Exception) -> Outcome:
+        """Find the message that the database (or we) cannot take; all others are stored."""
+        self.forget()
+        if len(batch) == 1:
+            message = batch[0]
+            detail = f"{type(error).__name__}: {error}"
+            rejected.note(
+                [rejected.Refusal(message.topic, "not_storable", detail, message.payload, message.received_at)]
+            )
+            return Outcome(rejected=1)
+        middle = len(batch) // 2
+        return self.process(batch[:middle]) | self.process(batch[middle:])
+
+    # --- one transaction ---------------------------------------------------------------------------------------------
+
+    def _process(self, batch: Sequence[Message]) -> Outcome:
+        work = _Pass()
+        for message in batch:
+            self._note_connection(message)
+            try:
+                self._route(work, message)
+            except Rejected as error:
+                refusal = rejected.Refusal(
+                    message.topic, error.code, error.detail, message.payload, message.received_at
+                )
+                work.refusals.append(refusal)
+        outcome = work.outcome
+        outcome.meters |= readings.store(work.reports)
+        rejected.note(work.refusals)
+        now = batch[-1].received_at
+        if work.others:
+            registry.note_heard(work.others, now)
+        if work.returned and registry.note_returned(work.returned):
+            self.forget()
+        areas.note_live(work.heard_areas, now)
+        outcome.stored, outcome.rejected = len(work.reports), len(work.refusals)
+        return outcome
+
+    def _note_connection(self, message: Message) -> None:
+        if self._connected is None or message.generation != self._connected[0]:
+            self._connected = (message.generation, message.received_at)
+
+    def _known(self) -> Directory:
+        if self._directory is None:
+            self._directory = directory.load()
+        return self._directory
+
+    def _route(self, work: _Pass, message: Message) -> None:
+        located = zigbee2mqtt.locate(message.topic, self._known().base_topics)
+        if located is None:
+            self._discover(message)
+            return
+        base_topic, rest = located
+        area = self._known().areas[base_topic]
+        if not message.retained:
+            work.heard_areas.add(area.id)
+        told = zigbee2mqtt.parse(rest, message.payload, area.names)
+        at = message.received_at
+        match told:
+            case zigbee2mqtt.State():
+                self._state(work, area, told, message)
+            case zigbee2mqtt.Availability():
+                self._availability(work, area, told, message)
+            case zigbee2mqtt.BridgeState():
+                if areas.apply_bridge_state(area.id, told.online, at):
+                    work.outcome.areas.add(area.id)
+            case zigbee2mqtt.BridgeInfo():
+                areas.apply_info(area.id, told, at)
+                work.outcome.areas.add(area.id)
+                self.forget()  # what is fresh may have changed
+            case zigbee2mqtt.Inventory():
+                self._inventory(work, area, told, message)
+            case zigbee2mqtt.Groups():
+                areas.apply_groups(area.id, told)
+                self.forget()
+            case zigbee2mqtt.Health():
+                areas.add_health(area.id, told)
+            case zigbee2mqtt.Event():
+                registry.apply_event(told, at)
+                work.outcome.all_changed = True
+                self.forget()
+
+    def _discover(self, message: Message) -> None:
+        base_topic, _, kind = message.topic.rpartition("/bridge/")
+        if not base_topic or f"bridge/{kind}" not in DISCOVERY or not message.payload:
+            return
+        told = zigbee2mqtt.parse(f"bridge/{kind}", message.payload)
+        info = told if isinstance(told, zigbee2mqtt.BridgeInfo) else None
+        areas.note_found(base_topic, message.received_at, info)
+
+    def _inventory(self, work: _Pass, area: AreaEntry, told: zigbee2mqtt.Inventory, message: Message) -> None:
+        registry.apply_inventory(area.id, told.devices, message.received_at)
+        areas.note_inventory(area.id, message.received_at)
+        for error in told.refused:
+            refusal = rejected.Refusal(message.topic, error.code, error.detail, b"", message.received_at)
+            work.refusals.append(refusal)
+        self._inventories[area.id] = message.generation
+        work.outcome.all_changed = True
+        self.forget()
+
+    def _availability(self, work: _Pass, area: AreaEntry, told: zigbee2mqtt.Availability, message: Message) -> None:
+        ieee_address = area.names.get(told.name)
+        if ieee_address is None:
+            # The retained word on a device that was removed stays on the broker: no news. Groups have one too.
+            if not message.retained and told.name not in area.groups:
+                raise Rejected("unknown_device", told.name)
+            return
+        registry.set_available(area.id, ieee_address, told.online, message.received_at)
+        if (known := self._known().devices.get(ieee_address)) and known.meter_id:
+            work.outcome.meters.add(known.meter_id)
+
+    def _state(self, work: _Pass, area: AreaEntry, state: zigbee2mqtt.State, message: Message) -> None:
+        if message.retained or state.is_from_cache or state.name in area.groups:
+            return  # nothing was heard from a device just now
+        measured_at = _measured_at(state, message.received_at)
+        by_name = area.names.get(state.name)
+        known = self._known().devices.get(state.ieee_address or by_name or "")
+        if known is None:
+            raise Rejected("unknown_device", state.ieee_address or state.name)
+        if known.area_id != area.id:
+            known = self._claim(known, area)
+            work.outcome.all_changed = True
+        if known.has_left:
+            work.returned.add(known.device_id)
+        if known.meter_id is None:
+            work.others.add(known.device_id)
+            return
+        counts = state.ieee_address is not None or self._is_trusted(area, message)
+        work.reports.append(readings.Report(known, state, measured_at, counts))
+
+    def _claim(self, known: Known, area: AreaEntry) -> Known:
+        """Heard live in another area than the one that owned it."""
+        if known.ieee_address not in area.names.values():
+            raise Rejected("unknown_device", known.ieee_address)
+        registry.claim(known.device_id, area.id)
+        self.forget()
+        return self._known().devices[known.ieee_address]
+
+    def _is_trusted(self, area: AreaEntry, message: Message) -> bool:
+        """Whether the area's names are sure to be today's: while we were away a name may have gone to another meter."""
+        if self._connected is None:
+            return False
+        generation, connected_at = self._connected
+        return self._inventories.get(area.id) == generation or message.received_at - connected_at > TRUST_AFTER
+
+
+def _measured_at(state: zigbee2mqtt.State, received_at: datetime) -> datetime:
+    """When the device was heard; the time of receipt where this Zigbee2MQTT tells none. Raises Rejected."""
+    if state.last_seen is None:
+        return received_at
+    if state.last_seen > received_at + AHEAD:
+        raise Rejected("from_the_future", state.last_seen.isoformat())
+    if state.last_seen < received_at - timedelta(days=settings.READINGS_KEPT_DAYS):
+        raise Rejected("too_old", state.last_seen.isoformat())
+    return state.last_seen

@@ -1,0 +1,198 @@
+"""Which meter hangs on which pitch. The only module that writes Installation.
+
+Each verb locks the meter, checks, writes, and leaves an entry in the audit log, in one transaction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from auditlog.models import LogEntry
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from meters import live
+from meters.models import Installation, Meter, Pitch
+
+CLOCK_SLACK = timedelta(minutes=2)
+
+
+class InstallationError(Exception):
+    """`code` is for machines, the text is for people."""
+
+    code = "installation"
+
+    def __init__(self, message: str | Promise) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+class AlreadyInstalled(InstallationError):
+    code = "already_installed"
+
+
+class NotInstalled(InstallationError):
+    code = "not_installed"
+
+
+class TooEarly(InstallationError):
+    code = "too_early"
+
+
+class InFuture(InstallationError):
+    code = "in_future"
+
+
+class SameMeter(InstallationError):
+    code = "same_meter"
+
+
+# --- verbs -----------------------------------------------------------------------------------------------------------
+
+
+def install(meter: Meter, pitch: Pitch, at: datetime, by: AbstractBaseUser | None) -> Installation:
+    """From `at` on the meter serves the pitch; where it hung before ends at the same moment.
+
+    Raises AlreadyInstalled, TooEarly or InFuture.
+    """
+    with transaction.atomic():
+        Meter.objects.select_for_update().get(pk=meter.pk)
+        check(meter, pitch, at)
+        before = open_installation(meter)
+        if before:
+            _close(before, at, by)
+        made = _open(meter, pitch, at, by)
+        live.touch()
+    return made
+
+
+def end(meter: Meter, at: datetime, by: AbstractBaseUser | None) -> Installation:
+    """At `at` the meter was taken off its pitch. Raises NotInstalled, TooEarly or InFuture."""
+    with transaction.atomic():
+        Meter.objects.select_for_update().get(pk=meter.pk)
+        check_end(meter, at)
+        ended = open_installation(meter)
+        if ended is None:
+            raise NotInstalled(_("The meter hangs on no pitch."))
+        _close(ended, at, by)
+        live.touch()
+    return ended
+
+
+def replace(old: Meter, new: Meter, at: datetime, by: AbstractBaseUser | None) -> Installation:
+    """At `at` the meter `new` took the place of `old`. Raises NotInstalled, AlreadyInstalled, TooEarly, SameMeter …"""
+    if old.pk == new.pk:
+        raise SameMeter(_("A meter cannot replace itself."))
+    with transaction.atomic():
+        list(Meter.objects.select_for_update().filter(pk__in=[old.pk, new.pk]).order_by("pk"))
+        ended = end(old, at, by)
+        return install(new, ended.pitch, at, by)
+
+
+# --- questions -------------------------------------------------------------------------------------------------------
+
+
+def open_installation(meter: Meter) -> Installation | None:
+    """Where the meter hangs until further notice."""
+    return Installation.objects.select_related("pitch").filter(meter=meter, period__upper_inf=True).first()
+
+
+def check(meter: Meter, pitch: Pitch, at: datetime) -> None:
+    """Raise what would keep this meter from being installed on this pitch from `at` on."""
+    before = open_installation(meter)
+    if before and before.pitch_id == pitch.pk:
+        raise AlreadyInstalled(format_lazy(_("{meter} hangs on {pitch} already."), meter=str(meter), pitch=str(pitch)))
+    if before:
+        _check_after(before, at)
+    _check_now(at)
+    if Installation.objects.filter(meter=meter, period__endswith__gt=at).exists():
+        raise TooEarly(_("The meter hung somewhere else at that time."))
+
+
+def check_end(meter: Meter, at: datetime) -> None:
+    """Raise what would keep this meter from being taken down at `at`."""
+    before = open_installation(meter)
+    if before is None:
+        raise NotInstalled(_("The meter hangs on no pitch."))
+    _check_after(before, at)
+    _check_now(at)
+
+
+def suggest(name: str, numbers: Mapping[str, Iterable[str]]) -> str | None:
+    """The number of the pitch that a meter of this name hangs on, by its name; None where that is not certain.
+
+    `numbers`: each pitch's number with its other names. Case and spaces do not count; "101,2" is the second on 101.
+    """
+    pitches: dict[str, set[str]] = {}
+    for number, aliases in numbers.items():
+        for known in (number, *aliases):
+            pitches.setdefault(_plain(known), set()).add(number)
+    whole = _plain(name)
+    for candidate in (whole, re.sub(r",\d{1,2}$", "", whole)):
+        found = pitches.get(candidate, set())
+        if found:
+            return next(iter(found)) if len(found) == 1 else None
+    return None
+
+
+def suggestions(meters: Iterable[Meter]) -> dict[int, Pitch]:
+    """For each of these meters (by id), loaded with its device: the pitch that its name suggests, if any does."""
+    pitches = {pitch.number: pitch for pitch in Pitch.objects.all()}
+    names = {number: pitch.aliases for number, pitch in pitches.items()}
+    found = {meter.pk: suggest(meter.device.friendly_name, names) for meter in meters}
+    return {meter: pitches[number] for meter, number in found.items() if number}
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _plain(name: str) -> str:
+    return "".join(name.split()).casefold()
+
+
+def _check_after(before: Installation, at: datetime) -> None:
+    if at <= before.period.lower:
+        since = timezone.localtime(before.period.lower)
+        raise TooEarly(
+            format_lazy(
+                _("The meter hangs on {pitch} only since {since}."),
+                pitch=str(before.pitch),
+                since=f"{since:%Y-%m-%d %H:%M}",
+            )
+        )
+
+
+def _check_now(at: datetime) -> None:
+    if at > timezone.now() + CLOCK_SLACK:
+        raise InFuture(_("That time has not come yet."))
+
+
+def _open(meter: Meter, pitch: Pitch, at: datetime, by: AbstractBaseUser | None) -> Installation:
+    try:
+        with transaction.atomic():
+            made = Installation.objects.create(meter=meter, pitch=pitch, period=DateTimeTZRange(at, None))
+    except IntegrityError as overlap:
+        raise TooEarly(_("The meter hung somewhere else at that time.")) from overlap
+    _note(made, LogEntry.Action.CREATE, {"pitch": ["None", str(pitch)], "from": ["None", at.isoformat()]}, by)
+    return made
+
+
+def _close(installation: Installation, at: datetime, by: AbstractBaseUser | None) -> None:
+    installation.period = DateTimeTZRange(installation.period.lower, at)
+    installation.save(update_fields=["period"])
+    _note(installation, LogEntry.Action.UPDATE, {"until": ["None", at.isoformat()]}, by)
+
+
+def _note(installation: Installation, action: int, changes: dict[str, Any], by: AbstractBaseUser | None) -> None:
+    LogEntry.objects.log_create(installation, action=action, changes=changes, actor=by)

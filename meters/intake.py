@@ -1,0 +1,192 @@
+"""From the broker to committed rows: one thread speaks with the broker, one stores what comes.
+
+What is acknowledged is committed. While the database is away the queue fills, the network thread waits, and the broker
+keeps the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import Error, connection
+
+from meters import mqtt
+from meters.ingest import Ingest, Outcome
+
+logger = logging.getLogger(__name__)
+
+QUEUE_SIZE = 20_000
+BATCH_SIZE = 5_000
+FLUSH_S = 0.25
+IDLE_S = 0.5
+SEARCH = [("+/bridge/state", 1), ("+/bridge/info", 0), ("+/+/bridge/state", 1), ("+/+/bridge/info", 0)]
+"""Where Zigbee2MQTTs that are no areas yet are looked for."""
+PASSING_SQLSTATES = ("08", "40", "53", "55", "57", "58")
+
+
+@dataclass
+class Counts:
+    """Messages since the start."""
+
+    received: int = 0
+    stored: int = 0
+    rejected: int = 0
+
+
+class Intake:
+    """Both threads and the bounded queue between them."""
+
+    def __init__(self, base_topics: Iterable[str] = ()) -> None:
+        self.counts = Counts()
+        self._stopping = threading.Event()
+        self._stale = threading.Event()  # somebody changed areas or cards: look again
+        self._inbox: queue.Queue[mqtt.Message] = queue.Queue(QUEUE_SIZE)
+        self._ingest = Ingest()
+        self._lock = threading.Lock()
+        self._changed = Outcome()
+        self._base_topics = set(base_topics)
+        self._client = mqtt.Client(
+            settings.MQTT_URL,
+            settings.MQTT_CLIENT_ID,
+            on_message=self._receive,
+            topics=self._topics,
+            persistent=True,
+        )
+        self._storing = threading.Thread(target=self._store_forever, name="store", daemon=True)
+
+    # --- for the worker ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._storing.start()
+        self._client.start()
+
+    def stop(self, timeout_s: float = 20.0) -> None:
+        """Take no more, store and acknowledge what is queued, then say good-bye to the broker."""
+        self._stopping.set()
+        if self._storing.is_alive():
+            self._storing.join(timeout_s)
+        self._client.stop()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._client.is_alive and self._storing.is_alive()
+
+    @property
+    def connected_at(self) -> datetime | None:
+        return self._client.connected_at
+
+    @property
+    def broker(self) -> str:
+        return self._client.address
+
+    @property
+    def queued(self) -> int:
+        return self._inbox.qsize()
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the first of the waiting messages was received."""
+        with self._inbox.mutex:
+            return self._inbox.queue[0].received_at if self._inbox.queue else None
+
+    def look_again(self, base_topics: Iterable[str]) -> None:
+        """Areas or cards may have changed: read them anew, and listen to new areas."""
+        new = set(base_topics) - self._base_topics
+        self._base_topics |= new
+        self._client.subscribe([(f"{base}/#", 1) for base in sorted(new)])
+        self._stale.set()
+
+    def take_changes(self) -> Outcome:
+        """What changed since the last call."""
+        with self._lock:
+            changed, self._changed = self._changed, Outcome()
+        return changed
+
+    # --- the network thread ------------------------------------------------------------------------------------------
+
+    def _receive(self, message: mqtt.Message) -> None:
+        """Queue a message; wait while the queue is full: then the broker keeps what we cannot take."""
+        self.counts.received += 1
+        while not self._stopping.is_set():
+            try:
+                self._inbox.put(message, timeout=IDLE_S)
+            except queue.Full:
+                continue
+            return
+
+    def _topics(self) -> list[tuple[str, int]]:
+        """Names may contain slashes, so that no narrower filter than `#` holds them all."""
+        return [*SEARCH, *((f"{base}/#", 1) for base in sorted(self._base_topics))]
+
+    # --- the storing thread ------------------------------------------------------------------------------------------
+
+    def _store_forever(self) -> None:
+        try:
+            while not (self._stopping.is_set() and self._inbox.empty()):
+                if self._stale.is_set():
+                    self._stale.clear()
+                    self._ingest.forget()
+                if batch := self._next_batch():
+                    self._store(batch)
+        except Exception:
+            logger.exception("The storing loop ended")
+        finally:
+            connection.close()
+
+    def _next_batch(self) -> list[mqtt.Message]:
+        """The messages of FLUSH_S from the first on, at most BATCH_SIZE; none when none came for IDLE_S."""
+        try:
+            batch = [self._inbox.get(timeout=IDLE_S)]
+        except queue.Empty:
+            return []
+        end = time.monotonic() + FLUSH_S
+        while len(batch) < BATCH_SIZE and not self._stopping.is_set():
+            try:
+                batch.append(self._inbox.get(timeout=max(0.0, end - time.monotonic())))
+            except queue.Empty:
+                break
+        return batch
+
+    def _store(self, batch: list[mqtt.Message]) -> None:
+        """Commit, then acknowledge. While the database is away the same batch is tried again."""
+        outcome = self._commit(batch)
+        if outcome is None:
+            return  # told to stop: the broker keeps what was not acknowledged
+        for message in batch:
+            self._client.ack(message)
+        with self._lock:
+            self._changed |= outcome
+            self.counts.stored += outcome.stored
+            self.counts.rejected += outcome.rejected
+
+    def _commit(self, batch: list[mqtt.Message]) -> Outcome | None:
+        wait_s = 0.5
+        while True:
+            try:
+                return self._ingest.process(batch)
+            except Error as error:
+                if not is_passing(error):
+                    raise
+                logger.warning("The database cannot store now, trying again in %.1f s: %s", wait_s, first_line(error))
+                connection.close()
+            if self._stopping.wait(wait_s):
+                return None
+            wait_s = min(wait_s * 2, 10.0)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the database refuses for now only: no connection, no room, a conflict, an operator's stop."""
+    cause = error.__cause__ if isinstance(error, Error) else error
+    state = getattr(cause, "sqlstate", None)
+    return state is None or str(state).startswith(PASSING_SQLSTATES)
+
+
+def first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

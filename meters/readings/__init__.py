@@ -1,0 +1,10 @@
+"""What the meters measured. The only package that writes Reading, MeterState, CounterEpoch, QuarantinedReading and
+HourlyUsage; all of them change in one transaction.
+
+Exact under repetition: a report that comes twice changes nothing. Exact under lateness: hours end up as if it had come
+in order.
+"""
+
+from meters.readings.store import Report, store
+
+__all__ = ["Report", "store"]

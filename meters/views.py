@@ -1,0 +1,125 @@
+"""The live board and a meter's page, for staff. They show; they decide nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+
+from meters import charts, history, live, online, words
+from meters.models import Meter, MeterState
+
+VALUES_FROZEN_AFTER = timedelta(hours=1)
+"""A voltage that has not moved for so long is not measured any more. The same in static/js/board/truth.js."""
+DAYS_SHOWN = 7
+QUARANTINED_SHOWN = 5
+
+
+@staff_member_required
+@never_cache
+def board(request: HttpRequest) -> HttpResponse:
+    return render(request, "board/board.html", {"state": live.snapshot(), "words": words.board()})
+
+
+@never_cache
+def board_state(request: HttpRequest) -> HttpResponse:
+    """The whole state, for boards without a socket. 403 instead of a log-in page: a script asks."""
+    if not (request.user.is_active and request.user.is_staff):
+        return JsonResponse({"error": "staff only"}, status=HTTPStatus.FORBIDDEN)
+    return JsonResponse(live.snapshot())
+
+
+@staff_member_required
+@never_cache
+def meter(request: HttpRequest, ieee: str) -> HttpResponse:
+    """What a meter is, tells and told. The page asks for itself again and takes over what has changed."""
+    found = get_object_or_404(online.meters().select_related("device__area"), device__ieee_address=ieee)
+    return render(request, "board/meter.html", _page(found, timezone.now()))
+
+
+# --- a meter's page --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A quantity as it is shown: a number or a word, and when it was true."""
+
+    label: str | Promise
+    value: Decimal | int | str | Promise | None
+    unit: str
+    at: datetime | None
+    is_stale: bool
+    phases: list[tuple[str, Decimal | int | None]]
+
+
+def _page(meter: Meter, now: datetime) -> dict[str, Any]:
+    status = online.status(meter, online.link(now), now)
+    days = history.last_days(DAYS_SHOWN, now)
+    stretches = history.stretches(meter, days[0][1], now)
+    day_ago = now - timedelta(days=1)
+    return {
+        "meter": meter,
+        "device": meter.device,
+        "now": now,
+        "status": status,
+        "reason": online.REASONS[status.reason],
+        "state": getattr(meter, "state", None),
+        "values": _values(meter, status, now),
+        "installation": meter.installations.filter(period__contains=now).select_related("pitch").first(),
+        "chart": charts.bar_chart(history.hours(meter, timezone.localdate(now), now)),
+        "last_24_hours": charts.strip(history.cut(stretches, day_ago, now), day_ago, now),
+        "days": [(day, charts.strip(history.cut(stretches, start, end), start, end)) for day, start, end in days],
+        "interruptions": [s for s in reversed(stretches) if s.status is not online.Status.ONLINE],
+        "epochs": list(meter.epochs.order_by("number")[1:]),
+        "quarantined": list(meter.quarantined.all()[:QUARANTINED_SHOWN]),
+        "readings": history.last_readings(meter, now),
+    }
+
+
+def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
+    state = getattr(meter, "state", None) or MeterState(meter=meter)
+    names = meter.device.phases or ["L1", "L2", "L3"]
+    told = max((at for at in (state.power_at, state.voltage_at, state.current_at, state.phases_at) if at), default=None)
+    frozen = told is not None and now - told > VALUES_FROZEN_AFTER
+    gone = not status.is_online
+
+    def value(label: Any, number: Any, unit: str, at: datetime | None, stale: bool, phases: Any = None) -> Value:
+        by_phase = [(name.upper(), told) for name, told in zip(names, phases or [], strict=False)]
+        return Value(label, number, unit, at, stale, by_phase)
+
+    switch = None if state.relay is None else _("on") if state.relay else _("off")
+    if not meter.device.has_relay and switch is None:
+        switch = _("has none")
+    counter = state.energy_kwh if state.counter_at else None
+    return [
+        value(_("Switch"), switch, "", state.relay_at, gone),
+        value(_("Power"), state.power_w, "W", state.power_at or state.phases_at, gone or frozen, state.phase_power_w),
+        value(
+            _("Voltage"),
+            state.voltage_v,
+            "V",
+            state.voltage_at or state.phases_at,
+            gone or frozen,
+            state.phase_voltage_v,
+        ),
+        value(
+            _("Current"),
+            state.current_a,
+            "A",
+            state.current_at or state.phases_at,
+            gone or frozen,
+            state.phase_current_a,
+        ),
+        value(_("Counter"), counter, "kWh", state.counter_at, gone),
+        value(_("Radio link"), state.linkquality, "/ 255", state.linkquality_at, gone),
+    ]

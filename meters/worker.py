@@ -1,0 +1,198 @@
+"""The MQTT worker's main thread: it leads, shows that it lives, notes who is online, and tells the browsers.
+
+The only module that writes WorkerState.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from datetime import datetime, timedelta
+
+import psycopg
+from django.db import Error, close_old_connections, connection
+from django.utils import timezone
+
+from meters import areas, live, online, partitions
+from meters.intake import Intake, first_line, is_passing
+from meters.leader import Leader
+from meters.models import Area, Meter, WorkerState
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+HEARTBEAT_S = 2.0
+LOOK_AGAIN_S = 30.0
+WATCH_S = 5.0
+DOUBT_AFTER = timedelta(seconds=30)
+"""A bridge that has said nothing for so long after we connected is no longer believed to be online."""
+
+
+class Worker:
+    """`run` returns the process's exit code: 0 after a stop that was asked for."""
+
+    def __init__(self) -> None:
+        self.boot = secrets.token_hex(4)
+        self._stopping = threading.Event()
+        self._leader = Leader((live.NOTIFY_CHANNEL,))
+        self._intake = Intake()
+        self._look = True  # tell the whole state at the next tick
+        self._tick = 0
+        self._due: dict[str, float] = {}
+
+    def stop(self) -> None:
+        """Ask for the end: no more messages are taken, those in the queue are stored."""
+        self._stopping.set()
+
+    def run(self) -> int:
+        if not self._lead():
+            return 0
+        try:
+            self._begin()
+            while not self._stopping.is_set():
+                if not self._intake.is_alive:
+                    logger.error("The network or the storing loop has ended; leaving, so that we are started again")
+                    return 1
+                if not self._round():
+                    return 1
+            return 0
+        finally:
+            self._end()
+
+    # --- leading -----------------------------------------------------------------------------------------------------
+
+    def _lead(self) -> bool:
+        """Wait until this is the only worker; False when told to stop before."""
+        waiting = False
+        while not self._stopping.is_set():
+            try:
+                if self._leader.acquire():
+                    return True
+                if not waiting:
+                    logger.warning("Another worker is at work; standing by")
+                waiting = True
+            except psycopg.OperationalError as error:
+                logger.warning("The database cannot be reached: %s", first_line(error))
+            self._stopping.wait(1.0)
+        return False
+
+    def _lead_again(self) -> bool:
+        """The database was away and the lock with it: take it again, or leave it to who has it."""
+        while not self._stopping.is_set():
+            connection.close()
+            try:
+                if self._leader.acquire():
+                    self._look_again()
+                    return True
+                logger.error("Another worker has taken the lead; leaving")
+                return False
+            except (psycopg.OperationalError, Error) as error:
+                logger.warning("The database cannot be reached: %s", first_line(error))
+            self._stopping.wait(1.0)
+        return True
+
+    def _begin(self) -> None:
+        before = WorkerState.objects.filter(pk="mqtt").first()
+        online.close_after_outage(before.heartbeat_at if before else None)
+        partitions.ensure_ahead()
+        now = timezone.now()
+        told = {
+            "boot": self.boot,
+            "tick": 0,
+            "host": socket.gethostname()[:100],
+            "process_id": os.getpid(),
+            "started_at": now,
+            "heartbeat_at": now,
+            "broker": self._intake.broker,
+            "connected_at": None,
+        }
+        WorkerState.objects.update_or_create(pk="mqtt", defaults=told)
+        self._look_again()
+        self._intake.start()
+        logger.info("The worker has begun, broker %s", self._intake.broker)
+
+    def _end(self) -> None:
+        self._intake.stop()
+        try:
+            self._beat(connected_at=None)
+        except Error as error:
+            logger.warning("The end of the worker could not be noted: %s", first_line(error))
+        self._leader.release()
+        logger.info("The worker has ended")
+
+    # --- a round a second --------------------------------------------------------------------------------------------
+
+    def _round(self) -> bool:
+        """Wait for a notification or the next tick; False when another worker has taken the lead."""
+        try:
+            if self._leader.notifications(TICK_S):
+                self._look_again()
+            if self._is_due("look again", LOOK_AGAIN_S):
+                self._look_again()
+            if self._is_due("beat", HEARTBEAT_S):
+                self._beat(self._intake.connected_at)
+            self._tell()
+        except psycopg.OperationalError:
+            return self._lead_again()
+        except Error as error:
+            if not is_passing(error):
+                raise
+            logger.warning("The database is away: %s", first_line(error))
+            return self._lead_again()
+        return True
+
+    def _is_due(self, name: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now < self._due.get(name, 0.0):
+            return False
+        self._due[name] = now + every_s
+        return True
+
+    def _look_again(self) -> None:
+        """Somebody may have changed areas, pitches or cards."""
+        base_topics = list(Area.objects.values_list("base_topic", flat=True))
+        areas.forget_found(base_topics)
+        self._intake.look_again(base_topics)
+        self._look = True
+
+    def _beat(self, connected_at: datetime | None) -> None:
+        now, oldest, counts = timezone.now(), self._intake.oldest, self._intake.counts
+        WorkerState.objects.filter(pk="mqtt").update(
+            heartbeat_at=now,
+            connected_at=connected_at,
+            queued=self._intake.queued,
+            lag_s=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
+            tick=self._tick,
+            received=counts.received,
+            stored=counts.stored,
+            rejected=counts.rejected,
+        )
+
+    def _doubtful(self, now: datetime) -> list[int]:
+        """Areas whose bridge has just become unknown (by id)."""
+        connected_at = self._intake.connected_at
+        if connected_at is None or now - connected_at < DOUBT_AFTER or self._intake.queued:
+            return []
+        return areas.doubt(connected_at)
+
+    def _tell(self) -> None:
+        """Note who turned on- or offline, then send the browsers what changed: one message."""
+        close_old_connections()
+        now = timezone.now()
+        changed = self._intake.take_changes()
+        changed.areas.update(self._doubtful(now))
+        if self._is_due("watch", WATCH_S):
+            changed.meters |= online.record(online.statuses(now), now)
+        if self._look or changed.all_changed:
+            changed.meters = set(Meter.objects.values_list("pk", flat=True))
+            changed.areas = set(Area.objects.values_list("pk", flat=True))
+            self._look = False
+        self._tick += 1
+        try:
+            live.send(live.changes(self.boot, self._tick, changed.meters, changed.areas))
+        except Exception as error:  # noqa: BLE001  (whatever Redis raises: boards then poll, and ask for what they missed)
+            logger.warning("The browsers could not be told: %s", first_line(error))
