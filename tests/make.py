@@ -1,0 +1,90 @@
+"""Plain makers of rows for the tests: everything is online and heard just now, unless told otherwise."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.utils import timezone
+from django.utils.text import slugify
+
+from meters import partitions
+from meters.models import (
+    Area,
+    AreaState,
+    Device,
+    HourlyUsage,
+    Installation,
+    Meter,
+    MeterState,
+    Pitch,
+    Reading,
+    WorkerState,
+)
+
+_numbers = count(1)
+
+
+def area(name: str = "", *, bridge: str = "online", reported: dict[str, Any] | None = None, **values: Any) -> Area:
+    """An area with its reported state; `reported` goes into the state, `values` into staff's row."""
+    name = name or f"Area {next(_numbers)}"
+    values = {"slug": slugify(name), "base_topic": f"z2m_{slugify(name)}"} | values
+    made = Area.objects.create(name=name, **values)
+    AreaState.objects.create(area=made, bridge=bridge, **(reported or {}))
+    return made
+
+
+def pitch(number: str = "", **values: Any) -> Pitch:
+    return Pitch.objects.create(number=number or str(100 + next(_numbers)), **values)
+
+
+def meter(name: str = "", *, area: Area | None = None, ieee: str = "", **device: Any) -> Meter:
+    """A single-phase meter; `device` goes into its device."""
+    number = next(_numbers)
+    device = {"kind": Device.Kind.SINGLE_PHASE, "has_relay": True, "available": True} | device
+    made = Device.objects.create(
+        ieee_address=ieee or f"0x{0xA4C138 << 40 | number:016x}",
+        friendly_name=name or f"meter {number}",
+        area=area,
+        first_seen_at=timezone.now(),
+        **device,
+    )
+    return Meter.objects.create(device=made)
+
+
+def state(meter: Meter, **values: Any) -> MeterState:
+    """The meter's latest values; heard just now."""
+    return MeterState.objects.create(meter=meter, **({"heard_at": timezone.now()} | values))
+
+
+def worker(**values: Any) -> WorkerState:
+    """A worker that lives and is connected."""
+    now = timezone.now()
+    values = {"boot": "b", "started_at": now, "heartbeat_at": now, "connected_at": now} | values
+    return WorkerState.objects.create(name="mqtt", **values)
+
+
+def installed(meter: Meter, pitch: Pitch, since: datetime | None = None, until: datetime | None = None) -> Installation:
+    since = since or timezone.now() - timedelta(days=1)
+    return Installation.objects.create(meter=meter, pitch=pitch, period=DateTimeTZRange(since, until))
+
+
+def hour(meter: Meter, hour: datetime, energy_wh: int, estimated_wh: int = 0) -> HourlyUsage:
+    return HourlyUsage.objects.create(meter=meter, hour=hour, energy_wh=energy_wh, estimated_wh=estimated_wh)
+
+
+def reading(meter: Meter, measured_at: datetime, **values: Any) -> Reading:
+    day: date = measured_at.date()
+    partitions.ensure([day])
+    return Reading.objects.create(meter=meter, measured_at=measured_at, **values)
+
+
+def staff(name: str = "reception", **values: Any) -> User:
+    return User.objects.create_user(name, is_staff=True, **values)
+
+
+def superuser(name: str = "chief") -> User:
+    return User.objects.create_superuser(name)
