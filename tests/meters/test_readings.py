@@ -214,7 +214,7 @@ def test_a_batch_costs_a_fixed_number_of_queries(django_assert_max_num_queries: 
         store(batch)
 
 
-# --- properties --------------------------------------------------------------------------------------------------------
+# --- properties
 
 steps = st.lists(
     st.tuples(

@@ -1,0 +1,20 @@
+"""All periodic jobs, declared here and brought into django-q2's table after each migration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig
+from django_q.models import Schedule
+
+SCHEDULES: dict[str, dict[str, Any]] = {
+    # Two weeks are made ahead, so that days of a dead cluster are no harm; the worker makes today's itself.
+    "Make the next days' partitions": {"func": "meters.tasks.make_partitions", "schedule_type": Schedule.HOURLY},
+}
+
+
+def sync(sender: AppConfig | None = None, **_: Any) -> None:
+    """Make the table hold exactly these schedules; when each runs next stays."""
+    Schedule.objects.exclude(name__in=SCHEDULES).delete()
+    for name, told in SCHEDULES.items():
+        Schedule.objects.update_or_create(name=name, defaults={**told, "repeats": -1})

@@ -1,0 +1,100 @@
+"""Our texts in the languages of staff and guests: `python -m campsite.translations update|compile`.
+
+By Babel, so that nobody needs GNU gettext. Source strings are English and marked in Python and in templates; the
+catalogues stand in locale/; compiled files are made at set-up and not kept in git.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+from django.utils.translation.template import templatize
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCALE = ROOT / "locale"
+FOLDERS = ("campsite", "meters", "bookings", "monitoring", "templates")
+LANGUAGES = ("da",)
+"""Languages with a catalogue; English is the source."""
+KEYWORDS = {
+    **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop"), None),
+    **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
+    **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
+}
+
+
+def catalogue_path(language: str) -> Path:
+    return LOCALE / language / "LC_MESSAGES" / "django.po"
+
+
+def extracted() -> Catalog:
+    """Every marked string of our code and templates."""
+    catalogue = Catalog(project="campsite", charset="utf-8")
+    for path in _sources():
+        text = path.read_text()
+        code = templatize(text, origin=str(path)) if path.suffix in (".html", ".txt") else text
+        for line, message, comments, context in extract(
+            "python", io.BytesIO(code.encode()), keywords=KEYWORDS, comment_tags=("Translators:",)
+        ):
+            catalogue.add(
+                message, locations=[(str(path.relative_to(ROOT)), line)], auto_comments=comments, context=context
+            )
+    return catalogue
+
+
+def read(language: str) -> Catalog:
+    path = catalogue_path(language)
+    if not path.exists():
+        return Catalog(locale=language, project="campsite", charset="utf-8")
+    with path.open("rb") as file:
+        return read_po(file, locale=language)
+
+
+def update() -> None:
+    """Bring the catalogues up to the marked strings: new ones come in empty, those no longer used go."""
+    template = extracted()
+    for language in LANGUAGES:
+        catalogue = read(language)
+        catalogue.update(template, no_fuzzy_matching=True)
+        catalogue.obsolete.clear()
+        path = catalogue_path(language)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            write_po(file, catalogue, sort_output=True, no_location=True, omit_header=False, width=120)
+
+
+def compile_all() -> None:
+    """Make the compiled files that Django reads."""
+    for language in LANGUAGES:
+        with catalogue_path(language).with_suffix(".mo").open("wb") as file:
+            write_mo(file, read(language))
+
+
+def missing(language: str) -> list[str]:
+    """Marked strings that have no translation in this language, or a fuzzy one."""
+    have = read(language)
+    return [str(m.id) for m in extracted() if m.id and not _translated(have, m.id, m.context)]
+
+
+def _translated(catalogue: Catalog, message: str | tuple[str, ...], context: str | None) -> bool:
+    found = catalogue.get(message[0] if isinstance(message, tuple) else message, context)
+    if found is None or found.fuzzy or not found.string:
+        return False
+    return all(found.string) if isinstance(found.string, tuple | list) else True
+
+
+def _sources() -> Iterator[Path]:
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".py", ".html", ".txt") and not {"migrations", "static"} & set(path.parts):
+                yield path
+
+
+if __name__ == "__main__":
+    {"update": update, "compile": compile_all}[sys.argv[1]]()
