@@ -36,9 +36,7 @@ MQTT_URL = env.str("MQTT_URL", default="")
 MQTT_CLIENT_ID = env.str("MQTT_CLIENT_ID", default="campsite-ingest")
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url_config(DATABASE_URL)
-    if DATABASE_URL
-    else {"ENGINE": "django.db.backends.postgresql"}
+    "default": env.db_url_config(DATABASE_URL) if DATABASE_URL else {"ENGINE": "django.db.backends.postgresql"}
 }
 DATABASES["default"] |= {
     "ENGINE": "django.db.backends.postgresql",
@@ -109,6 +107,7 @@ INSTALLED_APPS = [
     "meters",
     "bookings",
     "monitoring",
+    "campsite",
 ]
 
 MIDDLEWARE = [
@@ -213,6 +212,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
     "PAGE_SIZE": 100,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "meters.api.errors.handle",
     "COERCE_DECIMAL_TO_STRING": False,
 }
 SPECTACULAR_SETTINGS = {
@@ -221,6 +221,11 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "OnOffEnum": "meters.api.serializers.ON_OFF",
+        "MeterKindEnum": "meters.api.serializers.METER_KINDS",
+        "PitchKindEnum": "meters.models.Pitch.Kind",
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAdminUser"],
     "SERVE_AUTHENTICATION": [
         "rest_framework.authentication.SessionAuthentication",
@@ -235,34 +240,46 @@ READINGS_KEPT_DAYS = env.int("READINGS_KEPT_DAYS", default=90)
 
 # --- the admin -----------------------------------------------------------------------------------
 
+
+def _menu(title: Any, icon: str, table: str) -> dict[str, Any]:
+    """A line of the admin's menu that leads to a table's list."""
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{table}_changelist")}
+
+
 UNFOLD = {
     "SITE_TITLE": SITE_NAME,
     "SITE_HEADER": SITE_NAME,
     "SITE_SYMBOL": "bolt",
+    "SITE_URL": reverse_lazy("board"),
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": False,
     "SIDEBAR": {
         "show_search": True,
+        "show_all_applications": True,
         "navigation": [
             {
                 "title": _("Electricity"),
                 "items": [
                     {"title": _("Live board"), "icon": "dashboard", "link": reverse_lazy("board")},
-                    {
-                        "title": _("Meters"),
-                        "icon": "electric_meter",
-                        "link": reverse_lazy("admin:meters_meter_changelist"),
-                    },
-                    {
-                        "title": _("Pitches"),
-                        "icon": "camping",
-                        "link": reverse_lazy("admin:meters_pitch_changelist"),
-                    },
-                    {
-                        "title": _("Areas"),
-                        "icon": "hub",
-                        "link": reverse_lazy("admin:meters_area_changelist"),
-                    },
+                    _menu(_("Meters"), "electric_meter", "meters_meter"),
+                    _menu(_("Pitches"), "camping", "meters_pitch"),
+                    _menu(_("Installations"), "link", "meters_installation"),
+                    _menu(_("Areas"), "hub", "meters_area"),
+                ],
+            },
+            {
+                "title": _("Technique"),
+                "collapsible": True,
+                "items": [
+                    _menu(_("Devices"), "router", "meters_device"),
+                    _menu(_("Quarantined values"), "report", "meters_quarantinedreading"),
+                    _menu(_("Counter epochs"), "restart_alt", "meters_counterepoch"),
+                    _menu(_("Rejected messages"), "block", "meters_rejectedmessage"),
+                    _menu(_("Found Zigbee2MQTTs"), "travel_explore", "meters_foundinstance"),
+                    _menu(_("Worker"), "settings_heart", "meters_workerstate"),
+                    _menu(_("Users"), "person", "auth_user"),
+                    _menu(_("Tokens"), "key", "authtoken_tokenproxy"),
+                    _menu(_("Audit log"), "history", "auditlog_logentry"),
                 ],
             },
         ],

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -79,11 +79,11 @@ def compile_all() -> None:
 def missing(language: str) -> list[str]:
     """Marked strings that have no translation in this language, or a fuzzy one."""
     have = read(language)
-    return [str(m.id) for m in extracted() if m.id and not _translated(have, m.id, m.context)]
+    return [str(m.id) for m in extracted() if m.id and not _translated(have, m)]
 
 
-def _translated(catalogue: Catalog, message: str | tuple[str, ...], context: str | None) -> bool:
-    found = catalogue.get(message[0] if isinstance(message, tuple) else message, context)
+def _translated(catalogue: Catalog, message: Message) -> bool:
+    found = catalogue.get(message.id if isinstance(message.id, str) else message.id[0], message.context)
     if found is None or found.fuzzy or not found.string:
         return False
     return all(found.string) if isinstance(found.string, tuple | list) else True

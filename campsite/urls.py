@@ -1,8 +1,14 @@
 """Which address leads where."""
 
-from channels.routing import URLRouter
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
-websocket_urlpatterns: list[URLRouter] = []
+from meters.urls import websocket_urlpatterns
+
+__all__ = ["urlpatterns", "websocket_urlpatterns"]
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("meters.api.urls")),
+    path("", include("meters.urls")),
+]

@@ -82,6 +82,11 @@ def add_health(area_id: int, health: Health) -> None:
     AreaHealth.objects.bulk_create([row], ignore_conflicts=True)
 
 
+def prune_health(before: datetime) -> int:
+    """Forget health reports from before then; returns how many."""
+    return AreaHealth.objects.filter(generated_at__lt=before).delete()[0]
+
+
 def note_found(base_topic: str, at: datetime, info: BridgeInfo | None = None) -> None:
     """A Zigbee2MQTT that is no area was seen on the broker."""
     found = FoundInstance.objects.filter(base_topic=base_topic)

@@ -37,6 +37,7 @@ from meters.zigbee2mqtt.values import (
 SECRETS = frozenset({"network_key", "password", "user", "auth_token", "key", "cert", "ca", "ext_pan_id"})
 MEASURED_UNITS = {"power": "W", "voltage": "V", "current": "A", "energy": "kWh"}
 PHASE = re.compile(r"^(power|voltage|current)_(\w{1,12})$")
+CREDENTIALS = re.compile(r"//[^/@\s]+@")
 PUBLISHED, SETTABLE = 1, 2
 
 
@@ -202,7 +203,7 @@ def _without_secrets(value: Any) -> Any:
         return {key.replace("\0", ""): _without_secrets(v) for key, v in value.items() if key not in SECRETS}
     if isinstance(value, list):
         return [_without_secrets(v) for v in value]
-    return value.replace("\0", "") if isinstance(value, str) else value
+    return CREDENTIALS.sub("//…@", value.replace("\0", "")) if isinstance(value, str) else value
 
 
 READERS: dict[str, Callable[[bytes], Message]] = {

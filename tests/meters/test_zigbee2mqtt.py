@@ -288,13 +288,16 @@ def test_info_tells_channel_and_configuration_without_secrets() -> None:
         "network": {"channel": 15},
         "permit_join": True,
         "permit_join_end": 1782900902000,
-        "config": {"advanced": {"last_seen": "ISO_8601", "network_key": [1]}, "mqtt": {"password": "p", "user": "u"}},
+        "config": {
+            "advanced": {"last_seen": "ISO_8601", "network_key": [1]},
+            "mqtt": {"password": "p", "user": "u", "server": "mqtt://u:p@nas"},
+        },
         "config_schema": {"huge": True},
     }
     told = parse("bridge/info", json.dumps(info).encode())
     assert isinstance(told, BridgeInfo)
     assert (told.version, told.channel, told.permit_join) == ("2.14.1", 15, True)
-    assert told.configuration == {"advanced": {"last_seen": "ISO_8601"}, "mqtt": {}}
+    assert told.configuration == {"advanced": {"last_seen": "ISO_8601"}, "mqtt": {"server": "mqtt://…@nas"}}
 
 
 def test_a_backup_never_shows_in_a_log() -> None:
