@@ -1,0 +1,28 @@
+"""Settings: secrets come from the environment or from files, and nothing starts without them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from django.conf import settings
+
+READ = "from campsite import settings; print(settings.SECRET_KEY, settings.DATABASE_URL)"
+
+
+def read_settings(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", READ], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=30
+    )
+
+
+def test_nothing_starts_without_a_secret_key() -> None:
+    refused = read_settings()
+    assert refused.returncode != 0
+    assert "SECRET_KEY is not set" in refused.stderr
+
+
+def test_each_setting_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("from a file")
+    (tmp_path / "url").write_text("postgres://u:p@h:1/d")
+    told = read_settings(SECRET_KEY_FILE=str(tmp_path / "key"), DATABASE_URL_FILE=str(tmp_path / "url"))
+    assert told.stdout.strip() == "from a file postgres://u:p@h:1/d"
