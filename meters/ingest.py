@@ -57,7 +57,7 @@ class _Pass:
     reports: list[readings.Report] = field(default_factory=list)
     refusals: list[rejected.Refusal] = field(default_factory=list)
     heard_areas: set[int] = field(default_factory=set)
-    others: set[int] = field(default_factory=set)
+    others: dict[int, datetime] = field(default_factory=dict)
     returned: set[int] = field(default_factory=set)
 
 
@@ -118,8 +118,7 @@ class Ingest:
         outcome.meters |= readings.store(work.reports)
         rejected.note(work.refusals)
         now = batch[-1].received_at
-        if work.others:
-            registry.note_heard(work.others, now)
+        registry.note_heard(work.others)
         if work.returned and registry.note_returned(work.returned):
             self.forget()
         areas.note_live(work.heard_areas, now)
@@ -213,7 +212,7 @@ class Ingest:
         if known.has_left:
             work.returned.add(known.device_id)
         if known.meter_id is None:
-            work.others.add(known.device_id)
+            work.others[known.device_id] = measured_at
             return
         counts = state.ieee_address is not None or self._is_trusted(area, message)
         work.reports.append(readings.Report(known, state, measured_at, counts))

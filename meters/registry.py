@@ -6,11 +6,11 @@ A device is its IEEE address. Areas list devices; the area from which a device w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from meters.models import Device, Listing, Meter
 from meters.zigbee2mqtt import Event, ListedDevice
@@ -74,9 +74,11 @@ def apply_event(event: Event, at: datetime) -> int | None:
     return device.values_list("pk", flat=True).first()
 
 
-def note_heard(device_ids: Iterable[int], at: datetime) -> None:
-    """Devices that are no meters were heard; a meter's times stand with its measurements."""
-    Device.objects.filter(pk__in=list(device_ids)).update(heard_at=at, left_at=None)
+def note_heard(heard: Mapping[int, datetime]) -> None:
+    """When devices (by id) that are no meters were heard; a meter's times stand with its measurements."""
+    for device_id, at in heard.items():
+        older = Q(heard_at=None) | Q(heard_at__lt=at)
+        Device.objects.filter(older, pk=device_id).update(heard_at=at)
 
 
 def note_returned(device_ids: Iterable[int]) -> list[int]:
