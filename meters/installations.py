@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from auditlog.models import LogEntry
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.utils import timezone
@@ -22,6 +22,8 @@ from django.utils.translation import gettext_lazy as _
 from meters import live
 from meters.models import Installation, Meter, Pitch
 
+Person = AbstractBaseUser | AnonymousUser | None
+"""Who does it; None: the software itself."""
 CLOCK_SLACK = timedelta(minutes=2)
 
 
@@ -61,7 +63,7 @@ class SameMeter(InstallationError):
 # --- verbs -----------------------------------------------------------------------------------------------------------
 
 
-def install(meter: Meter, pitch: Pitch, at: datetime, by: AbstractBaseUser | None) -> Installation:
+def install(meter: Meter, pitch: Pitch, at: datetime, by: Person) -> Installation:
     """From `at` on the meter serves the pitch; where it hung before ends at the same moment.
 
     Raises AlreadyInstalled, TooEarly or InFuture.
@@ -77,7 +79,7 @@ def install(meter: Meter, pitch: Pitch, at: datetime, by: AbstractBaseUser | Non
     return made
 
 
-def end(meter: Meter, at: datetime, by: AbstractBaseUser | None) -> Installation:
+def end(meter: Meter, at: datetime, by: Person) -> Installation:
     """At `at` the meter was taken off its pitch. Raises NotInstalled, TooEarly or InFuture."""
     with transaction.atomic():
         Meter.objects.select_for_update().get(pk=meter.pk)
@@ -90,7 +92,7 @@ def end(meter: Meter, at: datetime, by: AbstractBaseUser | None) -> Installation
     return ended
 
 
-def replace(old: Meter, new: Meter, at: datetime, by: AbstractBaseUser | None) -> Installation:
+def replace(old: Meter, new: Meter, at: datetime, by: Person) -> Installation:
     """At `at` the meter `new` took the place of `old`. Raises NotInstalled, AlreadyInstalled, TooEarly, SameMeter …"""
     if old.pk == new.pk:
         raise SameMeter(_("A meter cannot replace itself."))
@@ -178,7 +180,7 @@ def _check_now(at: datetime) -> None:
         raise InFuture(_("That time has not come yet."))
 
 
-def _open(meter: Meter, pitch: Pitch, at: datetime, by: AbstractBaseUser | None) -> Installation:
+def _open(meter: Meter, pitch: Pitch, at: datetime, by: Person) -> Installation:
     try:
         with transaction.atomic():
             made = Installation.objects.create(meter=meter, pitch=pitch, period=DateTimeTZRange(at, None))
@@ -188,11 +190,11 @@ def _open(meter: Meter, pitch: Pitch, at: datetime, by: AbstractBaseUser | None)
     return made
 
 
-def _close(installation: Installation, at: datetime, by: AbstractBaseUser | None) -> None:
+def _close(installation: Installation, at: datetime, by: Person) -> None:
     installation.period = DateTimeTZRange(installation.period.lower, at)
     installation.save(update_fields=["period"])
     _note(installation, LogEntry.Action.UPDATE, {"until": ["None", at.isoformat()]}, by)
 
 
-def _note(installation: Installation, action: int, changes: dict[str, Any], by: AbstractBaseUser | None) -> None:
+def _note(installation: Installation, action: int, changes: dict[str, Any], by: Person) -> None:
     LogEntry.objects.log_create(installation, action=action, changes=changes, actor=by)

@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 ('number', models.CharField(help_text='As the booking system names the room.', max_length=40, unique=True, verbose_name='number')),
                 ('kind', models.CharField(choices=[('touring', 'touring pitch'), ('seasonal', 'seasonal pitch'), ('cabin', 'cabin'), ('service', 'service')], default='touring', max_length=10, verbose_name='kind')),
                 ('aliases', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list, size=None, verbose_name='other names')),
-                ('policy', models.CharField(choices=[('automatic', 'automatic'), ('never_cut', 'never cut automatically'), ('manual', 'switched by hand only')], default='automatic', max_length=10, verbose_name='power')),
+                ('policy', models.CharField(choices=[('automatic', 'automatic'), ('never_cut', 'never cut automatically'), ('manual', 'switched by hand only')], default='automatic', max_length=10, verbose_name='switching')),
                 ('fuse_a', models.PositiveSmallIntegerField(blank=True, null=True, verbose_name='fuse in A')),
                 ('occupied_until', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='occupied until')),
                 ('map_x', models.FloatField(blank=True, null=True, verbose_name='place on the map, x')),

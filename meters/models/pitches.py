@@ -24,7 +24,7 @@ class Pitch(models.Model):
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.TOURING)
     aliases = ArrayField(models.CharField(max_length=40), verbose_name=_("other names"), default=list, blank=True)
-    policy = models.CharField(_("power"), max_length=10, choices=Policy.choices, default=Policy.AUTOMATIC)
+    policy = models.CharField(_("switching"), max_length=10, choices=Policy.choices, default=Policy.AUTOMATIC)
     fuse_a = models.PositiveSmallIntegerField(_("fuse in A"), null=True, blank=True)
     occupied_until = models.DateTimeField(_("occupied until"), null=True, blank=True, editable=False)
     map_x = models.FloatField(_("place on the map, x"), null=True, blank=True)

@@ -1,0 +1,200 @@
+"""Areas: staff's form, beside it what the Zigbee2MQTT reports; instances found on the broker are offered as areas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.text import slugify
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import StackedInline
+from unfold.views import ChangeList
+
+from meters import online, overview
+from meters.admin.base import NOTHING, NeverWritten, ReadOnlyAdmin, ToldAdmin, ago, label, local
+from meters.models import Area, AreaState, FoundInstance
+
+BRIDGES = {"online": "success", "offline": "danger", "unknown": "warning"}
+
+
+def bridge(state: AreaState) -> str:
+    return label(state.get_bridge_display(), BRIDGES[state.bridge])
+
+
+def channel(area: Area, state: AreaState) -> str:
+    """The reported channel against the planned one."""
+    if state.channel is None:
+        return NOTHING
+    if area.expected_channel is None or area.expected_channel == state.channel:
+        return str(state.channel)
+    text = gettext("%(channel)s, planned %(planned)s")
+    return label(text % {"channel": state.channel, "planned": area.expected_channel}, "warning")
+
+
+class StateInline(NeverWritten, StackedInline):
+    """What the Zigbee2MQTT of this area says of itself."""
+
+    model = AreaState
+    verbose_name = _("Reported by Zigbee2MQTT")
+    hide_title = True
+    fields = readonly_fields = [
+        *("bridge_now", "seen", "version", "channel_now", "coordinator_now", "backoff", "join", "restart"),
+        *("info_at", "inventory_at"),
+    ]
+
+    @admin.display(description=_("Zigbee2MQTT"))
+    def bridge_now(self, state: AreaState) -> str:
+        return format_html("{} {}", bridge(state), local(state.bridge_since) if state.bridge_since else "")
+
+    @admin.display(description=_("last message"))
+    def seen(self, state: AreaState) -> str:
+        return ago(state.seen_at)
+
+    @admin.display(description=_("Zigbee channel"))
+    def channel_now(self, state: AreaState) -> str:
+        return channel(state.area, state)
+
+    @admin.display(description=_("coordinator"))
+    def coordinator_now(self, state: AreaState) -> str:
+        told = state.coordinator if isinstance(state.coordinator, dict) else {}
+        return " · ".join(str(told[key]) for key in ("type", "ieee_address") if told.get(key)) or NOTHING
+
+    @admin.display(description=_("ping pause (pause_on_backoff_gt)"))
+    def backoff(self, state: AreaState) -> str:
+        if state.is_backoff_safe is None:
+            return NOTHING
+        if state.is_backoff_safe:
+            return label(str(state.pause_on_backoff_gt), "success")
+        value = gettext("not set") if state.pause_on_backoff_gt is None else str(state.pause_on_backoff_gt)
+        return label(gettext("%(value)s: set it to 15") % {"value": value}, "danger")
+
+    @admin.display(description=_("open for new devices"))
+    def join(self, state: AreaState) -> str:
+        if not state.permit_join:
+            return NOTHING if state.permit_join is None else gettext("no")
+        until = state.permit_join_until
+        return label(gettext("until %(time)s") % {"time": local(until)} if until else gettext("yes"), "warning")
+
+    @admin.display(description=_("needs a restart"))
+    def restart(self, state: AreaState) -> str:
+        if state.restart_required is None:
+            return NOTHING
+        return label(_("yes"), "warning") if state.restart_required else gettext("no")
+
+
+class AreaList(ChangeList):
+    """Counts each area's meters by online status, for all rows at once."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        counts = overview.count_by_area(timezone.now())
+        self.result_list = list(self.result_list)
+        for area in self.result_list:
+            area.counts = counts.get(area.pk, Counter())
+
+
+@admin.register(Area)
+class AreaAdmin(ToldAdmin):
+    list_display = ["name", "bridge_now", "online_now", "channel_now", "version", "service", "seen"]
+    list_before_template = "admin/meters/found_instances.html"
+    prepopulated_fields = {"slug": ["name"]}
+    inlines = [StateInline]
+    fields = ["name", "slug", "base_topic", "expected_channel", "wifi_channels", "in_service", "control"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Area]:
+        return super().get_queryset(request).select_related("state")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return AreaList
+
+    def get_inlines(self, request: HttpRequest, obj: Area | None = None) -> list[Any]:
+        return super().get_inlines(request, obj) if obj and hasattr(obj, "state") else []
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        found = unknown_instances() if self.has_add_permission(request) else []
+        return super().changelist_view(request, (extra_context or {}) | {"found_instances": found})
+
+    @admin.display(description=_("Zigbee2MQTT"), ordering="state__bridge")
+    def bridge_now(self, area: Area) -> str:
+        return bridge(state_of(area))
+
+    @admin.display(description=_("meters online"))
+    def online_now(self, area: Any) -> str:
+        return f"{area.counts[online.Status.ONLINE]} / {area.counts.total()}"
+
+    @admin.display(description=_("channel"))
+    def channel_now(self, area: Area) -> str:
+        return channel(area, state_of(area))
+
+    @admin.display(description=_("version"))
+    def version(self, area: Area) -> str:
+        return state_of(area).version or NOTHING
+
+    @admin.display(description=_("in service"), ordering="in_service")
+    def service(self, area: Area) -> str:
+        if not area.in_service:
+            return label(_("being commissioned"), "info")
+        return label(_("switches by itself") if area.control == Area.Control.ACT else _("observes only"), "success")
+
+    @admin.display(description=_("last message"), ordering="state__seen_at")
+    def seen(self, area: Area) -> str:
+        return ago(state_of(area).seen_at)
+
+
+def state_of(area: Area) -> AreaState:
+    return getattr(area, "state", None) or AreaState(area=area)
+
+
+# --- instances found on the broker -----------------------------------------------------------------------------------
+
+
+def unknown_instances() -> list[dict[str, Any]]:
+    """The found instances that are no areas, each with the address of an add form that is filled in for it."""
+    found = FoundInstance.objects.exclude(base_topic__in=Area.objects.values("base_topic"))
+    return [{"instance": instance, "add_url": add_url(instance)} for instance in found]
+
+
+def add_url(instance: FoundInstance) -> str:
+    name = instance.base_topic.replace("_", " ").capitalize()
+    filled = {"base_topic": instance.base_topic, "name": name[:60], "slug": slugify(name)[:40]}
+    if instance.channel:
+        filled["expected_channel"] = str(instance.channel)
+    return f"{reverse('admin:meters_area_add')}?{urlencode(filled)}"
+
+
+@admin.register(FoundInstance)
+class FoundInstanceAdmin(ReadOnlyAdmin):
+    list_display = ["base_topic", "version", "channel", "first_seen_at", "seen", "make_area"]
+    search_fields = ["base_topic"]
+    change_form_outer_before_template = "admin/meters/found_instances.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FoundInstance]:
+        return super().get_queryset(request).exclude(base_topic__in=Area.objects.values("base_topic"))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        instance = self.get_object(request, object_id)
+        offered = [{"instance": instance, "add_url": add_url(instance)}] if instance else []
+        context = (extra_context or {}) | {"found_instances": offered}
+        return super().change_view(request, object_id, form_url, context)
+
+    @admin.display(description=_("last seen"), ordering="seen_at")
+    def seen(self, instance: FoundInstance) -> str:
+        return ago(instance.seen_at)
+
+    @admin.display(description="")
+    def make_area(self, instance: FoundInstance) -> str:
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-500 font-medium whitespace-nowrap" href="{}">{}</a>',
+            add_url(instance),
+            _("Make it an area"),
+        )

@@ -1,0 +1,75 @@
+"""Every Zigbee device that an area lists, repeaters too. Read-only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from meters import zigbee2mqtt
+from meters.admin.base import NOTHING, ReadOnlyAdmin, ago, label
+from meters.admin.filters import NameFilter, PresentDevices
+from meters.models import Device
+
+NAME_PROBLEMS = {
+    "name_like_bridge": _("A name that begins with “bridge”: Zigbee2MQTT ignores its commands. Rename it."),
+    "name_like_command": _("A name with /set or /get: its states look like commands. Rename it."),
+    "name_like_availability": _("A name that ends with /availability cannot be told from a report. Rename it."),
+}
+AVAILABLE = {
+    True: (_("available"), "success"),
+    False: (_("unavailable"), "danger"),
+    None: (_("unknown"), "warning"),
+}
+
+
+def named(device: Device) -> str:
+    """The name, flagged where Zigbee2MQTT cannot work with it."""
+    problem = zigbee2mqtt.bad_name(device.friendly_name)
+    if problem is None:
+        return device.friendly_name
+    return format_html("{} {}", device.friendly_name, label(_("bad name"), "danger", NAME_PROBLEMS[problem]))
+
+
+@admin.register(Device)
+class DeviceAdmin(ReadOnlyAdmin):
+    list_display = ["name", "ieee_address", "area", "kind", "model", "available_now", "heard"]
+    list_filter = ["area", "kind", PresentDevices, NameFilter]
+    search_fields = ["friendly_name", "ieee_address", "model", "model_id"]
+    fields = [
+        *("name", "name_problem", "ieee_address", "area", "kind", "vendor", "model", "model_id", "manufacturer"),
+        *("software_build", "has_relay", "phases", "interview_state", "disabled", "available_now", "available_since"),
+        *("heard", "announced_at", "left_at", "first_seen_at", "removed_at"),
+    ]
+    readonly_fields = ["name", "name_problem", "available_now", "heard"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Device]:
+        return super().get_queryset(request).select_related("area", "meter__state")
+
+    @admin.display(description=_("name"), ordering="friendly_name")
+    def name(self, device: Device) -> str:
+        return named(device)
+
+    @admin.display(description=_("problem with the name"))
+    def name_problem(self, device: Device) -> str:
+        problem = zigbee2mqtt.bad_name(device.friendly_name)
+        return str(NAME_PROBLEMS[problem]) if problem else NOTHING
+
+    @admin.display(description=_("available"), ordering="available")
+    def available_now(self, device: Device) -> str:
+        if device.removed_at:
+            return label(_("removed"))
+        return label(*AVAILABLE[device.available])
+
+    @admin.display(description=_("last heard"))
+    def heard(self, device: Device) -> str:
+        return ago(_heard_at(device))
+
+
+def _heard_at(device: Device) -> datetime | None:
+    state = getattr(getattr(device, "meter", None), "state", None)
+    return state.heard_at if state else device.heard_at

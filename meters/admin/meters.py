@@ -1,0 +1,279 @@
+"""Meters: staff's card with the reported state, and the ways to a meter's other pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+from unfold.views import ChangeList
+
+from meters import installations, online, overview
+from meters.admin import pages
+from meters.admin.base import NOTHING, PeriodColumns, ReadOnlyInline, ToldAdmin, aged, ago, label, quantity, relay
+from meters.admin.devices import named
+from meters.admin.filters import STATUSES, OnlineFilter, OnPitchFilter, PresentMeters
+from meters.admin.records import EpochColumns, QuarantinedColumns
+from meters.models import CounterEpoch, Installation, Meter, MeterState, Pitch, QuarantinedReading
+
+VARIANTS = {online.Status.ONLINE: "success", online.Status.OFFLINE: "danger", online.Status.UNKNOWN: "warning"}
+
+
+def status(now: online.Online) -> str:
+    """The status as a coloured word, with the reason where it is not simply online."""
+    word = label(STATUSES[now.status], VARIANTS[now.status])
+    if now.is_online:
+        return word
+    html = '<span class="text-right lg:text-left">{} <span class="text-base-500">{}</span></span>'
+    return format_html(html, word, online.REASONS[now.reason])
+
+
+class HungInline(PeriodColumns, ReadOnlyInline):
+    model = Installation
+    verbose_name_plural = _("Where it hung")
+    fields = readonly_fields = ["pitch", "since", "until"]
+    ordering = ["-period"]
+
+
+class EpochInline(EpochColumns, ReadOnlyInline):
+    model = CounterEpoch
+    fields = readonly_fields = ["number", "reason", "first_at", "first", "last_at", "last", "energy"]
+    ordering = ["-number"]
+
+
+class QuarantinedInline(QuarantinedColumns, ReadOnlyInline):
+    model = QuarantinedReading
+    fields = readonly_fields = ["measured_at", "counter", "expected", "reason"]
+
+
+class MeterList(ChangeList):
+    """Looks the link up once for all rows."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        now = timezone.now()
+        link = online.link(now)
+        self.result_list = list(self.result_list)
+        for meter in self.result_list:
+            meter.online = online.status(meter, link, now)
+
+
+@admin.register(Meter)
+class MeterAdmin(ToldAdmin):
+    list_display = ["name", "area", "pitch", "online_now", "relay_now", "power", "energy", "heard"]
+    list_filter = [OnlineFilter, "device__area", "device__kind", OnPitchFilter, PresentMeters]
+    search_fields = ["device__friendly_name", "device__ieee_address", "pitch_number"]
+    search_help_text = _("name, IEEE address or pitch")
+    change_form_outer_before_template = "admin/meters/meter_links.html"
+    inlines = [HungInline, EpochInline, QuarantinedInline]
+    actions = ["install_on_suggested"]
+    reported = [
+        *("online_now", "heard", "relay_aged", "power_aged", "voltage", "current", "phases"),
+        *("counter", "energy", "linkquality"),
+    ]
+    identity = ["name", "ieee", "area", "pitch", "kind", "device_model"]
+    readonly_fields = [*reported, *identity]
+    fieldsets = [
+        (None, {"fields": reported}),
+        (_("Written by staff"), {"fields": ["rated_a", "note"]}),
+        (_("Device"), {"fields": identity}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return overview.meters(timezone.now())
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return MeterList
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_install_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("meters.add_installation")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:meter_id>/readings/", view(self.readings_view), name="meters_meter_readings"),
+            path("<int:meter_id>/hours/", view(self.hours_view), name="meters_meter_hours"),
+            path("<int:meter_id>/install/", view(require_POST(self.install_view)), name="meters_meter_install"),
+            *super().get_urls(),
+        ]
+
+    # --- the change page and its neighbours ---
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        meter = self.get_object(request, object_id)
+        context = self._ways(request, meter) if isinstance(meter, Meter) else {}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
+
+    def _ways(self, request: HttpRequest, meter: Meter) -> dict[str, Any]:
+        """What meter_links.html offers."""
+        present = installations.open_installation(meter)
+        may = self.has_install_permission(request)
+        suggested = installations.suggestions([meter]).get(meter.pk) if may and present is None else None
+        return {"meter": meter, "present": present, "suggested": suggested, "may_install": may}
+
+    def readings_view(self, request: HttpRequest, meter_id: int) -> HttpResponse:
+        return pages.readings(self, request, self._viewable(request, meter_id))
+
+    def hours_view(self, request: HttpRequest, meter_id: int) -> HttpResponse:
+        return pages.hours(self, request, self._viewable(request, meter_id))
+
+    def _viewable(self, request: HttpRequest, meter_id: int) -> Meter:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return get_object_or_404(overview.meters(timezone.now()), pk=meter_id)
+
+    def install_view(self, request: HttpRequest, meter_id: int) -> HttpResponse:
+        """One click: install the meter on the pitch that the button named."""
+        if not self.has_install_permission(request):
+            raise PermissionDenied
+        meter = self._viewable(request, meter_id)
+        pitch = get_object_or_404(Pitch, number=request.POST.get("pitch", ""))
+        try:
+            installations.install(meter, pitch, timezone.now(), request.user)
+        except installations.InstallationError as error:
+            messages.error(request, str(error))
+        else:
+            done = gettext("%(meter)s now hangs on %(pitch)s.")
+            messages.success(request, done % {"meter": meter, "pitch": pitch})
+        return HttpResponseRedirect(reverse("admin:meters_meter_change", args=[meter.pk]))
+
+    @admin.action(description=_("Install on the suggested pitch"), permissions=["install"])
+    def install_on_suggested(self, request: HttpRequest, queryset: QuerySet[Meter]) -> HttpResponse | None:
+        """First shows what would be done, then does it."""
+        meters = list(queryset.select_related("device"))
+        suggested = installations.suggestions(meters)
+        rows = [(meter, suggested.get(meter.pk), getattr(meter, "pitch_number", None)) for meter in meters]
+        if "confirmed" in request.POST:
+            _install_all(request, [(m, pitch) for m, pitch, present in rows if pitch and pitch.number != present])
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Install on the suggested pitch"),
+            "opts": self.opts,
+            "rows": rows,
+            "to_do": sum(pitch is not None and pitch.number != present for _m, pitch, present in rows),
+        }
+        return TemplateResponse(request, "admin/meters/install_suggested.html", context)
+
+    # --- columns and fields ---
+
+    @admin.display(description=_("name"), ordering="device__friendly_name")
+    def name(self, meter: Meter) -> str:
+        return named(meter.device)
+
+    @admin.display(description=_("IEEE address"))
+    def ieee(self, meter: Meter) -> str:
+        url = reverse("admin:meters_device_change", args=[meter.device_id])
+        html = '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>'
+        return format_html(html, url, meter.device.ieee_address)
+
+    @admin.display(description=_("area"), ordering="device__area__name")
+    def area(self, meter: Meter) -> str:
+        if meter.device.area is None:
+            return NOTHING
+        return format_html('<span class="whitespace-nowrap">{}</span>', meter.device.area)
+
+    @admin.display(description=_("pitch"), ordering="pitch_number")
+    def pitch(self, meter: Any) -> str:
+        return meter.pitch_number or NOTHING
+
+    @admin.display(description=_("kind"))
+    def kind(self, meter: Meter) -> str:
+        return meter.device.get_kind_display()
+
+    @admin.display(description=_("model"))
+    def device_model(self, meter: Meter) -> str:
+        return " ".join(filter(None, [meter.device.vendor, meter.device.model])) or NOTHING
+
+    @admin.display(description=_("online"))
+    def online_now(self, meter: Any) -> str:
+        now = timezone.now()
+        return status(getattr(meter, "online", None) or online.status(meter, online.link(now), now))
+
+    @admin.display(description=_("last heard"), ordering="state__heard_at")
+    def heard(self, meter: Meter) -> str:
+        return ago(_state(meter).heard_at)
+
+    @admin.display(description=_("relay"), ordering="state__relay")
+    def relay_now(self, meter: Meter) -> str:
+        return relay(_state(meter).relay)
+
+    @admin.display(description=_("power"), ordering="state__power_w")
+    def power(self, meter: Meter) -> str:
+        return quantity(_state(meter).power_w, "W")
+
+    @admin.display(description=_("relay"))
+    def relay_aged(self, meter: Meter) -> str:
+        return aged(self.relay_now(meter), _state(meter).relay_at)
+
+    @admin.display(description=_("power"))
+    def power_aged(self, meter: Meter) -> str:
+        return aged(self.power(meter), _state(meter).power_at)
+
+    @admin.display(description=_("voltage"))
+    def voltage(self, meter: Meter) -> str:
+        state = _state(meter)
+        return aged(quantity(state.voltage_v, "V", 1), state.voltage_at)
+
+    @admin.display(description=_("current"))
+    def current(self, meter: Meter) -> str:
+        state = _state(meter)
+        return aged(quantity(state.current_a, "A", 2), state.current_at)
+
+    @admin.display(description=_("phases"))
+    def phases(self, meter: Meter) -> str:
+        state = _state(meter)
+        if not state.phase_power_w:
+            return NOTHING
+        pairs = zip(meter.device.phases, state.phase_power_w, strict=False)
+        return format_html_join(" · ", "{}: {}", ((name.upper(), quantity(watts, "W")) for name, watts in pairs))
+
+    @admin.display(description=_("counter"))
+    def counter(self, meter: Meter) -> str:
+        state = _state(meter)
+        return aged(quantity(state.counter_kwh, "kWh", 3), state.counter_at)
+
+    @admin.display(description=_("energy"), ordering="state__energy_kwh")
+    def energy(self, meter: Meter) -> str:
+        state = _state(meter)
+        return quantity(state.energy_kwh, "kWh", 1) if state.counter_at else NOTHING
+
+    @admin.display(description=_("link quality"))
+    def linkquality(self, meter: Meter) -> str:
+        state = _state(meter)
+        return aged(quantity(state.linkquality, ""), state.linkquality_at)
+
+
+def _state(meter: Meter) -> MeterState:
+    return getattr(meter, "state", None) or MeterState(meter=meter)
+
+
+def _install_all(request: HttpRequest, pairs: list[tuple[Meter, Pitch]]) -> None:
+    done, now = 0, timezone.now()
+    for meter, pitch in pairs:
+        try:
+            installations.install(meter, pitch, now, request.user)
+        except installations.InstallationError as error:
+            messages.error(request, f"{meter}: {error}")
+        else:
+            done += 1
+    text = ngettext("%(count)d meter was installed.", "%(count)d meters were installed.", done)
+    messages.success(request, text % {"count": done})
