@@ -1,0 +1,134 @@
+"""Services and machines' abilities for the tests. The database comes from campsite/embedded/pytest_plugin.py."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from campsite.embedded import mosquitto
+from campsite.embedded.mosquitto import Mosquitto
+from campsite.embedded.rumqttd import Iotcore
+from campsite.embedded.state import State
+
+TWIN = Path(__file__).resolve().parent.parent.parent / "shared" / "twin"
+NPM_CI_TIMEOUT_S = 600
+
+
+def _missing() -> dict[str, str]:
+    """For each marker that cannot run here: why, and what would make it run."""
+    reasons = {}
+    if not mosquitto.program():
+        reasons["mosquitto"] = "mosquitto is not installed: apt-get install mosquitto"
+    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+        reasons["browser"] = "Chromium is not installed: apt-get install chromium"
+    if "TWIN_DIR" not in os.environ and not (TWIN.exists() and shutil.which("npm") and shutil.which("node")):
+        reasons["twin"] = "the Zigbee2MQTT twin needs ../shared/twin, Node and npm: apt-get install npm"
+    return reasons
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = _missing()
+    for item in items:
+        for marker, reason in missing.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"{marker}: {reason}"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What did not run on this machine, and what would make it run."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    if reasons:
+        terminalreporter.section("not run on this machine")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"{count:4} × {reason}")
+
+
+class Broker:
+    """A broker of the test's own, on a port that stays the same over restarts."""
+
+    def __init__(self, kind: str, root: Path) -> None:
+        self.kind = kind
+        self.server = {"mosquitto": Mosquitto, "iotcore": Iotcore}[kind](State(root))
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """mqtt://user:password@127.0.0.1:port"""
+        return self.server.url
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+    def start(self) -> None:
+        self.server.start()
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.server.process:
+            self.server.process.kill()
+
+    def restart(self, keep: bool = True) -> None:
+        """With keep, sessions and retained messages survive where the kind can do that: iotcore cannot."""
+        self.stop()
+        if not keep:
+            self.server.forget()
+        self.start()
+
+
+@pytest.fixture(params=[pytest.param("mosquitto", marks=pytest.mark.mosquitto), "iotcore"])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A running broker; each test that asks for it runs on both kinds.
+
+    For one kind only: @pytest.mark.parametrize("broker", ["iotcore"], indirect=True); mosquitto needs its marker, too.
+    """
+    root = Path(tempfile.mkdtemp(prefix="campsite-broker-"))
+    started = None
+    try:
+        started = Broker(request.param, root)
+        yield started
+    finally:
+        if started:
+            started.stop()
+            started.server.state.remove()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def twin_dir() -> Path:
+    """The directory of the Zigbee2MQTT twin with its packages: TWIN_DIR, else a copy kept between runs.
+
+    Mark tests that use it with `twin`.
+    """
+    if given := os.environ.get("TWIN_DIR"):
+        return Path(given)
+    version = sha256((TWIN / "package-lock.json").read_bytes()).hexdigest()[:10]
+    copy = Path.home() / ".cache" / f"campsite-twin-{version}"
+    try:
+        _install_twin(copy)
+    except (subprocess.SubprocessError, OSError) as failed:
+        pytest.skip(f"twin: npm ci failed in {copy}: {failed}")
+    return copy
+
+
+def _install_twin(copy: Path) -> None:
+    copy.mkdir(parents=True, exist_ok=True)
+    with (copy / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the other xdist worker waits for the first one's work
+        for path in filter(Path.is_file, TWIN.iterdir()):
+            shutil.copyfile(path, copy / path.name)  # without its mode: the original may be read-only
+        if not (copy / "installed").exists():
+            words = ["npm", "ci", "--no-audit", "--no-fund"]
+            subprocess.run(words, cwd=copy, check=True, capture_output=True, timeout=NPM_CI_TIMEOUT_S)
+            (copy / "installed").touch()
