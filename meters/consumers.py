@@ -74,7 +74,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
         if now - self.staff_at >= CHECK_STAFF_EVERY_S:
             key = self.scope["session"].session_key
             session = import_module(settings.SESSION_ENGINE).SessionStore(key)  # read anew: it may have ended
-            user = await get_user({"session": session})
+            user = await get_user({**self.scope, "session": session})
             if not (user.is_active and getattr(user, "is_staff", False)):
                 return False
             self.staff_at = now

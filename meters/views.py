@@ -22,6 +22,11 @@ from meters.models import Meter, MeterState
 VALUES_FROZEN_AFTER = timedelta(hours=1)
 """A voltage that has not moved for so long is not measured any more. The same in static/js/board/truth.js."""
 DAYS_SHOWN = 7
+STATUS_WORDS = {
+    online.Status.ONLINE: _("Online"),
+    online.Status.OFFLINE: _("Offline"),
+    online.Status.UNKNOWN: _("Unknown"),
+}
 QUARANTINED_SHOWN = 5
 
 
@@ -72,6 +77,8 @@ def _page(meter: Meter, now: datetime) -> dict[str, Any]:
         "device": meter.device,
         "now": now,
         "status": status,
+        "status_word": STATUS_WORDS[status.status],
+        "symbol": _symbol(meter, status),
         "reason": online.REASONS[status.reason],
         "state": getattr(meter, "state", None),
         "values": _values(meter, status, now),
@@ -86,15 +93,21 @@ def _page(meter: Meter, now: datetime) -> dict[str, Any]:
     }
 
 
+def _symbol(meter: Meter, status: online.Online) -> str:
+    state = getattr(meter, "state", None)
+    if not status.is_online:
+        return status.status.value
+    return "off" if state and state.relay is False else "on"
+
+
 def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
     state = getattr(meter, "state", None) or MeterState(meter=meter)
-    names = meter.device.phases or ["L1", "L2", "L3"]
     told = max((at for at in (state.power_at, state.voltage_at, state.current_at, state.phases_at) if at), default=None)
     frozen = told is not None and now - told > VALUES_FROZEN_AFTER
     gone = not status.is_online
 
     def value(label: Any, number: Any, unit: str, at: datetime | None, stale: bool, phases: Any = None) -> Value:
-        by_phase = [(name.upper(), told) for name, told in zip(names, phases or [], strict=False)]
+        by_phase = [(f"L{index}", told) for index, told in enumerate(phases or [], 1)]
         return Value(label, number, unit, at, stale, by_phase)
 
     switch = None if state.relay is None else _("on") if state.relay else _("off")

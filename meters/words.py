@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.utils.functional import Promise
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
 from meters.online import REASONS
@@ -16,15 +17,15 @@ STATES = {
 }
 
 BOARD = {
-    # ages
+    # ages on tiles: minutes, hours, days
     "now": _("now"),
-    "minutes": _("{n} min"),
-    "hours": _("{n} h"),
-    "days": _("{n} d"),
+    "minutes": _("{n}m"),
+    "hours": _("{n}h"),
+    "days": _("{n}d"),
     "never": _("never"),
     # a tile and its card
     "relay_unreported": _("the position of its switch has not been reported"),
-    "frozen": _("its values have not changed for {age}: it may be stuck"),
+    "frozen": _("its values last changed {age}: it may be stuck"),
     "pitch": _("Pitch"),
     "name": _("Name"),
     "area": _("Area"),
@@ -41,17 +42,17 @@ BOARD = {
     "link_fair": _("fair"),
     "link_good": _("good"),
     "heard": _("Last heard"),
-    "removed": _("Removed"),
+    "heard_ago": _("last heard {age}"),
     # an area
     "area_online": _("{online} of {all} online"),
+    "area_empty": _("no meters yet"),
     "area_shown": _("{shown} shown"),
     "no_area": _("No area"),
     "commissioning": _("being commissioned"),
-    "bridge_online": _("Zigbee2MQTT runs"),
     "bridge_offline": _("Zigbee2MQTT is not running"),
     "bridge_since": _("Zigbee2MQTT is not running, since {since}"),
     "bridge_unknown": _("Zigbee2MQTT has not been heard"),
-    "version": _("Zigbee2MQTT {version}"),
+    "version": _("v{version}"),
     "channel": _("channel {channel}"),
     "channel_differs": _("channel {channel}, planned {planned}"),
     "channel_hint": _("The network runs on another Zigbee channel than planned for this area."),
@@ -62,8 +63,6 @@ BOARD = {
         "A burnt fuse could flood this network with pings. "
         "Set availability.active.pause_on_backoff_gt to 15 in this area's Zigbee2MQTT."
     ),
-    "backoff_fine": _("Zigbee2MQTT stops pinging dead meters (pause_on_backoff_gt): fine."),
-    "backoff_unreported_hint": _("This Zigbee2MQTT has not yet told its configuration."),
     "permit_join": _("open for new devices"),
     "permit_join_hint": _("Anybody nearby could join a device. Close it when nobody is adding meters."),
     "restart": _("needs a restart"),
@@ -108,6 +107,6 @@ BOARD = {
 }
 
 
-def board() -> dict[str, str | Promise | dict[str, Promise]]:
+def board() -> dict[str, Any]:
     """All words of the board's scripts, in the language of the request once they are rendered."""
     return {**BOARD, "states": STATES, "reasons": REASONS}

@@ -1,0 +1,115 @@
+// One section an area: its name, counts, what its Zigbee2MQTT told of itself, its tiles, its repeaters.
+
+import { copy, element, setAttribute, setHidden, setText, symbol } from "./dom.js";
+import { isLinked, totals } from "./truth.js";
+import { clock, number, say } from "./words.js";
+
+export const SMALL = 6;
+
+export class AreaSection {
+  node = copy("area-template");
+  tiles = this.node.querySelector(".tiles");
+  #marks = this.node.querySelector(".marks");
+  #repeaters = this.node.querySelector(".repeaters");
+  #shownMarks = "";
+  #shownRepeaters = "";
+
+  constructor(area) {
+    this.node.dataset.area = area.slug;
+    this.node.querySelector("h2").id = `area-${area.id}`;
+    this.node.setAttribute("aria-labelledby", `area-${area.id}`);
+  }
+
+  /** described: its meters; shown: how many of them the filter lets pass. */
+  show(area, described, shown, isFiltered, store, now) {
+    const part = (name) => this.node.querySelector(name);
+    const sum = totals(described);
+    const problem = area.in_service ? bridgeProblem(area, store, now) : "";
+    setAttribute(this.node, "data-commissioning", area.in_service ? null : "");
+    setText(part("h2 span"), area.name);
+    setText(part("h2 small"), area.in_service ? "" : say("commissioning"));
+    const count = say("area_online", { online: isLinked(store.worker, now) ? sum.online : "–", all: sum.all });
+    const power = sum.online ? `${number(sum.watts / 1000, 1)} kW` : "";
+    const filtered = isFiltered ? say("area_shown", { shown }) : "";
+    setText(part(".area-count"), [sum.all ? count : say("area_empty"), power, filtered].filter(Boolean).join(" · "));
+    setText(part(".area-bridge"), problem);
+    setHidden(part(".area-bridge"), !problem);
+    setText(part(".area-facts"), facts(area).join(" · "));
+    this.#showMarks(area.in_service ? marks(area) : []);
+    this.#showRepeaters(area, store, now);
+  }
+
+  /** Areas of few tiles share a line. */
+  setCount(count) {
+    setAttribute(this.node, "data-small", count <= SMALL ? "" : null);
+  }
+
+  #showMarks(list) {
+    const wanted = JSON.stringify(list);
+    if (wanted === this.#shownMarks) return;
+    this.#shownMarks = wanted;
+    this.#marks.replaceChildren(
+      ...list.map(([text, hint]) => {
+        const more = element("details", {}, element("summary", {}, symbol("warning"), text), element("p", { textContent: hint }));
+        return element("li", {}, more);
+      }),
+    );
+  }
+
+  #showRepeaters(area, store, now) {
+    const known = isLinked(store.worker, now) && area.bridge === "online";
+    const list = store.devices
+      .filter((device) => device.area === area.id && device.kind === "repeater")
+      .map((device) => [device.name, known ? { true: "on", false: "offline" }[device.available] ?? "unknown" : "unknown"]);
+    const wanted = JSON.stringify(list);
+    if (wanted === this.#shownRepeaters) return;
+    this.#shownRepeaters = wanted;
+    setHidden(this.#repeaters, list.length === 0);
+    const online = list.filter(([, state]) => state === "on").length;
+    const title = `${say("repeaters")} ${say("area_online", { online: known ? online : "–", all: list.length })}`;
+    const missing = list.filter(([, state]) => state === "offline").map((repeater) => _repeater("span", ...repeater));
+    const all = list.map((repeater) => _repeater("li", ...repeater));
+    const summary = element("summary", {}, symbol("repeater"), title, ...missing);
+    this.#repeaters.replaceChildren(element("details", {}, summary, element("ul", {}, ...all)));
+  }
+}
+
+function _repeater(tag, name, state) {
+  const words = element("span", { className: "visually-hidden", textContent: ` (${say(`repeater_${state}`)})` });
+  const node = element(tag, { className: "repeater" }, symbol(state), name, words);
+  node.dataset.state = state;
+  return node;
+}
+
+function bridgeProblem(area, store, now) {
+  if (!isLinked(store.worker, now) || area.bridge === "online") return "";
+  if (area.bridge === "unknown") return say("bridge_unknown");
+  return area.bridge_since ? say("bridge_since", { since: clock(area.bridge_since, now) }) : say("bridge_offline");
+}
+
+function facts(area) {
+  return [
+    area.version ? say("version", { version: area.version }) : "",
+    area.channel === null ? "" : say("channel", { channel: area.channel }),
+    area.backoff_safe === null ? say("backoff_unreported") : "",
+    area.backoff_safe ? say("backoff", { value: area.pause_on_backoff_gt }) : "",
+  ].filter(Boolean);
+}
+
+/** [text, explanation] of what a technician should look at. */
+function marks(area) {
+  const found = [];
+  const differs = area.channel !== null && area.expected_channel !== null && area.channel !== area.expected_channel;
+  if (area.backoff_safe === false) {
+    const value = area.pause_on_backoff_gt;
+    found.push([value === null ? say("backoff_unset") : say("backoff", { value }), say("backoff_hint")]);
+  }
+  if (differs) {
+    const values = { channel: area.channel, planned: area.expected_channel };
+    found.push([say("channel_differs", values), say("channel_hint")]);
+  }
+  if (area.permit_join) found.push([say("permit_join"), say("permit_join_hint")]);
+  if (area.restart_required) found.push([say("restart"), say("restart_hint")]);
+  if (area.last_seen_format === "disable") found.push([say("last_seen"), say("last_seen_hint")]);
+  return found;
+}

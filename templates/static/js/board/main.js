@@ -1,0 +1,154 @@
+// The live board: the state from the page, then the server's messages, and a look at the clock each second.
+
+import { AreaSection, SMALL } from "./areas.js";
+import { showBanner } from "./banner.js";
+import { Card } from "./card.js";
+import { setHidden, setText } from "./dom.js";
+import { Filter } from "./filter.js";
+import { fitTiles } from "./fit.js";
+import { Link } from "./link.js";
+import { Store } from "./store.js";
+import { Tile } from "./tiles.js";
+import { describe, isInState, isLinked, labels, passes, totals } from "./truth.js";
+import { byName, number, say } from "./words.js";
+
+const NO_AREA = { id: null, slug: "none", name: say("no_area"), in_service: true, bridge: "online", channel: null };
+
+const store = new Store();
+const root = document.getElementById("areas");
+const tiles = new Map(); // meter id → Tile
+const sections = new Map(); // area id → AreaSection
+let names = new Map(); // meter id → label
+let described = new Map(); // meter id → what truth.describe returned last
+let isLaidOut = false;
+
+const filter = new Filter(() => refresh({ layout: true }));
+const link = new Link(take, "/board/state.json", Date.now());
+const card = new Card(root, (id) => ({
+  seen: described.get(id),
+  label: names.get(id),
+  area: store.areas.get(store.meters.get(id).area),
+  now: store.now(Date.now()),
+}));
+
+function take(message, isExact) {
+  const isNews = (id) => !tiles.has(id);
+  const change = store.apply(message, Date.now(), isExact);
+  if (change.whole || change.meters.some(isNews) || message.meters?.some(_moved)) build();
+  refresh({ layout: change.whole });
+  return change;
+}
+
+// A meter whose place in the order or whose area changed.
+function _moved(meter) {
+  const seen = described.get(meter.id)?.meter;
+  return !seen || seen.name !== meter.name || seen.area !== meter.area || String(seen.pitches) !== String(meter.pitches);
+}
+
+const areaOf = (meter) => store.areas.get(meter.area) ?? NO_AREA;
+
+/** Brings sections and tiles into their order; keeps those that exist. */
+function build() {
+  names = labels([...store.meters.values()]);
+  const areas = _inOrder([...store.areas.values()]);
+  filter.showAreas(areas);
+  if ([...store.meters.values()].some((meter) => areaOf(meter) === NO_AREA)) areas.push(NO_AREA);
+  for (const area of areas) if (!sections.has(area.id)) sections.set(area.id, new AreaSection(area));
+  for (const id of sections.keys()) if (!areas.some((area) => area.id === id)) sections.delete(id);
+  _arrange(root, areas.map((area) => sections.get(area.id).node));
+  for (const meter of store.meters.values()) if (!tiles.has(meter.id)) tiles.set(meter.id, new Tile(meter));
+  for (const id of tiles.keys()) if (!store.meters.has(id)) tiles.delete(id);
+  const sorted = [...store.meters.values()].sort((a, b) => byName(names.get(a.id), names.get(b.id)) || a.id - b.id);
+  for (const area of areas) {
+    const own = sorted.filter((meter) => areaOf(meter) === area);
+    _arrange(sections.get(area.id).tiles, own.map((meter) => tiles.get(meter.id).node));
+  }
+}
+
+// By name; those that share a line after those that fill one; those that are being commissioned last.
+function _inOrder(areas) {
+  const counts = new Map();
+  for (const { area, removed } of store.meters.values()) if (!removed) counts.set(area, (counts.get(area) ?? 0) + 1);
+  const rank = (area) => (area.in_service ? 0 : 2) + ((counts.get(area.id) ?? 0) <= SMALL ? 1 : 0);
+  return areas.sort((a, b) => rank(a) - rank(b) || byName(a.name, b.name));
+}
+
+function _arrange(parent, nodes) {
+  const isSame = parent.children.length === nodes.length && nodes.every((node, i) => parent.children[i] === node);
+  if (!isSame) parent.replaceChildren(...nodes);
+}
+
+/** Writes what is true now into the page: only what differs from what stands there. */
+function refresh({ layout = false } = {}) {
+  const now = store.now(Date.now());
+  const counts = new Map();
+  const shownIn = new Map();
+  described = new Map();
+  for (const meter of store.meters.values()) {
+    const seen = describe(meter, store, now);
+    const [tile, label, area] = [tiles.get(meter.id), names.get(meter.id), areaOf(meter)];
+    described.set(meter.id, seen);
+    for (const state of filter.states) {
+      const wanted = { area: filter.area, text: filter.text, state };
+      if (isInState(seen, state) && passes(seen, label, area, wanted)) counts.set(state, (counts.get(state) ?? 0) + 1);
+    }
+    const isShown = passes(seen, label, area, filter);
+    layout ||= tile.node.hidden === isShown;
+    setHidden(tile.node, !isShown);
+    if (isShown) {
+      shownIn.set(area.id, (shownIn.get(area.id) ?? 0) + 1);
+      tile.show(seen, label, now);
+    }
+  }
+  filter.showCounts(counts);
+  _showAreas(shownIn, now);
+  _showTotals(isLinked(store.worker, now));
+  showBanner(store, link, now);
+  card.refresh();
+  if (layout || !isLaidOut) _layOut(shownIn);
+}
+
+function _showAreas(shownIn, now) {
+  for (const [id, section] of sections) {
+    const area = store.areas.get(id) ?? NO_AREA;
+    const own = [...described.values()].filter((seen) => areaOf(seen.meter) === area);
+    const shown = shownIn.get(id) ?? 0;
+    setHidden(section.node, filter.isActive && !shown);
+    section.show(area, own, shown, Boolean(filter.state || filter.text), store, now);
+  }
+}
+
+function _showTotals(isKnown) {
+  const all = [...described.values()];
+  const sum = totals(all);
+  const watched = totals(all.filter((seen) => areaOf(seen.meter).in_service));
+  setText(document.getElementById("total-power"), say("total_power", { power: sum.online ? number(sum.watts / 1000, 1) : "–" }));
+  setText(document.getElementById("total-online"), say("total_online", isKnown ? watched : { ...watched, online: "–" }));
+  const lacking = watched.lacking ? say("total_lacking", { n: watched.lacking }) : watched.all ? say("total_complete") : "";
+  setText(document.getElementById("total-lacking"), lacking);
+  const none = document.getElementById("none-shown");
+  setText(none, say(store.meters.size ? "none_shown" : "no_meters"));
+  setHidden(none, [...tiles.values()].some((tile) => !tile.node.hidden));
+}
+
+function _layOut(shownIn) {
+  isLaidOut = true;
+  const shown = [...sections].filter(([, section]) => !section.node.hidden);
+  fitTiles(
+    root,
+    shown.map(([id, section]) => ({ section, count: shownIn.get(id) ?? 0 })),
+  );
+}
+
+function beat() {
+  link.beat(Date.now());
+  refresh();
+}
+
+take(JSON.parse(document.getElementById("state").textContent), false);
+beat();
+setInterval(beat, 1000);
+addEventListener("resize", () => refresh({ layout: true }));
+addEventListener("online", () => link.poll(Date.now()));
+addEventListener("pageshow", (event) => event.persisted && link.poll(Date.now()));
+document.addEventListener("visibilitychange", () => document.hidden || beat());
