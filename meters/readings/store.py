@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -126,10 +126,13 @@ def _store_late(latest: Latest, report: Report, point: Point) -> None:
     """A counter value older than the newest one: find its place, or keep it in quarantine."""
     meter_id = report.meter_id
     before, after = tables.neighbours(meter_id, point.at)
-    repeats = before is not None and (before[0].at == point.at or before[0].wh == point.wh)
-    if repeats or point in latest.counter.pending:
-        return
     fresh = "energy" in report.known.fresh
+    is_known = before is not None and (before[0].at == point.at or (not fresh and before[0].wh == point.wh))
+    if is_known or point in latest.counter.pending:
+        return
+    if after and not fresh and after[0].wh == point.wh:
+        _move_back(latest, after[0], after[1], point)
+        return
     late = place_late(point, before, after, report.known.rated_w, slack_s(report.known))
     if late.doubt:
         if fresh:  # a cache's repeat is no evidence
@@ -140,3 +143,14 @@ def _store_late(latest: Latest, report: Report, point: Point) -> None:
         latest.energy_wh += late.rise.wh
         tables.write_epochs([(meter_id, late.epoch, "first", point, point)])
     hours.rebuild(meter_id, before[0].at if before else point.at, after[0].at if after else point.at)
+
+
+def _move_back(latest: Latest, known: Point, epoch: int, earlier: Point) -> None:
+    """A cache's value turns out to be older than we knew: what was taken for news was its repeat."""
+    meter_id = latest.meter_id
+    before, _ = tables.neighbours(meter_id, earlier.at)
+    _, after = tables.neighbours(meter_id, known.at)
+    tables.move_point(meter_id, epoch, known, earlier)
+    if latest.counter.last == known:
+        latest.counter = replace(latest.counter, last=earlier)
+    hours.rebuild(meter_id, before[0].at if before else earlier.at, after[0].at if after else known.at)

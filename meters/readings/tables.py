@@ -105,6 +105,21 @@ def mark_counted(points: Sequence[tuple[int, Point, int]]) -> None:
         )
 
 
+def move_point(meter_id: int, epoch: int, known: Point, earlier: Point) -> None:
+    """The value that counts at `known` counts at `earlier` instead; the epoch's bounds follow."""
+    mark_counted([(meter_id, earlier, epoch)])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE meters_reading SET epoch = NULL WHERE meter_id = %s AND measured_at = %s", [meter_id, known.at]
+        )
+        cursor.execute(
+            "UPDATE meters_counterepoch SET first_at = CASE WHEN first_at = %(known)s THEN %(at)s ELSE first_at END, "
+            "last_at = CASE WHEN last_at = %(known)s THEN %(at)s ELSE last_at END "
+            "WHERE meter_id = %(meter)s AND number = %(epoch)s",
+            {"known": known.at, "at": earlier.at, "meter": meter_id, "epoch": epoch},
+        )
+
+
 def write_epochs(rows: Sequence[tuple[int, int, str, Point, Point]]) -> None:
     """(meter, number, reason, first, last): a new epoch, or wider bounds of a known one."""
     with connection.cursor() as cursor:

@@ -230,12 +230,12 @@ def honest(history: list[tuple[int, int | None, int | None]]) -> list[dict[str, 
     minute, wh, told = 0, 1000, []
     for gap, rise, watts in history:
         minute += gap
-        wh += rise or 0
+        wh += min(rise or 0, gap * 200)  # a 63 A breaker passes 241 Wh a minute
         told.append({"minute": minute, "power_w": watts, "counter_wh": None if rise is None else wh})
     return told
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=steps, order=st.randoms(use_true_random=False), cached=st.booleans())
 def test_any_order_and_repetition_ends_in_the_same_hours_and_energy(
     history: list[tuple[int, int | None, int | None]], order: Any, cached: bool
@@ -245,26 +245,27 @@ def test_any_order_and_repetition_ends_in_the_same_hours_and_energy(
     fresh = frozenset({"power"}) if cached else FRESH
     first, second = make.meter(area=area), make.meter(area=area)
     store([report(known(first, fresh), **entry) for entry in told])
+    who = known(second, fresh)
     mixed = told + order.sample(told, k=order.randint(0, len(told)))
     order.shuffle(mixed)
     for entry in mixed:
-        store([report(known(second, fresh), **entry)])
+        store([report(who, **entry)])
     assert by_hour(first) == by_hour(second)
     assert latest(first).energy_kwh == latest(second).energy_kwh
     values = [entry["counter_wh"] for entry in told if entry["counter_wh"] is not None]
     assert latest(first).energy_kwh * 1000 == (values[-1] - values[0] if values else 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 200), st.integers(0, 40_000)), min_size=1, max_size=15), st.integers(1, 4))
 def test_whatever_the_counter_does_the_hours_sum_to_the_energy_and_rebuild_alike(
     history: list[tuple[int, int]], size: int
 ) -> None:
     meter = make.meter(area=make.area())
-    minute, billed, batch = 0, Decimal(0), []
+    minute, billed, batch, who = 0, Decimal(0), [], known(meter)
     for gap, wh in history:
         minute += gap
-        batch.append(report(known(meter), minute, counter_wh=wh, power_w=wh % 700))
+        batch.append(report(who, minute, counter_wh=wh, power_w=wh % 700))
         if len(batch) >= size:
             store(batch)
             batch = []
