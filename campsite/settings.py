@@ -7,12 +7,24 @@ from typing import Any
 import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
+from environ.fileaware_mapping import FileAwareMapping
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+
+class FilesWithoutNewline(FileAwareMapping):  # type: ignore[misc]  # django-environ has no types
+    """A file named in NAME_FILE usually ends with a newline, which is no part of the secret."""
+
+    def __getitem__(self, key: str) -> str:
+        value: str = super().__getitem__(key)
+        return value.rstrip("\r\n")
+
+
 env = environ.FileAwareEnv()
+env.ENVIRON = FilesWithoutNewline()
 TESTING = "pytest" in sys.modules or "mypy" in sys.modules
 
 # --- who and where -------------------------------------------------------------------------------
@@ -58,13 +70,15 @@ CHANNEL_LAYERS = {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         # socket_timeout None: redis-py 8 would otherwise end every idle subscription after 5 s.
         "CONFIG": {
+            # Several installations may share a Redis; each hears only its own.
+            "prefix": env.str("CHANNEL_PREFIX", default="campsite"),
             "hosts": [
                 {
                     "address": REDIS_URL or "redis://localhost",
                     "socket_timeout": None,
                     "socket_connect_timeout": 2,
                 }
-            ]
+            ],
         },
     }
 }
@@ -250,6 +264,7 @@ UNFOLD = {
     "SITE_TITLE": SITE_NAME,
     "SITE_HEADER": SITE_NAME,
     "SITE_SYMBOL": "bolt",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("icons/favicon.svg")}],
     "SITE_URL": reverse_lazy("board"),
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": False,

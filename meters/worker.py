@@ -109,6 +109,9 @@ class Worker:
             "heartbeat_at": now,
             "broker": self._intake.broker,
             "connected_at": None,
+            "received": 0,
+            "stored": 0,
+            "rejected": 0,
         }
         WorkerState.objects.update_or_create(pk="mqtt", defaults=told)
         self._look_again()
@@ -116,6 +119,7 @@ class Worker:
         logger.info("The worker has begun, broker %s", self._intake.broker)
 
     def _end(self) -> None:
+        logger.info("The worker is ending, %d messages are still to be stored", self._intake.queued)
         self._intake.stop()
         try:
             self._beat(connected_at=None)
@@ -161,12 +165,11 @@ class Worker:
 
     def _beat(self, connected_at: datetime | None) -> None:
         now, oldest, counts = timezone.now(), self._intake.oldest, self._intake.counts
-        WorkerState.objects.filter(pk="mqtt").update(
+        WorkerState.objects.filter(pk="mqtt", boot=self.boot).update(
             heartbeat_at=now,
             connected_at=connected_at,
             queued=self._intake.queued,
             lag_s=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
-            tick=self._tick,
             received=counts.received,
             stored=counts.stored,
             rejected=counts.rejected,
@@ -192,6 +195,8 @@ class Worker:
             changed.areas = set(Area.objects.values_list("pk", flat=True))
             self._look = False
         self._tick += 1
+        # Before it is sent: a whole state read after this message must not name an older number.
+        WorkerState.objects.filter(pk="mqtt", boot=self.boot).update(tick=self._tick)
         try:
             live.send(live.changes(self.boot, self._tick, changed.meters, changed.areas))
         except Exception as error:  # noqa: BLE001  (whatever Redis raises: boards then poll, and ask for what they missed)

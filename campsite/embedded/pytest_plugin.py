@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from campsite import translations
 from campsite.embedded import services
 from campsite.embedded.processes import Failed
 from campsite.embedded.state import State
@@ -30,4 +31,6 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         except Failed as failed:
             raise pytest.UsageError(str(failed)) from None
         os.environ.update(ours.environment())
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        translations.compile_all()
     return (yield)

@@ -22,7 +22,7 @@ def test_nothing_starts_without_a_secret_key() -> None:
 
 
 def test_each_setting_may_come_from_a_file(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("from a file")
-    (tmp_path / "url").write_text("postgres://u:p@h:1/d")
+    (tmp_path / "key").write_text("from a file\n")
+    (tmp_path / "url").write_text("postgres://u:p@h:1/d\n")
     told = read_settings(SECRET_KEY_FILE=str(tmp_path / "key"), DATABASE_URL_FILE=str(tmp_path / "url"))
     assert told.stdout.strip() == "from a file postgres://u:p@h:1/d"

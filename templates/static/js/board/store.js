@@ -7,7 +7,6 @@ export class Store {
   areas = new Map();
   meters = new Map();
   devices = [];
-  #isCounting = false; // a whole state may tell an older number than it holds: the count begins with the next tick
   #skew = null; // server's clock minus the browser's
 
   /**
@@ -28,7 +27,6 @@ export class Store {
     const isSameBoot = message.boot === this.boot;
     this.boot = message.boot;
     this.tick = isSameBoot ? Math.max(this.tick, message.tick) : message.tick;
-    this.#isCounting = false;
     this.worker = message.worker;
     this.areas = new Map(message.areas.map((area) => [area.id, area]));
     this.meters = new Map(message.meters.map((meter) => [meter.id, meter]));
@@ -39,8 +37,7 @@ export class Store {
   #takeTick(message) {
     const isSameBoot = message.boot === this.boot;
     if (isSameBoot && message.tick <= this.tick) return { whole: false, missed: false, meters: [], areas: [] };
-    const missed = !isSameBoot || (this.#isCounting && message.tick !== this.tick + 1);
-    this.#isCounting = true;
+    const missed = !isSameBoot || message.tick !== this.tick + 1;
     this.boot = message.boot;
     this.tick = message.tick;
     this.worker = message.worker;
