@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q
 
 from meters.models import AreaHealth, AreaState, FoundInstance
 from meters.zigbee2mqtt import BridgeInfo, Groups, Health
 
-NOTED_EVERY = timedelta(seconds=5)
 MOST_FOUND = 50
 """More unknown instances than this are not noted: somebody is filling our tables."""
 
@@ -23,10 +22,14 @@ def apply_bridge_state(area_id: int, online: bool, at: datetime) -> bool:
     return bool(AreaState.objects.filter(area=area_id).exclude(bridge=bridge).update(bridge=bridge, bridge_since=at))
 
 
-def note_live(area_ids: Iterable[int], at: datetime) -> None:
-    """Live messages came from these areas: their Zigbee2MQTT runs. Noted every few seconds, not for each message."""
+def note_live(area_ids: Iterable[int], at: datetime) -> list[int]:
+    """Live messages came from these areas: their Zigbee2MQTT runs. Returns the ids of those where that is news."""
     states = AreaState.objects.filter(area__in=list(area_ids))
-    states.filter(Q(confirmed_at=None) | Q(confirmed_at__lt=at - NOTED_EVERY)).update(confirmed_at=at, seen_at=at)
+    states.update(confirmed_at=at, seen_at=at)
+    unknown = states.filter(bridge=AreaState.Bridge.UNKNOWN)
+    areas = list(unknown.values_list("area_id", flat=True))
+    unknown.update(bridge=AreaState.Bridge.ONLINE, bridge_since=at)
+    return areas
 
 
 def doubt(connected_at: datetime) -> list[int]:

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 AHEAD = timedelta(minutes=2)
 """A time further ahead than this is refused."""
 DISCOVERY = ("bridge/state", "bridge/info")
+NOTED_EVERY = timedelta(seconds=5)
+"""That an area lives is noted so often, not for each message."""
+MOST_EARLY = 5000
 TRUST_AFTER = timedelta(seconds=60)
 """Names are trusted for billing once this connection has brought the area's inventory, or has stood for so long."""
 
@@ -68,6 +71,8 @@ class Ingest:
         self._directory: Directory | None = None
         self._connected: tuple[int, datetime] | None = None
         self._inventories: dict[int, int] = {}  # area → generation of the connection that brought its inventory
+        self._noted: dict[int, datetime] = {}  # area → when it was last noted that it lives
+        self._early: dict[tuple[int, str], bool] = {}  # (area, name) → available, told before the inventory
 
     def forget(self) -> None:
         """The tables were changed by somebody else: read them anew."""
@@ -121,13 +126,19 @@ class Ingest:
         registry.note_heard(work.others)
         if work.returned and registry.note_returned(work.returned):
             self.forget()
-        areas.note_live(work.heard_areas, now)
+        outcome.areas.update(self._note_live(work.heard_areas, now))
         outcome.stored, outcome.rejected = len(work.reports), len(work.refusals)
         return outcome
 
     def _note_connection(self, message: Message) -> None:
         if self._connected is None or message.generation != self._connected[0]:
             self._connected = (message.generation, message.received_at)
+            self._noted = {}
+
+    def _note_live(self, heard: set[int], now: datetime) -> list[int]:
+        due = {area for area in heard if area not in self._noted or now - self._noted[area] > NOTED_EVERY}
+        self._noted |= dict.fromkeys(due, now)
+        return areas.note_live(due, now) if due else []
 
     def _known(self) -> Directory:
         if self._directory is None:
@@ -184,6 +195,9 @@ class Ingest:
             refusal = rejected.Refusal(message.topic, error.code, error.detail, b"", message.received_at)
             work.refusals.append(refusal)
         self._inventories[area.id] = message.generation
+        for device in told.devices:
+            if (available := self._early.pop((area.id, device.friendly_name), None)) is not None:
+                registry.set_available(area.id, device.ieee_address, available, message.received_at)
         work.outcome.all_changed = True
         self.forget()
 
@@ -193,6 +207,8 @@ class Ingest:
             # The retained word on a device that was removed stays on the broker: no news. Groups have one too.
             if not message.retained and told.name not in area.groups:
                 raise Rejected("unknown_device", told.name)
+            if self._inventories.get(area.id) != message.generation and len(self._early) < MOST_EARLY:
+                self._early[area.id, told.name] = told.online  # brokers hand out what they retain in any order
             return
         registry.set_available(area.id, ieee_address, told.online, message.received_at)
         if (known := self._known().devices.get(ieee_address)) and known.meter_id:

@@ -100,8 +100,8 @@ class Intake:
         """Areas or cards may have changed: read them anew, and listen to new areas."""
         new = set(base_topics) - self._base_topics
         self._base_topics |= new
-        self._client.subscribe([(f"{base}/#", 1) for base in sorted(new)])
         self._stale.set()
+        self._client.subscribe([(f"{base}/#", 1) for base in sorted(new)])
 
     def take_changes(self) -> Outcome:
         """What changed since the last call."""
@@ -130,10 +130,11 @@ class Intake:
     def _store_forever(self) -> None:
         try:
             while not (self._stopping.is_set() and self._inbox.empty()):
-                if self._stale.is_set():
+                batch = self._next_batch()
+                if self._stale.is_set():  # after the waiting: what a new subscription brings needs the new directory
                     self._stale.clear()
                     self._ingest.forget()
-                if batch := self._next_batch():
+                if batch:
                     self._store(batch)
         except Exception:
             logger.exception("The storing loop ended")
@@ -141,15 +142,19 @@ class Intake:
             connection.close()
 
     def _next_batch(self) -> list[mqtt.Message]:
-        """The messages of FLUSH_S from the first on, at most BATCH_SIZE; none when none came for IDLE_S."""
+        """The messages of FLUSH_S from the first on, at most BATCH_SIZE; none when none came for IDLE_S.
+
+        While stopping it waits for none: what is queued goes in batches just as large.
+        """
         try:
             batch = [self._inbox.get(timeout=IDLE_S)]
         except queue.Empty:
             return []
         end = time.monotonic() + FLUSH_S
-        while len(batch) < BATCH_SIZE and not self._stopping.is_set():
+        while len(batch) < BATCH_SIZE:
+            left_s = 0.0 if self._stopping.is_set() else end - time.monotonic()
             try:
-                batch.append(self._inbox.get(timeout=max(0.0, end - time.monotonic())))
+                batch.append(self._inbox.get(timeout=max(0.0, left_s)))
             except queue.Empty:
                 break
         return batch

@@ -36,7 +36,7 @@ def snapshot() -> dict[str, Any]:
         "now": _ms(now),
         "worker": describe_worker(worker, now),
         "areas": describe_areas(Area.objects.select_related("state")),
-        "meters": describe_meters(online.meters(), now),
+        "meters": describe_meters(online.meters(), worker, now),
         "devices": describe_devices(),
     }
 
@@ -44,14 +44,15 @@ def snapshot() -> dict[str, Any]:
 def changes(boot: str, tick: int, meters: Collection[int], areas: Collection[int]) -> dict[str, Any]:
     """What one tick tells: the worker, and the named meters and areas (by id) whole."""
     now = timezone.now()
+    worker = WorkerState.objects.filter(pk="mqtt").first()
     return {
         "type": "tick",
         "boot": boot,
         "tick": tick,
         "now": _ms(now),
-        "worker": describe_worker(WorkerState.objects.filter(pk="mqtt").first(), now),
+        "worker": describe_worker(worker, now),
         "areas": describe_areas(Area.objects.select_related("state").filter(pk__in=areas)) if areas else [],
-        "meters": describe_meters(online.meters().filter(pk__in=meters), now) if meters else [],
+        "meters": describe_meters(online.meters().filter(pk__in=meters), worker, now) if meters else [],
     }
 
 
@@ -117,9 +118,9 @@ def _area(area: Area, state: AreaState) -> dict[str, Any]:
     }
 
 
-def describe_meters(meters: Iterable[Meter], now: datetime) -> list[dict[str, Any]]:
+def describe_meters(meters: Iterable[Meter], worker: WorkerState | None, now: datetime) -> list[dict[str, Any]]:
     meters = list(meters)
-    link = online.link(now)
+    link = online.link_of(worker, now)
     pitches: dict[int, list[str]] = {}
     installed = Installation.objects.filter(meter__in=[m.pk for m in meters], period__contains=now)
     for meter, number in installed.values_list("meter_id", "pitch__number"):
@@ -150,6 +151,7 @@ def _meter(meter: Meter, is_online: online.Online, pitches: list[str]) -> dict[s
         "voltage_at": None,
         "current_a": None,
         "current_at": None,
+        "counter_kwh": None,
         "energy_kwh": None,
         "counter_at": None,
         "linkquality": None,
@@ -165,6 +167,7 @@ def _meter(meter: Meter, is_online: online.Online, pitches: list[str]) -> dict[s
             "voltage_at": _ms(state.voltage_at),
             "current_a": _number(state.current_a),
             "current_at": _ms(state.current_at),
+            "counter_kwh": _number(state.counter_kwh),
             "energy_kwh": _number(state.energy_kwh) if state.counter_at else None,
             "counter_at": _ms(state.counter_at),
             "linkquality": state.linkquality,

@@ -72,7 +72,11 @@ def expected_interval(gap_s: float | None) -> timedelta:
 
 def link(now: datetime) -> Link:
     """The link as the tables tell it."""
-    worker = WorkerState.objects.filter(pk="mqtt").first()
+    return link_of(WorkerState.objects.filter(pk="mqtt").first(), now)
+
+
+def link_of(worker: WorkerState | None, now: datetime) -> Link:
+    """The link where the worker's row is at hand."""
     until = worker.heartbeat_at + WORKER_SILENCE if worker and worker.connected_at else None
     bridges = AreaState.objects.filter(bridge=AreaState.Bridge.ONLINE).values_list("area_id", flat=True)
     return Link(until is not None and now < until, frozenset(bridges), until)
@@ -113,8 +117,8 @@ def statuses(now: datetime) -> dict[int, Online]:
 
 def judge(facts: Facts, link: Link, now: datetime) -> Online:
     """The rule. What is certain of the device comes first, then the link to it, then the device's own silence."""
-    if facts.removed_at:
-        return Online(Status.OFFLINE, "removed")
+    if facts.removed_at:  # of a device that leaves, Zigbee2MQTT first lists it no more and then tells why
+        return Online(Status.OFFLINE, "left" if facts.left_at else "removed")
     if facts.disabled:
         return Online(Status.OFFLINE, "disabled")
     if facts.left_at:

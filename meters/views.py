@@ -113,7 +113,6 @@ def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
     switch = None if state.relay is None else _("on") if state.relay else _("off")
     if not meter.device.has_relay and switch is None:
         switch = _("has none")
-    counter = state.energy_kwh if state.counter_at else None
     return [
         value(_("Switch"), switch, "", state.relay_at, gone),
         value(_("Power"), state.power_w, "W", state.power_at or state.phases_at, gone or frozen, state.phase_power_w),
@@ -133,6 +132,6 @@ def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
             gone or frozen,
             state.phase_current_a,
         ),
-        value(_("Counter"), counter, "kWh", state.counter_at, gone),
+        value(_("Counter"), state.counter_kwh, "kWh", state.counter_at, gone),
         value(_("Radio link"), state.linkquality, "/ 255", state.linkquality_at, gone),
     ]

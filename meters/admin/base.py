@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -98,7 +98,10 @@ def ago(moment: datetime | None) -> str:
     """ "5 minutes ago", with the exact time in the tooltip."""
     if moment is None:
         return NOTHING
-    words = gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
+    if timezone.now() - moment < timedelta(minutes=1):
+        words = gettext("just now")
+    else:
+        words = gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
     return format_html('<span class="whitespace-nowrap" title="{}">{}</span>', local(moment), words)
 
 

@@ -55,7 +55,7 @@ def store(reports: Sequence[Report]) -> set[int]:
     """
     if not reports:
         return set()
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         partitions.ensure_for(report.measured_at for report in reports)
         states = tables.read_states(report.meter_id for report in reports)
         batch = Batch()

@@ -98,6 +98,8 @@ def write_readings(rows: Sequence[Row]) -> None:
 
 def mark_counted(points: Sequence[tuple[int, Point, int]]) -> None:
     """Stored readings (meter, value, epoch) that count from now on."""
+    if not points:
+        return
     with connection.cursor() as cursor:
         cursor.executemany(
             "UPDATE meters_reading SET epoch = %s, counter_wh = %s WHERE meter_id = %s AND measured_at = %s",
@@ -122,6 +124,8 @@ def move_point(meter_id: int, epoch: int, known: Point, earlier: Point) -> None:
 
 def write_epochs(rows: Sequence[tuple[int, int, str, Point, Point]]) -> None:
     """(meter, number, reason, first, last): a new epoch, or wider bounds of a known one."""
+    if not rows:
+        return
     with connection.cursor() as cursor:
         cursor.executemany(
             WRITE_EPOCHS,
@@ -130,6 +134,8 @@ def write_epochs(rows: Sequence[tuple[int, int, str, Point, Point]]) -> None:
 
 
 def write_doubts(rows: Sequence[tuple[int, Point, str, int | None]]) -> None:
+    if not rows:
+        return
     with connection.cursor() as cursor:
         cursor.executemany(
             WRITE_DOUBTS, [(meter, point.at, point.wh, expected, reason) for meter, point, reason, expected in rows]

@@ -234,7 +234,7 @@ def test_a_risky_area_says_why_and_one_being_commissioned_says_nothing(page: Pag
 
 def test_a_phone_shows_a_list_without_scrolling_sideways(page: Page, area: Area) -> None:
     name = "repeater - plads 207 v hæk, lang"
-    meter = metering(name, area, energy_kwh=858, counter_at=timezone.now())
+    meter = metering(name, area, counter_kwh=858, counter_at=timezone.now())
     page.set_viewport_size({"width": 390, "height": 844})
     open_board(page)
     assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -72,7 +72,7 @@ function cardLines({ meter }, label, area, now) {
     line("power", meter.power_w === null ? null : watts(meter.power_w), meter.power_at),
     quantity("voltage", meter.voltage_v, 0, "V", meter.voltage_at),
     quantity("current", meter.current_a, 2, "A", meter.current_at),
-    quantity("energy", meter.energy_kwh, 2, "kWh", meter.counter_at),
+    quantity("energy", meter.counter_kwh, 2, "kWh", meter.counter_at),
     line("link", strength, null),
     line("heard", meter.heard_at === null ? say("never") : age(now - meter.heard_at), null),
   ];

@@ -4,6 +4,7 @@ import { copy, setAttribute, setText } from "./dom.js";
 import { age, number, say, sayReason, sayState, shortAge, watts } from "./words.js";
 
 const UNKNOWN = "–";
+const NUMBERED = /^(\D+?)(\s*\d.*)$/u; // where room is short, "Hytte 26" keeps its number
 
 export class Tile {
   node = copy("tile-template");
@@ -12,7 +13,7 @@ export class Tile {
   constructor(meter) {
     this.node.dataset.id = meter.id;
     this.node.href = `/board/meters/${encodeURIComponent(meter.ieee)}/`;
-    for (const part of ["name", "state", "power", "energy", "age", "bars"]) {
+    for (const part of ["head", "tail", "state", "power", "energy", "age", "bars"]) {
       this.#parts[part] = this.node.querySelector(`.${part}`);
     }
     this.#parts.use = this.node.querySelector("use");
@@ -27,10 +28,12 @@ export class Tile {
     setAttribute(this.node, "data-old", seen.isOld ? "" : null);
     setAttribute(this.node, "data-problem", seen.isProblem ? "" : null);
     setAttribute(parts.use, "href", `#symbol-${state}`);
-    setText(parts.name, label);
+    const [, head, tail] = label.match(NUMBERED) ?? [null, label, ""];
+    setText(parts.head, head);
+    setText(parts.tail, tail);
     setText(parts.state, why(seen, now, seen.reason === "worker"));
     setText(parts.power, meter.power_w === null ? UNKNOWN : watts(meter.power_w));
-    setText(parts.energy, meter.energy_kwh === null ? `${UNKNOWN} kWh` : `${number(meter.energy_kwh, 1)} kWh`);
+    setText(parts.energy, meter.counter_kwh === null ? `${UNKNOWN} kWh` : `${number(meter.counter_kwh, 1)} kWh`);
     setText(parts.age, heardFor === null ? UNKNOWN : shortAge(seen.frozenFor ?? heardFor));
     setAttribute(parts.bars, "data-bars", seen.status === "online" ? bars(meter.linkquality) : 0);
   }
