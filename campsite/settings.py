@@ -4,27 +4,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
-from environ.fileaware_mapping import FileAwareMapping
+
+from campsite import environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-class FilesWithoutNewline(FileAwareMapping):  # type: ignore[misc]  # django-environ has no types
-    """A file named in NAME_FILE usually ends with a newline, which is no part of the secret."""
-
-    def __getitem__(self, key: str) -> str:
-        value: str = super().__getitem__(key)
-        return value.rstrip("\r\n")
-
-
-env = environ.FileAwareEnv()
-env.ENVIRON = FilesWithoutNewline()
+env = environment.reader()
 TESTING = "pytest" in sys.modules or "mypy" in sys.modules
 
 # --- who and where -------------------------------------------------------------------------------

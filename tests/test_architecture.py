@@ -15,7 +15,7 @@ ALLOWED = {"meters": set(), "bookings": {"meters"}, "monitoring": {"meters", "bo
 ONLY = {
     "paho": {"meters/mqtt.py"},
     "channels.layers": {"meters/live.py"},
-    "environ": {"campsite/settings.py", "campsite/embedded/services.py"},
+    "environ": {"campsite/environment.py"},
 }
 ENVIRONMENT = {"campsite/settings.py", "campsite/asgi.py", "manage.py"}
 """asgi.py and manage.py name the settings module, as Django's do. campsite/embedded runs before there are settings."""

@@ -24,7 +24,11 @@ def _options(words: list[str]) -> server.Options:
     parser = argparse.ArgumentParser(prog="script/server", description="Everything for a try-out, until Ctrl-C.")
     parser.add_argument("server", choices=["server"], help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help="of the web pages; default: any free one, 8000 if it is")
-    parser.add_argument("--meters", type=int, default=server.Options.meters, help="to simulate (default %(default)s)")
+    parser.add_argument(
+        "--meters",
+        type=int,
+        help=f"to simulate; default: {server.USUAL_METERS}, none where MQTT_URL names a broker of yours",
+    )
     parser.add_argument("--host", default=server.Options.host, help="to listen on (default %(default)s)")
     parser.add_argument("--fresh", action="store_true", help="first forget everything of earlier runs")
     given = vars(parser.parse_args(words))

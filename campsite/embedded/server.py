@@ -18,6 +18,7 @@ from campsite.embedded.state import Busy, Card, State, is_free
 USER = "admin"
 LOG_IN = "/admin/login/"
 USUAL_PORT = 8000
+USUAL_METERS = 260
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -25,7 +26,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @dataclass(frozen=True)
 class Options:
     port: int | None = None
-    meters: int = 260
+    meters: int | None = None
     host: str = "127.0.0.1"
     fresh: bool = False
 
@@ -70,6 +71,7 @@ class TryOut:
         self.port = _port(options, state)
         self.url = f"http://{_shown(options.host)}:{self.port}/board/"
         self.services = services.for_server(state)
+        self.meters = self._meters_to_simulate()
 
     def serve(self, stack: ExitStack) -> NoReturn:
         """Ends by Interrupted, or by Failed when it cannot start."""
@@ -79,9 +81,9 @@ class TryOut:
         self.environment = environment(self.state, self.services.environment(), self.options.host)
         self.web, children = self._web(), [self._child(name, *words) for name, *words in self._commands()]
         kept: list[Kept] = [*self.services.started(), *children, self.web]
-        install = self._child("demo-install", "demo", "--install", *self._meters())
+        errands = [self._child("demo-install", "demo", "--install", *self._of_meters())] if self.meters else []
         stack.callback(self.state.retract)
-        for child in (*children, self.web, install):
+        for child in (*children, self.web, *errands):
             stack.callback(child.stop)
         self._publish(kept)
         self._prepare_database()
@@ -90,14 +92,15 @@ class TryOut:
         for child in children:
             child.start()
         self._publish(kept)
-        self._keep(kept, Errand(install))
+        self._keep(kept, [Errand(child) for child in errands])
 
-    def _keep(self, kept: list[Kept], install: Errand) -> NoReturn:
+    def _keep(self, kept: list[Kept], errands: list[Errand]) -> NoReturn:
         keepers = [Keeper(each) for each in kept]
         is_ready = False
         while not signals.count:
             now = time.monotonic()
-            install.tick()
+            for errand in errands:
+                errand.tick()
             if [keeper for keeper in keepers if keeper.tick(now)]:  # each of them ticks
                 self._publish(kept)
             if not is_ready and self.web.is_alive() and _answers(_shown(self.options.host), self.port):
@@ -110,11 +113,18 @@ class TryOut:
     def _publish(self, kept: list[Kept]) -> None:
         self.state.publish(Card(os.getpid(), self.url, self.services.environment(), identified(kept)))
 
-    def _meters(self) -> tuple[str, str]:
-        return "--meters", str(self.options.meters)
+    def _meters_to_simulate(self) -> int:
+        """On somebody's own broker real Zigbee2MQTTs may use the same topics: nothing is simulated there unasked."""
+        if self.options.meters is not None:
+            return self.options.meters
+        return 0 if "MQTT_URL" in self.services.given else USUAL_METERS
+
+    def _of_meters(self) -> tuple[str, str]:
+        return "--meters", str(self.meters)
 
     def _commands(self) -> list[tuple[str, ...]]:
-        return [("qcluster", "qcluster"), ("mqtt_worker", "mqtt_worker"), ("simulate", "simulate", *self._meters())]
+        simulation = [("simulate", "simulate", *self._of_meters())] if self.meters else []
+        return [("qcluster", "qcluster"), ("mqtt_worker", "mqtt_worker"), *simulation]
 
     def _child(self, name: str, *words: str) -> Child:
         return Child(name, manage(*words), self.state, self.environment)
@@ -137,7 +147,7 @@ class TryOut:
     def _prepare_demo(self) -> None:
         say("log-ins and areas")
         password = str(self.state.secret_file("admin-password"))
-        _try(self._child("demo", "demo", *self._meters(), "--password-file", password))
+        _try(self._child("demo", "demo", *self._of_meters(), "--password-file", password))
 
 
 def _try(child: Child) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
 
-import environ
-
+from campsite import environment
 from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
 from campsite.embedded.postgres import Postgres
@@ -29,7 +28,7 @@ class Service(Protocol):
 
 def given(variable: str) -> str:
     """The address that the person set, found as the settings find it: in NAME or the file of NAME_FILE; else empty."""
-    return str(environ.FileAwareEnv().str(variable, default=""))
+    return str(environment.reader().str(variable, default=""))
 
 
 class Services:

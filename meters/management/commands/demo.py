@@ -25,14 +25,16 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--meters", type=int, default=METERS, help="how many meters the simulation has")
+        parser.add_argument(
+            "--meters", type=int, default=METERS, help="how many meters the simulation has; 0: only the log-in"
+        )
         parser.add_argument("--password-file", type=Path, help="where the password of the log-in 'admin' stands")
         parser.add_argument(
             "--install", action="store_true", help="wait for the meters and install them by their names"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        areas = plan(options["meters"])
+        areas = plan(options["meters"]) if options["meters"] else []
         if options["install"]:
             self.stdout.write(f"{install(sum(_meters(area) for area in areas))} meters installed")
             return
