@@ -46,4 +46,9 @@ WORDS = [
     _("Select value"),
     _("True"),
     _("False"),
+    _("Failed tasks"),
+    _("Queued tasks"),
+    _("Scheduled tasks"),
+    _("Successful tasks"),
+    _("Auth Token"),
 ]

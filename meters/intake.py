@@ -103,6 +103,10 @@ class Intake:
         self._stale.set()
         self._client.subscribe([(f"{base}/#", 1) for base in sorted(new)])
 
+    def publish(self, topic: str, payload: str) -> None:
+        """Send now, at QoS 0 and never retained, or raise mqtt.NotConnected."""
+        self._client.publish(topic, payload)
+
     def take_changes(self) -> Outcome:
         """What changed since the last call."""
         with self._lock:

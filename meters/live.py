@@ -41,10 +41,12 @@ def snapshot() -> dict[str, Any]:
     }
 
 
-def changes(boot: str, tick: int, meters: Collection[int], areas: Collection[int]) -> dict[str, Any]:
-    """What one tick tells: the worker, and the named meters and areas (by id) whole."""
+def changes(
+    boot: str, tick: int, meters: Collection[int], areas: Collection[int], worker: WorkerState | None = None
+) -> dict[str, Any]:
+    """What one tick tells: the worker (its row is read unless given), and the named meters and areas (by id) whole."""
     now = timezone.now()
-    worker = WorkerState.objects.filter(pk="mqtt").first()
+    worker = worker or WorkerState.objects.filter(pk="mqtt").first()
     return {
         "type": "tick",
         "boot": boot,

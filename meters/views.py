@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
 from meters import charts, history, live, online, words
-from meters.models import Meter, MeterState
+from meters.models import FoundInstance, Meter, MeterState
 
 VALUES_FROZEN_AFTER = timedelta(hours=1)
 """A voltage that has not moved for so long is not measured any more. The same in static/js/board/truth.js."""
@@ -33,7 +33,9 @@ QUARANTINED_SHOWN = 5
 @staff_member_required
 @never_cache
 def board(request: HttpRequest) -> HttpResponse:
-    return render(request, "board/board.html", {"state": live.snapshot(), "words": words.board()})
+    state = live.snapshot()
+    found = 0 if state["areas"] else FoundInstance.objects.count()
+    return render(request, "board/board.html", {"state": state, "words": words.board(), "found": found})
 
 
 @never_cache
@@ -94,10 +96,12 @@ def _page(meter: Meter, now: datetime) -> dict[str, Any]:
 
 
 def _symbol(meter: Meter, status: online.Online) -> str:
-    state = getattr(meter, "state", None)
     if not status.is_online:
         return status.status.value
-    return "off" if state and state.relay is False else "on"
+    state = meter.state  # who is online has been heard
+    if state.relay is None and meter.device.has_relay and not state.power_w:
+        return "unknown"
+    return "off" if state.relay is False else "on"
 
 
 def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:

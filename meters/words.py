@@ -77,7 +77,7 @@ BOARD = {
     "total_online": _("{online} of {all} online"),
     "total_power": _("{power} kW now"),
     "total_complete": _("all meters counted"),
-    "total_lacking": _("without {n} meters that are not heard"),
+    "total_lacking": _("not counting {n} not heard"),
     "none_shown": _("No meter matches the filter."),
     "no_meters": _("No meters yet. They appear by themselves when Zigbee2MQTT reports them."),
     # banners

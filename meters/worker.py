@@ -18,6 +18,7 @@ from django.db import Error, close_old_connections, connection
 from django.utils import timezone
 
 from meters import areas, live, online, partitions
+from meters.asking import Asker
 from meters.intake import Intake, first_line, is_passing
 from meters.leader import Leader
 from meters.models import Area, Meter, WorkerState
@@ -25,7 +26,6 @@ from meters.models import Area, Meter, WorkerState
 logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
-HEARTBEAT_S = 2.0
 LOOK_AGAIN_S = 30.0
 WATCH_S = 5.0
 DOUBT_AFTER = timedelta(seconds=30)
@@ -40,9 +40,12 @@ class Worker:
         self._stopping = threading.Event()
         self._leader = Leader((live.NOTIFY_CHANNEL,))
         self._intake = Intake()
+        self._asker = Asker(self._intake.publish)
         self._look = True  # tell the whole state at the next tick
         self._tick = 0
         self._due: dict[str, float] = {}
+        self._state = WorkerState(name="mqtt", boot=self.boot)
+        self._doubted: datetime | None = None  # the connection after which silent bridges were doubted
 
     def stop(self) -> None:
         """Ask for the end: no more messages are taken, those in the queue are stored."""
@@ -113,7 +116,7 @@ class Worker:
             "stored": 0,
             "rejected": 0,
         }
-        WorkerState.objects.update_or_create(pk="mqtt", defaults=told)
+        self._state, _ = WorkerState.objects.update_or_create(pk="mqtt", defaults=told)
         self._look_again()
         self._intake.start()
         logger.info("The worker has begun, broker %s", self._intake.broker)
@@ -137,8 +140,6 @@ class Worker:
                 self._look_again()
             if self._is_due("look again", LOOK_AGAIN_S):
                 self._look_again()
-            if self._is_due("beat", HEARTBEAT_S):
-                self._beat(self._intake.connected_at)
             self._tell()
         except psycopg.OperationalError:
             return self._lead_again()
@@ -164,23 +165,30 @@ class Worker:
         self._look = True
 
     def _beat(self, connected_at: datetime | None) -> None:
+        """A sign of life; whoever has taken the lead since is not written over."""
         now, oldest, counts = timezone.now(), self._intake.oldest, self._intake.counts
-        WorkerState.objects.filter(pk="mqtt", boot=self.boot).update(
-            heartbeat_at=now,
-            connected_at=connected_at,
-            queued=self._intake.queued,
-            lag_s=max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
-            received=counts.received,
-            stored=counts.stored,
-            rejected=counts.rejected,
-        )
+        told = {
+            "heartbeat_at": now,
+            "tick": self._tick,
+            "connected_at": connected_at,
+            "queued": self._intake.queued,
+            "lag_s": max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
+            "received": counts.received,
+            "stored": counts.stored,
+            "rejected": counts.rejected,
+        }
+        WorkerState.objects.filter(pk="mqtt", boot=self.boot).update(**told)
+        for name, value in told.items():
+            setattr(self._state, name, value)
 
     def _doubtful(self, now: datetime) -> list[int]:
-        """Areas whose bridge has just become unknown (by id)."""
+        """Areas whose bridge has just become unknown (by id); asked once a connection."""
         connected_at = self._intake.connected_at
-        if connected_at is None or now - connected_at < DOUBT_AFTER or self._intake.queued:
+        if connected_at in (None, self._doubted) or now - connected_at < DOUBT_AFTER or self._intake.queued:
             return []
-        return areas.doubt(connected_at)
+        doubted = areas.doubt(connected_at)
+        self._doubted = connected_at
+        return doubted
 
     def _tell(self) -> None:
         """Note who turned on- or offline, then send the browsers what changed: one message."""
@@ -188,16 +196,20 @@ class Worker:
         now = timezone.now()
         changed = self._intake.take_changes()
         changed.areas.update(self._doubtful(now))
+        # After the changes were taken and before they are sent: who reads the whole state meanwhile, and in it this
+        # number, has seen them.
+        self._tick += 1
+        self._beat(self._intake.connected_at)
         if self._is_due("watch", WATCH_S):
-            changed.meters |= online.record(online.statuses(now), now)
+            statuses = online.statuses(now, self._state)
+            changed.meters |= online.record(statuses, now)
+            self._asker.consider(statuses)
+        self._asker.ask()
         if self._look or changed.all_changed:
             changed.meters = set(Meter.objects.values_list("pk", flat=True))
             changed.areas = set(Area.objects.values_list("pk", flat=True))
             self._look = False
-        self._tick += 1
-        # Before it is sent: a whole state read after this message must not name an older number.
-        WorkerState.objects.filter(pk="mqtt", boot=self.boot).update(tick=self._tick)
         try:
-            live.send(live.changes(self.boot, self._tick, changed.meters, changed.areas))
+            live.send(live.changes(self.boot, self._tick, changed.meters, changed.areas, self._state))
         except Exception as error:  # noqa: BLE001  (whatever Redis raises: boards then poll, and ask for what they missed)
             logger.warning("The browsers could not be told: %s", first_line(error))

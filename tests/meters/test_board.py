@@ -23,6 +23,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from campsite.asgi import application
 from meters import consumers, live, words
+from meters.models import FoundInstance
 from tests import make
 
 SCRIPTS = Path(settings.BASE_DIR) / "templates/static/js/board"
@@ -269,3 +270,13 @@ def test_removed_meters_are_marked(client: Client) -> None:
     make.meter(area=make.area(), removed_at=timezone.now() - timedelta(days=1))
     (meter,) = client.get("/board/state.json").json()["meters"]
     assert (meter["removed"], meter["reason"]) == (True, "removed")
+
+
+@pytest.mark.django_db
+def test_a_board_without_areas_leads_to_the_zigbee2mqtts_that_were_found(client: Client) -> None:
+    now = timezone.now()
+    FoundInstance.objects.create(base_topic="zigbee2mqtt", first_seen_at=now, seen_at=now)
+    client.force_login(make.staff())
+    assert reverse("admin:meters_foundinstance_changelist") in client.get(reverse("board")).content.decode()
+    make.area()
+    assert reverse("admin:meters_foundinstance_changelist") not in client.get(reverse("board")).content.decode()

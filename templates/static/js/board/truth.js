@@ -41,8 +41,8 @@ export function describe(meter, store, now) {
 
 function _switchState(meter, isOld) {
   if (meter.relay === false) return "off";
-  if (meter.relay === null && meter.has_relay) return "unknown";
-  return !isOld && meter.power_w !== null && Math.abs(meter.power_w) >= IDLE_BELOW_W ? "load" : "idle";
+  if (!isOld && meter.power_w !== null && Math.abs(meter.power_w) >= IDLE_BELOW_W) return "load"; // watts prove it
+  return meter.relay === null && meter.has_relay ? "unknown" : "idle";
 }
 
 // Power may rightly stand still for days (nothing plugged in), a voltage never does: only when all three stand still

@@ -1,0 +1,52 @@
+"""Asks meters for the position of their relay where nobody has told it yet: a read, which switches nothing.
+
+A Zigbee2MQTT tells a relay's position only when it moves, and after a start without a cache not at all. One question a
+second and area, so that the network stays free; who does not answer is asked again after a while.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+from meters.models import Meter
+from meters.mqtt import NotConnected
+from meters.online import Online
+
+ASK_AGAIN_S = 600.0
+
+Publish = Callable[[str, str], None]
+
+
+class Asker:
+    """Keeps in memory who was asked when; forgetting it only costs a few more questions."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._asked: dict[int, float] = {}
+        self._waiting: dict[str, deque[tuple[int, str]]] = {}
+
+    def consider(self, statuses: Mapping[int, Online]) -> None:
+        """Queue every online meter whose relay is unknown and who was not asked of late."""
+        now = time.monotonic()
+        recent = {meter for meter, at in self._asked.items() if now - at < ASK_AGAIN_S}
+        online = {meter for meter, status in statuses.items() if status.is_online} - recent
+        unknown = Meter.objects.filter(pk__in=online, device__has_relay=True, state__relay=None)
+        self._waiting.clear()
+        for meter, base_topic, ieee_address in unknown.values_list(
+            "pk", "device__area__base_topic", "device__ieee_address"
+        ):
+            self._waiting.setdefault(base_topic, deque()).append((meter, ieee_address))
+
+    def ask(self) -> None:
+        """Ask one meter of each area. Without a connection nobody is asked, and nobody counts as asked."""
+        for base_topic, meters in self._waiting.items():
+            if not meters:
+                continue
+            meter, ieee_address = meters.popleft()
+            try:
+                self._publish(f"{base_topic}/{ieee_address}/get", '{"state":""}')
+            except NotConnected:
+                return
+            self._asked[meter] = time.monotonic()

@@ -1,0 +1,73 @@
+"""Meters whose relay nobody has told are asked, gently."""
+
+import pytest
+from django.utils import timezone
+
+from meters import online
+from meters.asking import Asker
+from meters.models import Meter
+from meters.mqtt import NotConnected
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+
+class Broker:
+    """Takes what is published, or refuses while away."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+        self.is_away = False
+
+    def publish(self, topic: str, payload: str) -> None:
+        if self.is_away:
+            raise NotConnected
+        self.sent.append((topic, payload))
+
+
+def heard(meter: Meter, relay: bool | None) -> Meter:
+    make.state(meter, relay=relay)
+    return meter
+
+
+def asked(broker: Broker, asker: Asker, rounds: int = 1) -> list[str]:
+    for _ in range(rounds):
+        asker.consider(online.statuses(timezone.now()))
+        asker.ask()
+    return [topic for topic, _ in broker.sent]
+
+
+def test_only_online_meters_with_an_unknown_relay_are_asked() -> None:
+    make.worker()
+    area = make.area(base_topic="z")
+    silent = heard(make.meter(area=area), None)
+    heard(make.meter(area=area), True)
+    heard(make.meter(area=area, available=False), None)
+    heard(make.meter(area=area, has_relay=False), None)
+    make.meter(area=area)
+    broker = Broker()
+    assert asked(broker, Asker(broker.publish), 3) == [f"z/{silent.device.ieee_address}/get"]
+    assert broker.sent[0][1] == '{"state":""}'
+
+
+def test_one_meter_of_each_area_a_round() -> None:
+    make.worker()
+    for base in ("a", "b"):
+        area = make.area(base_topic=base)
+        for _ in range(3):
+            heard(make.meter(area=area), None)
+    broker = Broker()
+    asker = Asker(broker.publish)
+    assert [topic[0] for topic in sorted(asked(broker, asker))] == ["a", "b"]
+    assert len(asked(broker, asker, 5)) == 6
+
+
+def test_who_could_not_be_asked_is_asked_later() -> None:
+    make.worker()
+    heard(make.meter(area=make.area()), None)
+    broker = Broker()
+    asker = Asker(broker.publish)
+    broker.is_away = True
+    assert asked(broker, asker) == []
+    broker.is_away = False
+    assert len(asked(broker, asker)) == 1
