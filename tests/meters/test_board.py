@@ -276,7 +276,6 @@ def test_removed_meters_are_marked(client: Client) -> None:
 def test_a_board_without_areas_leads_to_the_zigbee2mqtts_that_were_found(client: Client) -> None:
     now = timezone.now()
     FoundInstance.objects.create(base_topic="zigbee2mqtt", first_seen_at=now, seen_at=now)
-    client.force_login(make.staff())
     assert reverse("admin:meters_foundinstance_changelist") in client.get(reverse("board")).content.decode()
     make.area()
     assert reverse("admin:meters_foundinstance_changelist") not in client.get(reverse("board")).content.decode()
