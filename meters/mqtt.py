@@ -102,6 +102,9 @@ class Client:
         if will:
             self._paho.will_set(will.topic, will.payload, will.qos, will.retain)
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{client_id}", daemon=True)
+        # Lets only this thread write to the socket. Else paho writes in whichever thread acknowledges, and when that
+        # fails, calls us back there: two threads then wait for each other's locks (tests/meters/test_mqtt.py).
+        self._paho._thread = self._thread
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -151,6 +154,11 @@ class Client:
         """Subscribe to (topic filter, QoS) pairs; at the next connection `topics` is asked again."""
         if topics and self._connected_at is not None:
             self._paho.subscribe(list(topics))
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """A persistent session would be sent these for ever."""
+        if filters and self._connected_at is not None:
+            self._paho.unsubscribe(list(filters))
 
     def ack(self, message: Message) -> bool:
         """Acknowledge a QoS 1 message once committed. False: its connection is gone, it will come again."""
