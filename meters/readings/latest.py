@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from meters.directory import Known
+from meters.directory import QUANTITIES, Known
 from meters.readings.counters import Counter, Point
 from meters.zigbee2mqtt import State
 
@@ -17,7 +17,6 @@ SAME_REPORT = timedelta(seconds=2)
 """One report comes as several messages within this time; what lies between two reports is the gap."""
 GAP_STEP = 1.05
 FIRST_GAP_S = 60.0
-PHASE_QUANTITIES = ("power", "voltage", "current")
 
 
 @dataclass
@@ -112,7 +111,7 @@ def _bare(state: State, prop: str) -> int | None:
 
 def _take_phases(latest: Latest, known: Known, state: State, at: datetime) -> int | None:
     told = False
-    for quantity in PHASE_QUANTITIES:
+    for quantity in QUANTITIES:
         values = latest.phases.setdefault(quantity, [])
         values += [None] * (len(known.phases) - len(values))
         for i, prop in enumerate(known.phase_values(quantity)):
@@ -126,5 +125,5 @@ def _take_phases(latest: Latest, known: Known, state: State, at: datetime) -> in
     powers = [value for value in latest.phases["power"] if value is not None]
     if not told or len(powers) < len(known.phases):
         return None
-    _set(latest, "power_w", sum(powers), at, fresh=True)
+    _set(latest, "power_w", sum(powers), at, known.fresh.issuperset(known.phase_values("power")))
     return sum(powers)

@@ -25,8 +25,7 @@ def spread(start: datetime, end: datetime, wh: int, watts: Sequence[tuple[dateti
     if is_within_one_hour(start, end):
         return {hour_of(start): wh}
     slices = list(_slices(start, end))
-    inside = [(at, max(0, w)) for at, w in watts if start <= at <= end]
-    weights = [_watt_seconds(a, b, inside) for a, b in slices]
+    weights = _watt_seconds(slices, [(at, max(0, w)) for at, w in watts if start <= at <= end])
     if not sum(weights):
         weights = [(b - a).total_seconds() for a, b in slices]
     return dict(zip([hour_of(a) for a, _ in slices], apportion(wh, weights), strict=True))
@@ -50,11 +49,20 @@ def _slices(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime
         start = stop
 
 
-def _watt_seconds(start: datetime, end: datetime, watts: Sequence[tuple[datetime, int]]) -> float:
-    """The integral of a power that holds from each reading to the next, and the first also before itself."""
-    total = 0.0
-    for i, (at, power) in enumerate(watts):
-        begins = start if i == 0 else max(at, start)
-        ends = min(watts[i + 1][0], end) if i + 1 < len(watts) else end
-        total += power * max(0.0, (ends - begins).total_seconds())
-    return total
+def _watt_seconds(slices: Sequence[tuple[datetime, datetime]], watts: Sequence[tuple[datetime, int]]) -> list[float]:
+    """Slice by slice, the integral of a power that holds from each reading to the next, the first also before itself.
+
+    One pass: a meter may stand still for a whole winter, a reading a minute.
+    """
+    totals = [0.0] * len(slices)
+    index = 0
+    for i, (_, power) in enumerate(watts):
+        begins = watts[i][0] if i else slices[0][0]
+        ends = watts[i + 1][0] if i + 1 < len(watts) else slices[-1][1]
+        while index < len(slices):
+            start, stop = slices[index]
+            totals[index] += power * max(0.0, (min(ends, stop) - max(begins, start)).total_seconds())
+            if stop > ends:
+                break
+            index += 1
+    return totals

@@ -171,3 +171,13 @@ def test_clock_changes_do_not_matter_to_utc_hours(local_day: str) -> None:
     start = datetime.fromisoformat(f"{local_day}T00:00:00+00:00")
     parts = spread(start, start + 4 * HOUR, 400, [])
     assert list(parts.values()) == [100, 100, 100, 100]
+
+
+def test_a_winter_of_standing_still_is_spread_in_one_pass() -> None:
+    """A reading a minute for 90 days; hours times readings would take minutes."""
+    days = 90
+    watts = [(START + timedelta(minutes=m), 0) for m in range(days * 24 * 60)]
+    watts[-30] = (watts[-30][0], 100)
+    parts = spread(START, START + timedelta(days=days), 10, watts)
+    assert len(parts) == days * 24
+    assert parts[START + timedelta(days=days) - HOUR] == 10

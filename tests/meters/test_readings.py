@@ -87,6 +87,13 @@ def test_an_acknowledgement_tells_the_old_state_first_and_the_new_one_with_the_s
     assert latest(meter).relay is False
 
 
+def test_a_cached_repeat_of_three_phases_is_no_new_measurement(meter: Meter) -> None:
+    who = known(meter, fresh=frozenset(), phases=("a", "b", "c"))
+    for minute in (0, 30):
+        store([report(who, minute, phases={"power_a": 100, "power_b": 200, "power_c": 50})])
+    assert (latest(meter).power_at, latest(meter).phases_at) == (T0, T0)
+
+
 def test_null_is_unknown_and_changes_nothing(meter: Meter) -> None:
     who = known(meter)
     store([report(who, 0, power_w=25, counter_wh=1000)])
