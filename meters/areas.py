@@ -11,7 +11,8 @@ from meters.models import AreaHealth, AreaState, FoundInstance
 from meters.zigbee2mqtt import BridgeInfo, Groups, Health
 
 MOST_FOUND = 50
-"""More unknown instances than this are not noted: somebody is filling our tables."""
+"""So many of the unknown instances are kept, those seen last."""
+LONGEST_TOPIC = 200
 
 
 def apply_bridge_state(area_id: int, online: bool, at: datetime) -> bool:
@@ -92,10 +93,14 @@ def prune_health(before: datetime) -> int:
 
 def note_found(base_topic: str, at: datetime, info: BridgeInfo | None = None) -> None:
     """A Zigbee2MQTT that is no area was seen on the broker."""
-    found = FoundInstance.objects.filter(base_topic=base_topic)
+    if len(base_topic) > LONGEST_TOPIC:
+        return
     told = {"version": info.version, "channel": info.channel} if info else {}
-    if not found.update(seen_at=at, **told) and FoundInstance.objects.count() < MOST_FOUND:
-        FoundInstance.objects.create(base_topic=base_topic[:200], first_seen_at=at, seen_at=at, **told)
+    if FoundInstance.objects.filter(base_topic=base_topic).update(seen_at=at, **told):
+        return
+    FoundInstance.objects.create(base_topic=base_topic, first_seen_at=at, seen_at=at, **told)
+    newest = FoundInstance.objects.order_by("-seen_at", "-pk").values("pk")[:MOST_FOUND]
+    FoundInstance.objects.exclude(pk__in=list(newest.values_list("pk", flat=True))).delete()
 
 
 def forget_found(base_topics: Iterable[str]) -> None:

@@ -62,6 +62,8 @@ class _Pass:
     heard_areas: set[int] = field(default_factory=set)
     others: dict[int, datetime] = field(default_factory=dict)
     returned: set[int] = field(default_factory=set)
+    inventories: dict[int, int] = field(default_factory=dict)
+    noted: dict[int, datetime] = field(default_factory=dict)
 
 
 class Ingest:
@@ -83,7 +85,9 @@ class Ingest:
         is stored then, and the batch may be tried again."""
         try:
             with transaction.atomic():
-                return self._process(batch)
+                work = self._process(batch)
+            self._remember(work)
+            return work.outcome
         except (DataError, IntegrityError) as error:
             return self._halve(batch, error)
         except Error:
@@ -108,7 +112,7 @@ class Ingest:
 
     # --- one transaction ---------------------------------------------------------------------------------------------
 
-    def _process(self, batch: Sequence[Message]) -> Outcome:
+    def _process(self, batch: Sequence[Message]) -> _Pass:
         work = _Pass()
         for message in batch:
             self._note_connection(message)
@@ -126,18 +130,25 @@ class Ingest:
         registry.note_heard(work.others)
         if work.returned and registry.note_returned(work.returned):
             self.forget()
-        outcome.areas.update(self._note_live(work.heard_areas, now))
+        outcome.areas.update(self._note_live(work, now))
         outcome.stored, outcome.rejected = len(work.reports), len(work.refusals)
-        return outcome
+        return work
+
+    def _remember(self, work: _Pass) -> None:
+        """What was committed may be built upon."""
+        self._inventories |= work.inventories
+        self._noted |= work.noted
+        for area in work.inventories:
+            self._early = {key: told for key, told in self._early.items() if key[0] != area}
 
     def _note_connection(self, message: Message) -> None:
         if self._connected is None or message.generation != self._connected[0]:
             self._connected = (message.generation, message.received_at)
-            self._noted = {}
+            self._noted, self._early = {}, {}
 
-    def _note_live(self, heard: set[int], now: datetime) -> list[int]:
-        due = {area for area in heard if area not in self._noted or now - self._noted[area] > NOTED_EVERY}
-        self._noted |= dict.fromkeys(due, now)
+    def _note_live(self, work: _Pass, now: datetime) -> list[int]:
+        due = {a for a in work.heard_areas if a not in self._noted or now - self._noted[a] > NOTED_EVERY}
+        work.noted |= dict.fromkeys(due, now)
         return areas.note_live(due, now) if due else []
 
     def _known(self) -> Directory:
@@ -152,9 +163,9 @@ class Ingest:
             return
         base_topic, rest = located
         area = self._known().areas[base_topic]
-        if not message.retained:
-            work.heard_areas.add(area.id)
         told = zigbee2mqtt.parse(rest, message.payload, area.names)
+        if not message.retained and not isinstance(told, zigbee2mqtt.Ignored):
+            work.heard_areas.add(area.id)  # commands, our own too, are no sign of life
         at = message.received_at
         match told:
             case zigbee2mqtt.State():
@@ -176,7 +187,7 @@ class Ingest:
             case zigbee2mqtt.Health():
                 areas.add_health(area.id, told)
             case zigbee2mqtt.Event():
-                registry.apply_event(told, at)
+                registry.apply_event(area.id, told, at)
                 work.outcome.all_changed = True
                 self.forget()
 
@@ -189,14 +200,14 @@ class Ingest:
         areas.note_found(base_topic, message.received_at, info)
 
     def _inventory(self, work: _Pass, area: AreaEntry, told: zigbee2mqtt.Inventory, message: Message) -> None:
-        registry.apply_inventory(area.id, told.devices, message.received_at)
+        registry.apply_inventory(area.id, told.devices, message.received_at, told.unreadable)
         areas.note_inventory(area.id, message.received_at)
         for error in told.refused:
             refusal = rejected.Refusal(message.topic, error.code, error.detail, b"", message.received_at)
             work.refusals.append(refusal)
-        self._inventories[area.id] = message.generation
+        work.inventories[area.id] = message.generation
         for device in told.devices:
-            if (available := self._early.pop((area.id, device.friendly_name), None)) is not None:
+            if (available := self._early.get((area.id, device.friendly_name))) is not None:
                 registry.set_available(area.id, device.ieee_address, available, message.received_at)
         work.outcome.all_changed = True
         self.forget()
@@ -207,12 +218,15 @@ class Ingest:
             # The retained word on a device that was removed stays on the broker: no news. Groups have one too.
             if not message.retained and told.name not in area.groups:
                 raise Rejected("unknown_device", told.name)
-            if self._inventories.get(area.id) != message.generation and len(self._early) < MOST_EARLY:
+            if not self._has_inventory(work, area, message) and len(self._early) < MOST_EARLY:
                 self._early[area.id, told.name] = told.online  # brokers hand out what they retain in any order
             return
         registry.set_available(area.id, ieee_address, told.online, message.received_at)
-        if (known := self._known().devices.get(ieee_address)) and known.meter_id:
+        known = self._known().devices.get(ieee_address)
+        if known and known.meter_id:
             work.outcome.meters.add(known.meter_id)
+        else:
+            work.outcome.all_changed = True
 
     def _state(self, work: _Pass, area: AreaEntry, state: zigbee2mqtt.State, message: Message) -> None:
         if message.retained or state.is_from_cache or state.name in area.groups:
@@ -230,7 +244,7 @@ class Ingest:
         if known.meter_id is None:
             work.others[known.device_id] = measured_at
             return
-        counts = state.ieee_address is not None or self._is_trusted(area, message)
+        counts = state.ieee_address is not None or self._is_trusted(work, area, message)
         work.reports.append(readings.Report(known, state, measured_at, counts))
 
     def _claim(self, known: Known, area: AreaEntry) -> Known:
@@ -241,12 +255,16 @@ class Ingest:
         self.forget()
         return self._known().devices[known.ieee_address]
 
-    def _is_trusted(self, area: AreaEntry, message: Message) -> bool:
+    def _has_inventory(self, work: _Pass, area: AreaEntry, message: Message) -> bool:
+        """Whether this connection has brought the area's inventory."""
+        return (self._inventories | work.inventories).get(area.id) == message.generation
+
+    def _is_trusted(self, work: _Pass, area: AreaEntry, message: Message) -> bool:
         """Whether the area's names are sure to be today's: while we were away a name may have gone to another meter."""
         if self._connected is None:
             return False
-        generation, connected_at = self._connected
-        return self._inventories.get(area.id) == generation or message.received_at - connected_at > TRUST_AFTER
+        _, connected_at = self._connected
+        return self._has_inventory(work, area, message) or message.received_at - connected_at > TRUST_AFTER
 
 
 def _measured_at(state: zigbee2mqtt.State, received_at: datetime) -> datetime:

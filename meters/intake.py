@@ -28,7 +28,7 @@ FLUSH_S = 0.25
 IDLE_S = 0.5
 SEARCH = [("+/bridge/state", 1), ("+/bridge/info", 0), ("+/+/bridge/state", 1), ("+/+/bridge/info", 0)]
 """Where Zigbee2MQTTs that are no areas yet are looked for."""
-PASSING_SQLSTATES = ("08", "40", "53", "55", "57", "58")
+PASSING_SQLSTATES = ("08", "25P", "40", "53", "55", "57", "58")
 
 
 @dataclass
@@ -51,13 +51,13 @@ class Intake:
         self._ingest = Ingest()
         self._lock = threading.Lock()
         self._changed = Outcome()
-        self._base_topics = set(base_topics)
+        self._base_topics = frozenset(base_topics)
         self._client = mqtt.Client(
             settings.MQTT_URL,
             settings.MQTT_CLIENT_ID,
             on_message=self._receive,
             topics=self._topics,
-            persistent=True,
+            persistent=settings.MQTT_PERSISTENT_SESSION,
         )
         self._storing = threading.Thread(target=self._store_forever, name="store", daemon=True)
 
@@ -97,11 +97,11 @@ class Intake:
             return self._inbox.queue[0].received_at if self._inbox.queue else None
 
     def look_again(self, base_topics: Iterable[str]) -> None:
-        """Areas or cards may have changed: read them anew, and listen to new areas."""
-        new = set(base_topics) - self._base_topics
-        self._base_topics |= new
+        """Areas or cards may have changed: read them anew, listen to new areas and to gone ones no more."""
+        before, self._base_topics = self._base_topics, frozenset(base_topics)
         self._stale.set()
-        self._client.subscribe([(f"{base}/#", 1) for base in sorted(new)])
+        self._client.subscribe([(f"{base}/#", 1) for base in sorted(self._base_topics - before)])
+        self._client.unsubscribe([f"{base}/#" for base in sorted(before - self._base_topics)])
 
     def publish(self, topic: str, payload: str) -> None:
         """Send now, at QoS 0 and never retained, or raise mqtt.NotConnected."""

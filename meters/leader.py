@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import psycopg
 from django.db import connections
@@ -10,6 +11,7 @@ from django.db import connections
 logger = logging.getLogger(__name__)
 
 LOCK = 7_301_000
+NOT_OURS = ("options", "prepare_threshold")
 
 
 class Leader:
@@ -23,8 +25,9 @@ class Leader:
         """Try to become the leader. Raises psycopg.OperationalError while the database cannot be reached."""
         self.release()
         parameters = connections["default"].get_connection_params()
-        wanted = {key: parameters[key] for key in ("dbname", "user", "password", "host", "port") if key in parameters}
-        self._connection = psycopg.connect(**wanted, autocommit=True, connect_timeout=5, keepalives_idle=10)
+        # As Django connects (TLS and all), but without its time-outs: this connection waits most of its life.
+        wanted: dict[str, Any] = {k: v for k, v in parameters.items() if isinstance(v, str | int) and k not in NOT_OURS}
+        self._connection = psycopg.connect(**wanted | {"autocommit": True, "keepalives_idle": 10})
         row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
         if not row or not row[0]:
             self.release()

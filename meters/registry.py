@@ -6,7 +6,7 @@ A device is its IEEE address. Areas list devices; the area from which a device w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from django.db import connection
@@ -29,8 +29,13 @@ REPORTED = (
 )
 
 
-def apply_inventory(area_id: int, listed: Iterable[ListedDevice], at: datetime) -> None:
-    """Make the area's inventory be this list, and a meter for each device that measures."""
+def apply_inventory(
+    area_id: int, listed: Iterable[ListedDevice], at: datetime, unreadable: Collection[str] = ()
+) -> None:
+    """Make the area's inventory be this list, and a meter for each device that measures.
+
+    `unreadable`: addresses that are listed too, in words that could not be read: their lines stay as they are.
+    """
     entries = {entry.ieee_address: entry for entry in listed}
     known = {device.ieee_address: device for device in Device.objects.filter(ieee_address__in=entries)}
     for ieee_address, entry in entries.items():
@@ -40,7 +45,10 @@ def apply_inventory(area_id: int, listed: Iterable[ListedDevice], at: datetime) 
         if _describe(device, entry):
             device.save()
         known[ieee_address] = device
-    _list(area_id, {known[ieee].pk: entry.friendly_name for ieee, entry in entries.items()}, at)
+    names = {known[ieee].pk: entry.friendly_name for ieee, entry in entries.items()}
+    kept = Listing.objects.filter(area=area_id, device__ieee_address__in=unreadable)
+    kept = kept.exclude(friendly_name__in=names.values())
+    _list(area_id, dict(kept.values_list("device_id", "friendly_name")) | names, at)
     _settle_owners(at)
     _make_meters()
 
@@ -61,14 +69,14 @@ def set_available(area_id: int, ieee_address: str, available: bool, at: datetime
     return Device.objects.values_list("pk", flat=True).get(ieee_address=ieee_address)
 
 
-def apply_event(event: Event, at: datetime) -> int | None:
+def apply_event(area_id: int, event: Event, at: datetime) -> int | None:
     """Note that a device got power (announce), left or joined; returns the device's id where it is known."""
     device = Device.objects.filter(ieee_address=event.ieee_address)
     match event.type:
         case "device_announce":
             device.update(announced_at=at)
-        case "device_leave":
-            device.update(left_at=at)
+        case "device_leave":  # what another area has lost may long be at home here
+            device.filter(area=area_id).update(left_at=at)
         case "device_joined":
             device.update(left_at=None)
     return device.values_list("pk", flat=True).first()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from meters.zigbee2mqtt.messages import (
@@ -20,7 +21,7 @@ from meters.zigbee2mqtt.messages import (
     Rejected,
     Response,
 )
-from meters.zigbee2mqtt.states import online_of
+from meters.zigbee2mqtt.states import PHASE, online_of
 from meters.zigbee2mqtt.values import (
     MAX_NAME,
     decode,
@@ -36,8 +37,7 @@ from meters.zigbee2mqtt.values import (
 
 SECRETS = frozenset({"network_key", "password", "user", "auth_token", "key", "cert", "ca", "ext_pan_id"})
 MEASURED_UNITS = {"power": "W", "voltage": "V", "current": "A", "energy": "kWh"}
-PHASE = re.compile(r"^(power|voltage|current)_(\w{1,12})$")
-CREDENTIALS = re.compile(r"//[^/@\s]+@")
+CREDENTIALS = re.compile(r"//\S*@")
 PUBLISHED, SETTABLE = 1, 2
 
 
@@ -71,17 +71,25 @@ def _inventory(payload: bytes) -> Inventory:
     listed = decode(payload)
     if not isinstance(listed, list):
         raise Rejected("not_a_list", type(listed).__name__)
-    devices: list[ListedDevice] = []
+    devices: dict[str, ListedDevice] = {}
     refused: list[Rejected] = []
+    unreadable: set[str] = set()
+    if not any(isinstance(entry, dict) and entry.get("type") == "Coordinator" for entry in listed):
+        raise Rejected("no_coordinator", "a list without its coordinator is not whole")
     for entry in listed:
         try:
             if not isinstance(entry, dict):
                 raise Rejected("not_an_object", type(entry).__name__)
             if entry.get("type") != "Coordinator":
-                devices.append(_listed(entry))
+                device = _listed(entry)
+                if device.friendly_name in devices:
+                    raise Rejected("name_taken", device.friendly_name)
+                devices[device.friendly_name] = device
         except Rejected as error:  # one bad entry never hides the others
             refused.append(error)
-    return Inventory(tuple(devices), tuple(refused))
+            with suppress(Rejected, AttributeError):
+                unreadable.add(ieee_of(entry.get("ieee_address")))
+    return Inventory(tuple(devices.values()), tuple(refused), frozenset(unreadable))
 
 
 def _listed(entry: Mapping[str, Any]) -> ListedDevice:

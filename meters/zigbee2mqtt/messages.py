@@ -67,10 +67,14 @@ class ListedDevice:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """`bridge/devices`: always the whole list. `refused` are entries that could not be read."""
+    """`bridge/devices`: always the whole list.
+
+    `refused`: why entries could not be read; `unreadable`: the addresses of those, which are listed all the same.
+    """
 
     devices: tuple[ListedDevice, ...]
     refused: tuple[Rejected, ...] = ()
+    unreadable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

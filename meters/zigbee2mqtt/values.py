@@ -52,7 +52,7 @@ def scaled(source: Mapping[str, Any], key: str, factor: int, low: int, high: int
     value = number(source, key)
     if value is None:
         return None
-    result = round(value * factor)
+    result = round(value * factor) if abs(value) <= INT else high + 1
     if not low <= result <= high:
         raise Rejected("out_of_range", f"{key} is {value}")
     return result

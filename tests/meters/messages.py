@@ -19,6 +19,9 @@ EXPOSES = [
 ]
 
 
+COORDINATOR = {"ieee_address": "0x00124b00d63091d2", "friendly_name": "Coordinator", "type": "Coordinator"}
+
+
 def message(
     topic: str, payload: Any = b"", *, retained: bool = False, minute: float = 0, generation: int = 1
 ) -> Message:
@@ -33,7 +36,7 @@ def listed(name: str, ieee: str = IEEE, *, measures: bool = True, **entry: Any) 
 
 
 def inventory(base: str, *entries: dict[str, Any], **how: Any) -> Message:
-    return message(f"{base}/bridge/devices", list(entries), **how)
+    return message(f"{base}/bridge/devices", [COORDINATOR, *entries], **how)
 
 
 def state(base: str, name: str, minute: float = 0, **told: Any) -> Message:

@@ -312,3 +312,48 @@ def test_the_directory_is_read_anew_after_a_failed_batch(ingest: Ingest) -> None
     assert Listing.objects.get().friendly_name == "101,2"
     ingest.process([state(B, "101,2", power=4)])
     assert latest().power_w == 4
+
+
+# --- what only shows in bad company
+
+
+def test_commands_are_no_sign_of_life_of_a_zigbee2mqtt(ingest: Ingest) -> None:
+    ingest.process([message(f"{B}/101,2/get", {"state": ""}), message(f"{B}/bridge/request/restart", {})])
+    assert not AreaState.objects.filter(confirmed_at__isnull=False).exists()
+
+
+def test_an_inventory_line_that_cannot_be_read_removes_nobody(ingest: Ingest) -> None:
+    ingest.process([inventory(B, listed("101,2"), listed("102", OTHER))])
+    ingest.process([inventory(B, listed("x" * 300), listed("102", OTHER), minute=1)])
+    assert device().removed_at is None
+    assert device().friendly_name == "101,2"
+
+
+def test_a_list_that_is_not_whole_removes_nobody(ingest: Ingest) -> None:
+    ingest.process([inventory(B, listed("101,2")), message(f"{B}/bridge/devices", [])])
+    assert device().removed_at is None
+    assert codes() == {"no_coordinator": 1}
+
+
+def test_what_was_told_before_the_inventory_outlives_a_failed_batch(ingest: Ingest) -> None:
+    ingest.process([message(f"{B}/101,2/availability", b"offline", retained=True)])
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE meters_areahealth ADD CONSTRAINT odd CHECK (uptime_s <> 13)")
+    health = {"response_time": 1782900902000, "process": {"uptime_sec": 13}}
+    ingest.process([inventory(B, listed("101,2")), message(f"{B}/bridge/health", health)])
+    assert device().available is False
+
+
+def test_what_another_area_has_lost_may_be_at_home_here(ingest: Ingest) -> None:
+    ingest.process([inventory(B, listed("101,2")), inventory(B2, listed("moved")), state(B2, "moved", 1, power=5)])
+    leave = {"type": "device_leave", "data": {"ieee_address": IEEE, "friendly_name": "101,2"}}
+    ingest.process([message(f"{B}/bridge/event", leave, minute=2)])
+    assert device().left_at is None
+
+
+def test_found_zigbee2mqtts_are_bounded_and_the_newest_stay(ingest: Ingest) -> None:
+    for i in range(60):
+        ingest.process([message(f"stray{i}/bridge/state", b"online", minute=i)])
+    ingest.process([message(f"{'x' * 300}/bridge/state", b"online", minute=61)])
+    assert FoundInstance.objects.count() == 50
+    assert FoundInstance.objects.filter(base_topic="stray59").exists()

@@ -173,6 +173,7 @@ def test_a_cleared_topic_says_nothing() -> None:
         (b'{"power": 1e400}', "not_json"),
         ({"voltage": 3276.8}, "out_of_range"),
         ({"voltage": -1}, "out_of_range"),
+        ({"voltage": 1e308}, "out_of_range"),
         ({"current": 2_147_484}, "out_of_range"),
         ({"energy": 2_147_484}, "out_of_range"),
         ({"energy": -0.01}, "out_of_range"),
@@ -233,7 +234,7 @@ def listed(*exposes: dict[str, Any], **entry: Any) -> dict[str, Any]:
 
 
 def inventory(*entries: Any) -> Inventory:
-    told = parse("bridge/devices", json.dumps(entries).encode())
+    told = parse("bridge/devices", json.dumps([{"type": "Coordinator"}, *entries]).encode())
     assert isinstance(told, Inventory)
     return told
 
@@ -275,10 +276,24 @@ def test_one_bad_entry_never_hides_the_others() -> None:
     told = inventory(listed(), 7, listed(ieee_address="0x1"), listed(friendly_name=None), listed(friendly_name="a\0"))
     assert len(told.devices) == 1
     assert [error.code for error in told.refused] == ["not_an_object", "bad_ieee_address", "bad_name", "bad_name"]
+    assert told.unreadable == {"0xa4c138d630000001"}
+
+
+def test_a_name_that_two_devices_have_is_the_first_ones() -> None:
+    told = inventory(listed(), listed(ieee_address="0xa4c138d630000002"))
+    assert [device.ieee_address for device in told.devices] == ["0xa4c138d630000001"]
+    assert [error.code for error in told.refused] == ["name_taken"]
+
+
+def test_a_list_without_its_coordinator_is_not_whole() -> None:
+    assert refusal([], "bridge/devices") == refusal([listed()], "bridge/devices") == "no_coordinator"
 
 
 def test_an_inventory_of_two_megabytes_is_read() -> None:
-    entries = [listed(numeric("power", "W"), description="x" * 7000, ieee_address=f"0x{i:016x}") for i in range(300)]
+    entries = [
+        listed(numeric("power", "W"), description="x" * 7000, ieee_address=f"0x{i:016x}", friendly_name=str(i))
+        for i in range(300)
+    ]
     assert len(inventory(*entries).devices) == 300
 
 
@@ -290,7 +305,7 @@ def test_info_tells_channel_and_configuration_without_secrets() -> None:
         "permit_join_end": 1782900902000,
         "config": {
             "advanced": {"last_seen": "ISO_8601", "network_key": [1]},
-            "mqtt": {"password": "p", "user": "u", "server": "mqtt://u:p@nas"},
+            "mqtt": {"password": "p", "user": "u", "server": "mqtt://u:p@/w@nas"},
         },
         "config_schema": {"huge": True},
     }
