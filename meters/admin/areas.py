@@ -22,6 +22,7 @@ from meters import online, overview
 from meters.admin.base import NOTHING, NeverWritten, ReadOnlyAdmin, ToldAdmin, ago, label, local
 from meters.models import Area, AreaState, FoundInstance
 
+MOST_OFFERED = 5
 BRIDGES = {"online": "success", "offline": "danger", "unknown": "warning"}
 
 
@@ -161,7 +162,8 @@ def state_of(area: Area) -> AreaState:
 def unknown_instances() -> list[dict[str, Any]]:
     """The found instances that are no areas, each with the address of an add form that is filled in for it."""
     found = FoundInstance.objects.exclude(base_topic__in=Area.objects.values("base_topic"))
-    return [{"instance": instance, "add_url": add_url(instance)} for instance in found]
+    newest = found.order_by("-seen_at")[:MOST_OFFERED]
+    return [{"instance": instance, "add_url": add_url(instance)} for instance in newest]
 
 
 def add_url(instance: FoundInstance) -> str:

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from unfold.views import ChangeList
 
 from meters import installations, online, overview
-from meters.admin import pages
+from meters.admin import exchange, pages
 from meters.admin.base import NOTHING, PeriodColumns, ReadOnlyInline, ToldAdmin, aged, ago, label, quantity, relay
 from meters.admin.devices import named
 from meters.admin.filters import STATUSES, OnlineFilter, OnPitchFilter, PresentMeters
@@ -112,6 +112,7 @@ class MeterAdmin(ToldAdmin):
             path("<int:meter_id>/readings/", view(self.readings_view), name="meters_meter_readings"),
             path("<int:meter_id>/hours/", view(self.hours_view), name="meters_meter_hours"),
             path("<int:meter_id>/install/", view(require_POST(self.install_view)), name="meters_meter_install"),
+            path("<int:meter_id>/exchange/", view(self.exchange_view), name="meters_meter_exchange"),
             *super().get_urls(),
         ]
 
@@ -154,6 +155,11 @@ class MeterAdmin(ToldAdmin):
             done = gettext("%(meter)s now hangs on %(pitch)s.")
             messages.success(request, done % {"meter": meter, "pitch": pitch})
         return HttpResponseRedirect(reverse("admin:meters_meter_change", args=[meter.pk]))
+
+    def exchange_view(self, request: HttpRequest, meter_id: int) -> HttpResponse:
+        if not self.has_install_permission(request):
+            raise PermissionDenied
+        return exchange.page(self, request, self._viewable(request, meter_id))
 
     @admin.action(description=_("Install on the suggested pitch"), permissions=["install"])
     def install_on_suggested(self, request: HttpRequest, queryset: QuerySet[Meter]) -> HttpResponse | None:
