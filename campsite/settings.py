@@ -1,4 +1,4 @@
-"""All settings. The only module that reads the environment; each NAME may also come from a file named in NAME_FILE."""
+"""All settings, from the environment; each NAME may also come from a file named in NAME_FILE."""
 
 import sys
 from pathlib import Path
@@ -26,10 +26,11 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Put a long random text into SECRET_KEY or name a file in SECRET_KEY_FILE."
     )
+DEFAULT_EXCEPTION_REPORTER_FILTER = "campsite.errors.WithoutAddresses"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
-SITE_NAME = env.str("SITE_NAME", default="Campsite")
+SITE_NAME = env.str("SITE_NAME", default="") or _("Electricity")
 
 # --- services: no defaults, so that nothing is written to the wrong place ------------------------
 
@@ -37,6 +38,9 @@ DATABASE_URL = env.str("DATABASE_URL", default="")
 REDIS_URL = env.str("REDIS_URL", default="")
 MQTT_URL = env.str("MQTT_URL", default="")
 MQTT_CLIENT_ID = env.str("MQTT_CLIENT_ID", default="campsite-ingest")
+"""The broker keeps messages for this name while the worker is away: never the same for two installations."""
+MQTT_PERSISTENT_SESSION = env.bool("MQTT_PERSISTENT_SESSION", default=True)
+"""Off for try-outs on somebody else's broker, which would else keep messages for ever after they have ended."""
 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url_config(DATABASE_URL) if DATABASE_URL else {"ENGINE": "django.db.backends.postgresql"}
@@ -45,6 +49,7 @@ DATABASES["default"] |= {
     "ENGINE": "django.db.backends.postgresql",
     "CONN_HEALTH_CHECKS": True,
     "OPTIONS": {
+        **DATABASES["default"].get("OPTIONS", {}),  # e.g. sslmode, from the URL
         "connect_timeout": 5,
         "options": "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
     },
@@ -126,6 +131,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "campsite.middleware.admin_policy",
     "auditlog.middleware.AuditlogMiddleware",
 ]
 
@@ -154,6 +160,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "board"
 
 # --- language and time ---------------------------------------------------------------------------
 
@@ -166,7 +173,6 @@ LANGUAGES = [
     ("nb", "Norsk"),
     ("sv", "Svenska"),
 ]
-STAFF_LANGUAGES = ["da", "en"]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env.str("TIME_ZONE", default="Europe/Copenhagen")
 USE_TZ = True
@@ -176,7 +182,8 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
-WHITENOISE_USE_FINDERS = DEBUG or TESTING
+# Serve static files from where they lie, without collectstatic: for developing and trying out.
+WHITENOISE_USE_FINDERS = env.bool("STATIC_IN_PLACE", default=DEBUG or TESTING)
 
 # --- security ------------------------------------------------------------------------------------
 
@@ -188,7 +195,7 @@ SESSION_COOKIE_HTTPONLY = True
 HTTPS = env.bool("HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 CONTENT_SECURITY_POLICY = {
-    # The admin's theme (Alpine.js) needs unsafe-eval and inline styles; it has its own policy in campsite.urls.
+    # The admin's theme (Alpine.js) needs unsafe-eval and inline styles: campsite/middleware.py has its policy.
     "EXCLUDE_URL_PREFIXES": ["/admin/"],
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -314,5 +321,5 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.channels": {"level": "WARNING"}, "django_q": {"level": "WARNING"}},
+    "loggers": {"django.channels": {"level": "WARNING"}, "django-q": {"level": "WARNING"}},
 }

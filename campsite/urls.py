@@ -2,12 +2,14 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from meters.urls import websocket_urlpatterns
 
 __all__ = ["urlpatterns", "websocket_urlpatterns"]
 
 urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="board")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("meters.api.urls")),
     path("", include("meters.urls")),

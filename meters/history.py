@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from meters import online
-from meters.models import HourlyUsage, Meter, OnlineSpan, Reading, WorkerState
+from meters.models import HourlyUsage, Meter, OnlineSpan, Reading, Watch
 
 HOUR = timedelta(hours=1)
 READINGS_SHOWN = 20
@@ -46,6 +46,8 @@ class Stretch:
     until: datetime
     reason: str | Promise = ""
     is_open: bool = False
+    is_before: bool = False
+    """Before the meter was online for the first time."""
 
     @property
     def duration(self) -> timedelta:
@@ -86,15 +88,29 @@ def stretches(meter: Meter, since: datetime, now: datetime) -> list[Stretch]:
         OnlineSpan.objects.filter(Q(until__gt=since) | Q(until=None), meter=meter, since__lt=now).order_by("since")
     )
     earlier = OnlineSpan.objects.filter(meter=meter, until__lte=since).order_by("-until").first()
-    return list(_without_holes(earlier, spans, since, now, _watched_until(now)))
+    watches = list(Watch.objects.filter(until__gt=since, since__lt=now).order_by("since"))
+    watched_until = watches[-1].until if watches else since
+    reached = now if now - watched_until < online.WORKER_SILENCE else watched_until
+    return list(_unwatched(list(_without_holes(earlier, spans, since, now, reached)), watches))
 
 
-def _watched_until(now: datetime) -> datetime:
-    """Until when somebody listened: a dead worker closes no spans, so an open one reaches no further than this."""
-    heartbeat = WorkerState.objects.filter(pk="mqtt").values_list("heartbeat_at", flat=True).first()
-    if heartbeat is None:
-        return now
-    return now if now - heartbeat < online.WORKER_SILENCE else heartbeat
+def _unwatched(told: list[Stretch], watches: list[Watch]) -> Iterator[Stretch]:
+    """The same, but nobody knows that a meter was gone while nobody listened."""
+    for stretch in told:
+        if stretch.status is not online.Status.OFFLINE:
+            yield stretch
+            continue
+        reached = stretch.since
+        for watch in watches:
+            begin, end = max(watch.since, reached), min(watch.until + online.WORKER_SILENCE, stretch.until)
+            if end <= begin:
+                continue
+            if begin > reached:
+                yield _gap("worker", reached, begin)
+            yield replace(stretch, since=begin, until=end, is_open=stretch.is_open and end == stretch.until)
+            reached = end
+        if reached < stretch.until:
+            yield replace(_gap("worker", reached, stretch.until), is_open=stretch.is_open)
 
 
 def _without_holes(
@@ -116,7 +132,7 @@ def _without_holes(
 def _gap(ended_by: str, since: datetime, until: datetime) -> Stretch:
     if ended_by in UNWATCHED:
         reason = _("nothing was recorded") if ended_by == "never" else _("nobody was listening")
-        return Stretch(online.Status.UNKNOWN, since, until, reason)
+        return Stretch(online.Status.UNKNOWN, since, until, reason, is_before=ended_by == "never")
     return Stretch(online.Status.OFFLINE, since, until, online.REASONS.get(ended_by, ended_by))
 
 

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from meters import online
 from meters.models import Area, AreaState, Device, Installation, Meter, WorkerState
+from meters.zigbee2mqtt import freshness
 
 GROUP = "board"
 SEND_TIMEOUT_S = 2.0
@@ -44,7 +45,7 @@ def snapshot() -> dict[str, Any]:
 def changes(
     boot: str, tick: int, meters: Collection[int], areas: Collection[int], worker: WorkerState | None = None
 ) -> dict[str, Any]:
-    """What one tick tells: the worker (its row is read unless given), and the named meters and areas (by id) whole."""
+    """What one tick tells: the worker (its row is read unless given), and the named meters and areas (by id)."""
     now = timezone.now()
     worker = worker or WorkerState.objects.filter(pk="mqtt").first()
     return {
@@ -56,6 +57,11 @@ def changes(
         "areas": describe_areas(Area.objects.select_related("state").filter(pk__in=areas)) if areas else [],
         "meters": describe_meters(online.meters().filter(pk__in=meters), worker, now) if meters else [],
     }
+
+
+def everything(boot: str, tick: int) -> dict[str, Any]:
+    """The whole state as a tick: things may have come or gone."""
+    return snapshot() | {"type": "tick", "boot": boot, "tick": tick, "whole": True}
 
 
 def send(message: dict[str, Any]) -> None:
@@ -85,13 +91,12 @@ def touch() -> None:
 
 
 def describe_worker(worker: WorkerState | None, now: datetime) -> dict[str, Any]:
-    alive = worker is not None and now - worker.heartbeat_at < online.WORKER_SILENCE
     return {
-        "alive": alive,
-        "connected": bool(alive and worker and worker.connected_at),
+        "alive": worker is not None and now - worker.heartbeat_at < online.WORKER_SILENCE,
+        "connected": online.is_listening(worker, now),
+        "storing": worker is not None and worker.lag_s < online.MOST_LAG_S,
         "heartbeat_at": _ms(worker.heartbeat_at) if worker else None,
         "until": _ms(worker.heartbeat_at + online.WORKER_SILENCE) if worker else None,
-        "lag_s": worker.lag_s if worker else None,
     }
 
 
@@ -114,6 +119,7 @@ def _area(area: Area, state: AreaState) -> dict[str, Any]:
         "expected_channel": area.expected_channel,
         "pause_on_backoff_gt": state.pause_on_backoff_gt,
         "backoff_safe": state.is_backoff_safe,
+        "is_approximate": bool(state.configuration) and not freshness.tells_last_seen(state.configuration),
         "last_seen_format": state.setting("advanced", "last_seen"),
         "permit_join": state.permit_join,
         "restart_required": state.restart_required,

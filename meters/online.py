@@ -1,4 +1,4 @@
-"""Whether a meter is online: computed here and nowhere else. The only module that writes OnlineSpan.
+"""Whether a meter is online: computed here and nowhere else. The only module that writes OnlineSpan and Watch.
 
 Online = the worker lives and is connected, AND the area's Zigbee2MQTT is online, AND the device is available, AND it
 was heard within its expected interval. What was never heard is unknown, never online.
@@ -16,12 +16,16 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from meters.models import AreaState, Meter, OnlineSpan, WorkerState
+from meters.models import AreaState, Meter, OnlineSpan, Watch, WorkerState
 
 EXPECTED_GAPS = 2.5
 SHORTEST_EXPECTED = timedelta(minutes=15)
 WORKER_SILENCE = timedelta(seconds=20)
 """A worker whose last sign of life is older is taken for dead; it gives one every second."""
+
+
+MOST_LAG_S = 60.0
+"""Messages that have waited longer are not being stored: what the tables say is old, however alive the worker is."""
 
 
 class Status(StrEnum):
@@ -34,6 +38,7 @@ REASONS = {
     "ok": _("heard as expected"),
     "worker": _("the link to the broker is down, nothing is being heard"),
     "bridge": _("this area's Zigbee2MQTT is not running"),
+    "bridge_unknown": _("this area's Zigbee2MQTT has not been heard"),
     "unavailable": _("does not answer Zigbee2MQTT"),
     "silent": _("has not been heard for longer than usual"),
     "never": _("has never been heard"),
@@ -58,11 +63,10 @@ class Online:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The parts between a device and us, at a moment: is the worker alive and connected, which bridges are online."""
+    """The parts between a device and us, at a moment: does the worker take in what comes, each area's bridge."""
 
     worker_ok: bool
-    bridges_online: frozenset[int]
-    worker_until: datetime | None = None
+    bridges: Mapping[int, str]
 
 
 def expected_interval(gap_s: float | None) -> timedelta:
@@ -77,9 +81,17 @@ def link(now: datetime) -> Link:
 
 def link_of(worker: WorkerState | None, now: datetime) -> Link:
     """The link where the worker's row is at hand."""
-    until = worker.heartbeat_at + WORKER_SILENCE if worker and worker.connected_at else None
-    bridges = AreaState.objects.filter(bridge=AreaState.Bridge.ONLINE).values_list("area_id", flat=True)
-    return Link(until is not None and now < until, frozenset(bridges), until)
+    return Link(is_listening(worker, now), dict(AreaState.objects.values_list("area_id", "bridge")))
+
+
+def is_listening(worker: WorkerState | None, now: datetime) -> bool:
+    """Whether the worker lives, is connected, and stores what comes."""
+    return (
+        worker is not None
+        and now - worker.heartbeat_at < WORKER_SILENCE
+        and worker.connected_at is not None
+        and worker.lag_s < MOST_LAG_S
+    )
 
 
 def meters() -> QuerySet[Meter]:
@@ -125,8 +137,11 @@ def judge(facts: Facts, link: Link, now: datetime) -> Online:
         return Online(Status.OFFLINE, "left")
     if not link.worker_ok:
         return Online(Status.UNKNOWN, "worker")
-    if facts.area_id not in link.bridges_online:
+    bridge = link.bridges.get(facts.area_id or 0, AreaState.Bridge.UNKNOWN)
+    if bridge == AreaState.Bridge.OFFLINE:
         return Online(Status.OFFLINE, "bridge")
+    if bridge != AreaState.Bridge.ONLINE:
+        return Online(Status.UNKNOWN, "bridge_unknown")
     if facts.heard_at is None:
         return Online(Status.UNKNOWN, "never")
     if facts.available is False:
@@ -138,6 +153,12 @@ def judge(facts: Facts, link: Link, now: datetime) -> Online:
 
 
 # --- history ---------------------------------------------------------------------------------------------------------
+
+
+def watch(now: datetime) -> None:
+    """Note that somebody is listening now: without a break since the last call, unless that was long ago."""
+    if not Watch.objects.filter(until__gt=now - WORKER_SILENCE).update(until=now):
+        Watch.objects.create(since=now, until=now)
 
 
 def record(statuses: Mapping[int, Online], now: datetime) -> set[int]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from meters import online
-from meters.models import Area, Installation, Meter
+from meters.models import Installation, Meter
 
 ORDER = ["device__friendly_name", "pk"]
 
@@ -41,11 +41,6 @@ def count_by_area(now: datetime, areas: Iterable[int] | None = None) -> dict[int
         if meter.device.area_id is not None:
             counts.setdefault(meter.device.area_id, Counter())[online.status(meter, link, now).status] += 1
     return counts
-
-
-def areas() -> QuerySet[Area]:
-    """Areas with what their Zigbee2MQTT reported."""
-    return Area.objects.select_related("state")
 
 
 def installed(now: datetime) -> QuerySet[Installation]:

@@ -88,7 +88,7 @@ def _page(meter: Meter, now: datetime) -> dict[str, Any]:
         "chart": charts.bar_chart(history.hours(meter, timezone.localdate(now), now)),
         "last_24_hours": charts.strip(history.cut(stretches, day_ago, now), day_ago, now),
         "days": [(day, charts.strip(history.cut(stretches, start, end), start, end)) for day, start, end in days],
-        "interruptions": [s for s in reversed(stretches) if s.status is not online.Status.ONLINE],
+        "interruptions": [s for s in reversed(stretches) if s.status is not online.Status.ONLINE and not s.is_before],
         "epochs": list(meter.epochs.order_by("number")[1:]),
         "quarantined": list(meter.quarantined.all()[:QUARANTINED_SHOWN]),
         "readings": history.last_readings(meter, now),

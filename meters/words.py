@@ -91,6 +91,10 @@ BOARD = {
         "The program that listens to the meters (mqtt_worker) has stopped: tell the technician."
     ),
     "broker_title": _("The link to the meters is down"),
+    "storing_text": _(
+        "Nothing is known about any meter now; the power itself is not affected. "
+        "What the meters tell cannot be stored, perhaps a disk is full: tell the technician."
+    ),
     "broker_text": _(
         "Nothing is known about any meter now; the power itself is not affected. "
         "The MQTT broker cannot be reached: tell the technician."

@@ -21,7 +21,7 @@ from meters import areas, live, online, partitions
 from meters.asking import Asker
 from meters.intake import Intake, first_line, is_passing
 from meters.leader import Leader
-from meters.models import Area, Meter, WorkerState
+from meters.models import Area, WorkerState
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ class Worker:
         self._leader = Leader((live.NOTIFY_CHANNEL,))
         self._intake = Intake()
         self._asker = Asker(self._intake.publish)
+        self._next_tick = 0.0  # of time.monotonic()
+        self._must_look = False  # somebody changed areas, pitches or cards
         self._look = True  # tell the whole state at the next tick
         self._tick = 0
         self._due: dict[str, float] = {}
@@ -136,9 +138,12 @@ class Worker:
     def _round(self) -> bool:
         """Wait for a notification or the next tick; False when another worker has taken the lead."""
         try:
-            if self._leader.notifications(TICK_S):
-                self._look_again()
-            if self._is_due("look again", LOOK_AGAIN_S):
+            if self._leader.notifications(max(0.0, self._next_tick - time.monotonic())):
+                self._must_look = True  # at the tick: many may come at once
+            if time.monotonic() < self._next_tick:
+                return True
+            self._next_tick = time.monotonic() + TICK_S
+            if self._is_due("look again", LOOK_AGAIN_S) or self._must_look:
                 self._look_again()
             self._tell()
         except psycopg.OperationalError:
@@ -163,6 +168,7 @@ class Worker:
         areas.forget_found(base_topics)
         self._intake.look_again(base_topics)
         self._look = True
+        self._must_look = False
 
     def _beat(self, connected_at: datetime | None) -> None:
         """A sign of life; whoever has taken the lead since is not written over."""
@@ -201,15 +207,18 @@ class Worker:
         self._tick += 1
         self._beat(self._intake.connected_at)
         if self._is_due("watch", WATCH_S):
+            if online.is_listening(self._state, now):
+                online.watch(now)
             statuses = online.statuses(now, self._state)
             changed.meters |= online.record(statuses, now)
             self._asker.consider(statuses)
         self._asker.ask()
         if self._look or changed.all_changed:
-            changed.meters = set(Meter.objects.values_list("pk", flat=True))
-            changed.areas = set(Area.objects.values_list("pk", flat=True))
+            message = live.everything(self.boot, self._tick)
             self._look = False
+        else:
+            message = live.changes(self.boot, self._tick, changed.meters, changed.areas, self._state)
         try:
-            live.send(live.changes(self.boot, self._tick, changed.meters, changed.areas, self._state))
+            live.send(message)
         except Exception as error:  # noqa: BLE001  (whatever Redis raises: boards then poll, and ask for what they missed)
             logger.warning("The browsers could not be told: %s", first_line(error))

@@ -22,6 +22,7 @@ from meters.models import (
     MeterState,
     Pitch,
     Reading,
+    Watch,
     WorkerState,
 )
 
@@ -64,6 +65,8 @@ def worker(**values: Any) -> WorkerState:
     """A worker that lives and is connected."""
     now = timezone.now()
     values = {"boot": "b", "started_at": now, "heartbeat_at": now, "connected_at": now} | values
+    alive = values["heartbeat_at"]
+    Watch.objects.create(since=alive - timedelta(days=60), until=alive)
     return WorkerState.objects.create(name="mqtt", **values)
 
 

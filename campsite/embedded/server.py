@@ -56,10 +56,13 @@ def environment(state: State, running: dict[str, str], host: str = LOOPBACK[0]) 
     hosts = ["*"] if host in EVERYWHERE else ["127.0.0.1", "localhost", "[::1]", host]
     defaults = {
         "SECRET_KEY": state.secret("secret-key"),
+        "MQTT_CLIENT_ID": f"campsite-try-out-{state.secret('try-out')[:8]}",
         "ALLOWED_HOSTS": ",".join(hosts),
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
     }
+    if services.given("MQTT_URL"):
+        defaults["MQTT_PERSISTENT_SESSION"] = "0"  # somebody's own broker shall keep nothing for a try-out
     return defaults | os.environ | running | {"DJANGO_SETTINGS_MODULE": "campsite.settings"}
 
 
@@ -134,7 +137,7 @@ class TryOut:
         words += ["--host", self.options.host, "--port", str(self.port)]
         # Addresses of the portal hold tokens: no access log. Open sockets of browsers must not hold up the end.
         words += ["--no-access-log", "--timeout-graceful-shutdown", "2"]
-        return Child("web", words, self.state, {"DEBUG": "1"} | self.environment | {"DATABASE_POOL": "1"})
+        return Child("web", words, self.state, {"STATIC_IN_PLACE": "1"} | self.environment | {"DATABASE_POOL": "1"})
 
     def _prepare_database(self) -> None:
         say("migrate")
@@ -160,7 +163,7 @@ def _try(child: Child) -> None:
 
 def _port(options: Options, state: State) -> int:
     if options.host not in LOOPBACK:
-        say(f"{options.host}: others on the network reach this try-out; it shows them its errors in full (DEBUG)")
+        say(f"{options.host}: others on the network reach this try-out, without encryption")
     if options.port is None:
         return state.port("web", options.host, wanted=USUAL_PORT)
     if not is_free(options.port, options.host):

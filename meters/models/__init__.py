@@ -9,6 +9,7 @@ from meters.models.measurements import (
     OnlineSpan,
     QuarantinedReading,
     Reading,
+    Watch,
 )
 from meters.models.pitches import Pitch
 from meters.models.worker import RejectedMessage, WorkerState
@@ -30,5 +31,6 @@ __all__ = [
     "QuarantinedReading",
     "Reading",
     "RejectedMessage",
+    "Watch",
     "WorkerState",
 ]

@@ -50,7 +50,7 @@ class Device(models.Model):
         verbose_name_plural = _("devices")
 
     def __str__(self) -> str:
-        return self.friendly_name
+        return self.friendly_name.strip() or self.ieee_address
 
     @property
     def is_meter(self) -> bool:
@@ -98,7 +98,7 @@ class Meter(models.Model):
         verbose_name_plural = _("meters")
 
     def __str__(self) -> str:
-        return self.device.friendly_name
+        return str(self.device)
 
 
 class Installation(models.Model):

@@ -12,7 +12,7 @@ from meters.models.devices import Meter
 
 
 class MeterState(models.Model):
-    """The latest known value of each quantity, each with the time it was measured. Written only by meters/readings.py.
+    """The latest known value of each quantity, each with the time it was measured. Written only by meters/readings.
 
     In an area whose Zigbee2MQTT repeats cached values, a value's time is when it was last seen to change.
     """
@@ -85,7 +85,7 @@ class Reading(models.Model):
 
 
 class CounterEpoch(models.Model):
-    """A stretch in which a meter's raw counter only rose. Written only by meters/readings.py.
+    """A stretch in which a meter's raw counter only rose. Written only by meters/readings.
 
     Energy is the sum over all epochs of (last - first); what happens between two epochs was not measured.
     """
@@ -117,7 +117,7 @@ class CounterEpoch(models.Model):
 
 
 class QuarantinedReading(models.Model):
-    """A counter value that was not billed, kept for staff to look at. Written only by meters/readings.py."""
+    """A counter value that was not billed, kept for staff to look at. Written only by meters/readings."""
 
     class Reason(models.TextChoices):
         FALL = "fall", _("lower than before")
@@ -143,7 +143,7 @@ class QuarantinedReading(models.Model):
 
 
 class HourlyUsage(models.Model):
-    """What a meter used in an hour that begins at `hour` (UTC). Written only by meters/readings.py.
+    """What a meter used in an hour that begins at `hour` (UTC). Written only by meters/readings.
 
     `energy_wh` sums to the counter's rise exactly; `estimated_wh` of it was spread over several hours. Power figures
     are of the readings in the hour; null where none told the power.
@@ -195,3 +195,17 @@ class OnlineSpan(models.Model):
 
     def __str__(self) -> str:
         return f"{self.meter_id} {self.since}"
+
+
+class Watch(models.Model):
+    """From when to when somebody listened; of other times nothing is known. Written only by meters/online.py."""
+
+    since = models.DateTimeField(_("from"))
+    until = models.DateTimeField(_("to"), db_index=True)
+
+    class Meta:
+        verbose_name = _("time watched")
+        verbose_name_plural = _("times watched")
+
+    def __str__(self) -> str:
+        return f"{self.since} – {self.until}"

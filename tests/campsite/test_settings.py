@@ -26,3 +26,17 @@ def test_each_setting_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("postgres://u:p@h:1/d\n")
     told = read_settings(SECRET_KEY_FILE=str(tmp_path / "key"), DATABASE_URL_FILE=str(tmp_path / "url"))
     assert told.stdout.strip() == "from a file postgres://u:p@h:1/d"
+
+
+def test_what_the_database_url_says_of_tls_is_kept() -> None:
+    read = "from campsite import settings; print(settings.DATABASES['default']['OPTIONS'])"
+    told = subprocess.run(
+        [sys.executable, "-c", read],
+        cwd=settings.BASE_DIR,
+        env={"SECRET_KEY": "x", "DATABASE_URL": "postgres://u:p@h/d?sslmode=verify-full"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert "'sslmode': 'verify-full'" in told.stdout
+    assert "'connect_timeout': 5" in told.stdout

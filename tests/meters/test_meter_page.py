@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from meters import charts, history, partitions
-from meters.models import CounterEpoch, Meter, OnlineSpan, QuarantinedReading
+from meters.models import CounterEpoch, Meter, OnlineSpan, QuarantinedReading, Watch
 from meters.online import Status
 from tests import make
 
@@ -219,3 +219,19 @@ def test_a_strip_counts_minutes() -> None:
     strip = charts.strip(history.stretches(meter, NOON - 24 * HOUR, NOON), NOON - 24 * HOUR, NOON)
     assert [(piece.x, piece.width) for piece in strip.pieces] == [(0, 1080), (1080, 360)]
     assert strip.width == 1440
+
+
+def test_nobody_knows_that_a_meter_was_gone_while_nobody_listened() -> None:
+    meter = make.meter()
+    now = timezone.now()
+    Watch.objects.all().delete()
+    Watch.objects.create(since=now - timedelta(days=6), until=now - timedelta(days=3))
+    Watch.objects.create(since=now - timedelta(hours=1), until=now)
+    OnlineSpan.objects.create(
+        meter=meter, since=now - timedelta(days=6), until=now - timedelta(days=5), ended_by="silent"
+    )
+    told = [
+        (s.status.value, round(s.duration / timedelta(hours=1)))
+        for s in history.stretches(meter, now - timedelta(days=6), now)
+    ]
+    assert told == [("online", 24), ("offline", 48), ("unknown", 71), ("offline", 1)]

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from meters import areas, online
-from meters.models import AreaState, Meter, OnlineSpan
+from meters.models import AreaState, Meter, OnlineSpan, Watch
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -48,12 +48,29 @@ def test_without_a_connection_to_the_broker_nothing_is_known() -> None:
     assert status(made) == ("unknown", "worker")
 
 
-@pytest.mark.parametrize("bridge", ["offline", "unknown"])
-def test_behind_a_dead_bridge_no_meter_is_online(bridge: str) -> None:
+@pytest.mark.parametrize(
+    ("bridge", "expected"), [("offline", ("offline", "bridge")), ("unknown", ("unknown", "bridge_unknown"))]
+)
+def test_behind_a_bridge_that_is_not_online_no_meter_is(bridge: str, expected: tuple[str, str]) -> None:
     make.worker()
     made = make.meter(area=make.area(bridge=bridge))
     make.state(made)
-    assert status(made) == ("offline", "bridge")
+    assert status(made) == expected
+
+
+def test_a_worker_that_cannot_store_what_comes_knows_nothing() -> None:
+    make.worker(lag_s=120)
+    made = make.meter(area=make.area())
+    make.state(made)
+    assert status(made) == ("unknown", "worker")
+
+
+def test_listening_is_noted_without_breaks_and_with_them() -> None:
+    now = timezone.now()
+    online.watch(now)
+    online.watch(now + timedelta(seconds=5))
+    online.watch(now + timedelta(minutes=5))
+    assert [(w.until - w.since).seconds for w in Watch.objects.order_by("since")] == [5, 0]
 
 
 @pytest.mark.parametrize(

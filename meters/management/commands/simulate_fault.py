@@ -36,6 +36,8 @@ class Command(BaseCommand):
         answer = _ask(options["base_topic"], options["device"].replace("/", "_"), payload)
         if "error" in answer:
             raise CommandError(answer["error"])
+        if answer.get("matched") == 0:
+            raise CommandError(f"No device {options['device']!r} in {options['base_topic']}.")
         self.stdout.write(json.dumps(answer, ensure_ascii=False))
 
 

@@ -110,6 +110,6 @@ function marks(area) {
   }
   if (area.permit_join) found.push([say("permit_join"), say("permit_join_hint")]);
   if (area.restart_required) found.push([say("restart"), say("restart_hint")]);
-  if (area.last_seen_format === "disable") found.push([say("last_seen"), say("last_seen_hint")]);
+  if (area.is_approximate) found.push([say("last_seen"), say("last_seen_hint")]);
   return found;
 }

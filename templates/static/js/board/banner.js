@@ -30,5 +30,5 @@ function _message(store, link, now) {
   }
   const lastMessage = Math.max(...[...store.areas.values()].map((area) => area.seen_at ?? 0));
   const title = lastMessage > 0 ? say("worker_title", { since: clock(lastMessage, now) }) : say("broker_title");
-  return [title, say("broker_text")];
+  return [title, say(worker.storing ? "broker_text" : "storing_text")];
 }

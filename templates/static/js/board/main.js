@@ -9,7 +9,7 @@ import { fitTiles } from "./fit.js";
 import { Link } from "./link.js";
 import { Store } from "./store.js";
 import { Tile } from "./tiles.js";
-import { describe, isInState, isLinked, labels, passes, totals } from "./truth.js";
+import { describe, isGone, isInState, isLinked, labels, passes, totals } from "./truth.js";
 import { byName, number, say } from "./words.js";
 
 const NO_AREA = { id: null, slug: "none", name: say("no_area"), in_service: true, bridge: "online", channel: null };
@@ -68,7 +68,7 @@ function build() {
 // By name; those that share a line after those that fill one; those that are being commissioned last.
 function _inOrder(areas) {
   const counts = new Map();
-  for (const { area, removed } of store.meters.values()) if (!removed) counts.set(area, (counts.get(area) ?? 0) + 1);
+  for (const meter of store.meters.values()) if (!isGone(meter)) counts.set(meter.area, (counts.get(meter.area) ?? 0) + 1);
   const rank = (area) => (area.in_service ? 0 : 2) + ((counts.get(area.id) ?? 0) <= SMALL ? 1 : 0);
   return areas.sort((a, b) => rank(a) - rank(b) || byName(a.name, b.name));
 }

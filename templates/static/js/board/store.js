@@ -25,8 +25,9 @@ export class Store {
 
   #takeWhole(message) {
     const isSameBoot = message.boot === this.boot;
+    if (isSameBoot && message.tick < this.tick) return { whole: false, missed: false, meters: [], areas: [] };
     this.boot = message.boot;
-    this.tick = isSameBoot ? Math.max(this.tick, message.tick) : message.tick;
+    this.tick = message.tick;
     this.worker = message.worker;
     this.areas = new Map(message.areas.map((area) => [area.id, area]));
     this.meters = new Map(message.meters.map((meter) => [meter.id, meter]));
@@ -37,6 +38,7 @@ export class Store {
   #takeTick(message) {
     const isSameBoot = message.boot === this.boot;
     if (isSameBoot && message.tick <= this.tick) return { whole: false, missed: false, meters: [], areas: [] };
+    if (message.whole) return this.#takeWhole(message);
     const missed = !isSameBoot || message.tick !== this.tick + 1;
     this.boot = message.boot;
     this.tick = message.tick;

@@ -4,6 +4,9 @@ export const IDLE_BELOW_W = 5;
 const SOON_FROZEN_MS = 3600_000; // as VALUES_FROZEN_AFTER in meters/views.py
 const DELIBERATE = new Set(["removed", "disabled", "left"]);
 
+/** Whether nobody misses a meter: it was removed from Zigbee2MQTT and hangs on no pitch. */
+export const isGone = (meter) => meter.removed && !meter.pitches.length;
+
 /** Whether anything is being heard at all. */
 export function isLinked(worker, now) {
   return worker.connected && now < worker.until;
@@ -14,7 +17,8 @@ export function statusOf(meter, store, now) {
   if (DELIBERATE.has(meter.reason)) return { status: "offline", reason: meter.reason };
   if (!isLinked(store.worker, now)) return { status: "unknown", reason: "worker" };
   const area = store.areas.get(meter.area);
-  if (area && area.bridge !== "online") return { status: "offline", reason: "bridge" };
+  if (area?.bridge === "offline") return { status: "offline", reason: "bridge" };
+  if (area && area.bridge !== "online") return { status: "unknown", reason: "bridge_unknown" };
   if (meter.online === "online" && now >= meter.online_until) return { status: "offline", reason: "silent" };
   return { status: meter.online, reason: meter.reason };
 }
@@ -35,7 +39,7 @@ export function describe(meter, store, now) {
     isOld,
     frozenFor,
     isProblem:
-      isWatched && !meter.removed && reason !== "disabled" && (status !== "online" || state === "unknown" || isOld),
+      isWatched && !isGone(meter) && reason !== "disabled" && (status !== "online" || state === "unknown" || isOld),
   };
 }
 
@@ -75,7 +79,7 @@ export function passes(seen, label, area, filter) {
 }
 
 export function isInState(seen, wanted) {
-  if (seen.meter.removed || wanted === "removed") return seen.meter.removed && wanted === "removed";
+  if (isGone(seen.meter) || wanted === "removed") return isGone(seen.meter) && wanted === "removed";
   if (!wanted) return true;
   if (wanted === "on") return seen.state === "load" || seen.state === "idle";
   return wanted === "problem" ? seen.isProblem : seen.state === wanted;
@@ -85,7 +89,7 @@ export function isInState(seen, wanted) {
 export function totals(described) {
   const sum = { all: 0, online: 0, watts: 0, lacking: 0 };
   for (const seen of described) {
-    if (seen.meter.removed) continue;
+    if (isGone(seen.meter)) continue;
     const counts = !seen.isOld && seen.meter.power_w !== null;
     sum.all += 1;
     sum.online += seen.status === "online" ? 1 : 0;
