@@ -1,0 +1,227 @@
+"""What the ingest costs at a campsite's real load: `python -m bench.ingest_cost [--seconds 60]`.
+
+Real services of its own, durable. Each figure stands beside a baseline of the same run, since machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from campsite.embedded import mosquitto
+from campsite.embedded.mosquitto import Mosquitto
+from campsite.embedded.rumqttd import Iotcore
+from campsite.embedded.state import State
+from tests.meters import harness
+
+METERS, AREAS, STATES = 260, 6, 400
+PER_SECOND = 6.0
+ROWS = 200_000
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+# --- CPU -------------------------------------------------------------------------------------------------------------
+
+
+def cpu_s(pid: int) -> float:
+    """Of a process and of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICKS_A_SECOND
+
+
+def cpu_of_all_s(parent: int) -> float:
+    """Of a process and its living children: PostgreSQL forks one for each connection."""
+    total = cpu_s(parent)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                total += cpu_s(int(stat.parent.name))
+        except OSError:
+            continue  # it has just ended
+    return total
+
+
+def share(worker: int, postgres: int, seconds: float, load: Callable[[], None]) -> tuple[float, float]:
+    """Percent of a core that worker and PostgreSQL take in the next seconds; `load` is called over and over."""
+    began, before = time.monotonic(), (cpu_s(worker), cpu_of_all_s(postgres))
+    while time.monotonic() - began < seconds:
+        load()
+    after, took = (cpu_s(worker), cpu_of_all_s(postgres)), time.monotonic() - began
+    return 100 * (after[0] - before[0]) / took, 100 * (after[1] - before[1]) / took
+
+
+# --- the site --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def running() -> Iterator[tuple[harness.Services, str, str]]:
+    """Services, database URL, broker URL."""
+    services = harness.Services(durable=True)
+    state = State(Path(tempfile.mkdtemp(prefix="campsite-bench-")))
+    broker = Mosquitto(state) if mosquitto.program() else Iotcore(state)
+    try:
+        services.start()
+        broker.start()
+        yield services, services.new_database(), broker.url
+    finally:
+        broker.stop()
+        services.stop()
+        state.remove()
+
+
+def django(services: harness.Services, database_url: str) -> None:
+    import django
+
+    os.environ.update(DATABASE_URL=database_url, REDIS_URL=services.valkey.url, SECRET_KEY="x")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "campsite.settings"
+    django.setup()
+
+
+def fleets(url: str) -> list[harness.Fleet]:
+    from meters.models import Area
+
+    made = []
+    for number in range(AREAS):
+        base = f"z2m_{number}"
+        Area.objects.create(name=base, slug=base, base_topic=base)
+        fleet = harness.Fleet(url, base, METERS // AREAS + (number < METERS % AREAS))
+        fleet.appear()
+        made.append(fleet)
+    return made
+
+
+class Trickle:
+    """A message of another meter every 1/6 s, measured just now, as Zigbee2MQTT sends them: a quantity each."""
+
+    def __init__(self, sources: list[harness.Fleet]) -> None:
+        self._sources, self._number, self._next = sources, 0, time.monotonic()
+        self._meters = [(fleet, meter) for meter in range(METERS) for fleet in sources if meter < fleet.meters]
+
+    def step(self) -> None:
+        time.sleep(max(0.0, self._next - time.monotonic()))
+        self._next = max(self._next, time.monotonic() - 1) + 1 / PER_SECOND
+        fleet, meter = self._meters[(self._number // 3) % len(self._meters)]
+        reading = fleet.reading(meter, self._number // 3 // len(self._meters), last_seen=datetime.now(UTC).isoformat())
+        quantity = ("voltage", "current", "power")[self._number % 3]
+        told = {key: value for key, value in reading.items() if key in (quantity, "linkquality", "last_seen", "device")}
+        if self._number % 15 == 0:
+            told["energy"] = reading["energy"]
+        fleet.talker.say(f"{fleet.base}/{fleet.name(meter)}", told)
+        self._number += 1
+
+
+# --- the database ----------------------------------------------------------------------------------------------------
+
+
+def read_states_ms() -> tuple[float, float]:
+    """Median ms inside PostgreSQL of the state of 400 meters, and of a bare scan of their ids."""
+    from django.db import connection
+    from django.utils import timezone
+
+    from meters import online
+    from meters.models import Device, Meter, MeterState
+
+    now = timezone.now()
+    for number in range(STATES - Meter.objects.count()):
+        device = Device.objects.create(
+            ieee_address=f"0x{number:016x}", friendly_name=f"more {number}", first_seen_at=now
+        )
+        MeterState.objects.create(meter=Meter.objects.create(device=device), heard_at=now, power_w=number)
+
+    def median(sql: str, parameters: Any) -> float:
+        times: list[float] = []
+        with connection.cursor() as cursor:
+            for _ in range(21):
+                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters)
+                times.append(cursor.fetchone()[0][0]["Execution Time"])
+        return statistics.median(times)
+
+    return median(*online.meters().query.sql_with_params()), median("SELECT id FROM meters_meter", [])
+
+
+def store_rows() -> dict[str, tuple[float, float]]:
+    """Bytes a row (with index) and microseconds a row: our statement, and a raw COPY of the same rows."""
+    from django.db import connection
+
+    from meters import partitions
+    from meters.readings import tables
+
+    day = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
+    partitions.ensure([day.date()])
+    rounds = ROWS // METERS + 1
+    step = timedelta(days=1) / (rounds + 1)
+    began = time.monotonic()
+    for number in range(rounds):
+        tables.write_readings([_row(m, day + number * step, number) for m in range(1, METERS + 1)])
+    ours_s, name, total = time.monotonic() - began, f"meters_reading_{day:%Y%m%d}", rounds * METERS
+    columns = ", ".join(tables.READING_COLUMNS)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns} FROM {name} ORDER BY measured_at")
+        rows_stored = cursor.fetchall()
+        cursor.execute(f"CREATE TABLE raw (LIKE {name} INCLUDING ALL)")
+        began = time.monotonic()
+        with cursor.copy(f"COPY raw ({columns}) FROM STDIN") as copy:
+            for row in rows_stored:
+                copy.write_row(row)
+        raw_s = time.monotonic() - began
+        cursor.execute(f"SELECT pg_total_relation_size('{name}'), pg_total_relation_size('raw')")
+        ours_bytes, raw_bytes = cursor.fetchone()
+    return {"ours": (ours_bytes / total, 1e6 * ours_s / total), "raw": (raw_bytes / total, 1e6 * raw_s / total)}
+
+
+def _row(meter: int, at: datetime, number: int) -> Any:
+    """Every fifth report tells the counter."""
+    from meters.readings.latest import Row
+
+    counter, epoch = (100_000 + number, 1) if (meter + number) % 5 == 0 else (None, None)
+    return Row(meter, at + timedelta(milliseconds=meter), counter, 1200, 5200, epoch, 2310, 120, True)
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def line(what: str, value: float, base: float, baseline: str, goal: str) -> None:
+    ratio = value / base if base else float("inf")
+    print(f"{what:<44}{value:>9.2f}{base:>10.2f}{ratio:>8.1f}×  {goal:<9} {baseline}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60)
+    seconds = parser.parse_args().seconds
+    with running() as (services, database_url, broker_url):
+        django(services, database_url)
+        from meters.models import Meter
+
+        workers = harness.Workers(services, database_url, broker_url)
+        sources = fleets(broker_url)
+        try:
+            worker, postgres = workers.start().pid, services.postgres.process
+            assert postgres
+            harness.until(lambda: Meter.objects.count() == METERS, "the meters")
+            idle = share(worker, postgres.pid, seconds / 3, lambda: time.sleep(0.5))
+            loaded = share(worker, postgres.pid, seconds, Trickle(sources).step)
+        finally:
+            workers.end_all()
+            for fleet in sources:
+                fleet.talker.stop()
+        states = read_states_ms()
+        rows = store_rows()
+    print(f"{'':<44}{'ours':>9}{'baseline':>10}{'ratio':>9}  goal")
+    line(f"worker, % of a core at {PER_SECOND:.0f} msg/s", loaded[0], idle[0], "(idle worker)", "≤ 1")
+    line(f"PostgreSQL, % of a core at {PER_SECOND:.0f} msg/s", loaded[1], idle[1], "(idle worker)", "≤ 2")
+    line(f"state of {STATES} meters, ms in the database", *states, "(scan of the ids)", "≤ 2")
+    line("bytes a reading, index included", rows["ours"][0], rows["raw"][0], "(raw COPY)", "≤ 100")
+    line("µs a reading, batches of 260", rows["ours"][1], rows["raw"][1], "(raw COPY)", "")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,456 @@
+"""Real processes for the tests of faults: services of our own, the worker, a Zigbee2MQTT that only talks.
+
+Nothing sleeps for a fixed time: `until` waits for what must become true.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from campsite.embedded.postgres import Postgres
+from campsite.embedded.processes import Process
+from campsite.embedded.state import State
+from campsite.embedded.valkey import Valkey
+from meters.simulation import definitions
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PATIENCE_S = 60.0
+POLL_S = 0.05
+T = TypeVar("T")
+_numbers = count(1)
+
+
+def until(find: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -> T:
+    """The first true value of `find`. Raises AssertionError with the last one."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := find()):
+        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}; last seen: {found!r}"
+        time.sleep(POLL_S)
+    return found
+
+
+class Services:
+    """PostgreSQL and Valkey that a test may restart. Each database is a copy of a migrated one."""
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="campsite-services-"))
+        self.state = State(self.root)
+        self.postgres = Postgres(self.state, durable=durable)
+        self.valkey = Valkey(self.state)
+
+    def start(self) -> None:
+        self.postgres.start()
+        self.valkey.start()
+        self.manage("migrate", "-v0", database_url=self.postgres.url).wait_success(120)
+
+    def stop(self) -> None:
+        self.valkey.stop()
+        self.postgres.stop()
+        self.state.remove()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def new_database(self) -> str:
+        """The URL of a fresh migrated database."""
+        name = f"campsite_{next(_numbers)}"
+        with self.postgres._connect("postgres") as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE campsite OWNER campsite")
+        return f"{self.postgres.url.rpartition('/')[0]}/{name}"
+
+    def manage(self, *words: str, database_url: str, mqtt_url: str = "", **environment: str) -> Process:
+        """`manage.py …` against these services; its output goes to a file of its own."""
+        ours = {"DATABASE_URL": database_url, "REDIS_URL": self.valkey.url, "MQTT_URL": mqtt_url}
+        ours |= {"SECRET_KEY": "x", "DEBUG": "0"}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+        log = self.state.log(f"{words[0]}-{next(_numbers)}")
+        command = [sys.executable, "manage.py", *words]
+        return Process(words[0], command, log, environment=kept | ours | environment, directory=ROOT)
+
+
+@contextmanager
+def speaking_to(database_url: str) -> Iterator[None]:
+    """This process's Django uses that database meanwhile."""
+    from django.db import connection
+
+    before, parts = dict(connection.settings_dict), urlsplit(database_url)
+    place, _, name = parts.path.rpartition("/")
+    connection.close()
+    connection.settings_dict |= {
+        "NAME": name,
+        "HOST": parts.hostname or place.removeprefix("/"),
+        "PORT": parts.port,
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+    }
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict.clear()
+        connection.settings_dict.update(before)
+
+
+class Workers:
+    """Starts `manage.py mqtt_worker` as often as it is asked to, and leaves none behind."""
+
+    def __init__(self, services: Services, database_url: str, mqtt_url: str) -> None:
+        self._services, self._database_url, self._mqtt_url = services, database_url, mqtt_url
+        self.started: list[Process] = []
+
+    def start(self, begun: bool = True) -> Process:
+        """`begun`: wait until it leads."""
+        worker = self._services.manage("mqtt_worker", database_url=self._database_url, mqtt_url=self._mqtt_url)
+        self.started.append(worker)
+        if begun:
+            until(lambda: says(worker, "Connected to the MQTT broker"), f"the worker's beginning; see {worker.log}")
+        return worker
+
+    def end_all(self) -> None:
+        for worker in self.started:
+            worker.kill()
+
+
+def says(process: Process, text: str) -> int:
+    """How often its log says it."""
+    return process.log.read_text(errors="replace").count(text)
+
+
+def kill(process: Process) -> None:
+    process.popen.send_signal(signal.SIGKILL)
+    process.popen.wait()
+
+
+def terminate(process: Process, timeout_s: float = PATIENCE_S) -> int:
+    """SIGTERM; the exit code."""
+    process.popen.send_signal(signal.SIGTERM)
+    return process.popen.wait(timeout_s)
+
+
+# --- a Zigbee2MQTT that only talks -----------------------------------------------------------------------------------
+
+FILTERED = ["^state$", "^power$", "^current$", "^voltage$", "^energy$"]
+COORDINATOR = {"ieee_address": "0x00124b0000000000", "friendly_name": "Coordinator", "type": "Coordinator"}
+BINDING = {"cluster": "haElectricalMeasurement", "target": {"endpoint": 1, "ieee_address": "0x0", "type": "endpoint"}}
+WH = 10
+"""The counter's rise from one reading to the next: one step of its resolution."""
+
+
+class Talker:
+    """Publishes at QoS 1 and knows what the broker took. What it cannot send now, it sends later."""
+
+    def __init__(self, url: str, will: tuple[str, str] | None = None) -> None:
+        parts = urlsplit(url)
+        self.published = self.taken = 0
+        self._lock = threading.Lock()
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"talker-{next(_numbers)}-{os.getpid()}")
+        self.client.username_pw_set(unquote(parts.username or ""), unquote(parts.password or ""))
+        self.client.max_inflight_messages_set(1000)
+        self.client.reconnect_delay_set(1, 1)
+        self.client.on_publish = self._count
+        if will:
+            self.client.will_set(*will, qos=1, retain=True)
+        self.client.connect(parts.hostname or "", parts.port or 1883, keepalive=30)
+        self.client.loop_start()
+        until(self.client.is_connected, "the talker's connection")
+
+    def _count(self, *_: object) -> None:
+        with self._lock:
+            self.taken += 1
+
+    def say(self, topic: str, payload: Any, *, retain: bool = False, qos: int = 1) -> None:
+        text = payload if isinstance(payload, str | bytes) else json.dumps(payload)
+        self.published += 1
+        self.client.publish(topic, text, qos, retain)
+
+    def flush(self) -> None:
+        """Wait until the broker took everything."""
+        until(lambda: self.taken >= self.published, f"the broker to take {self.published} messages")
+
+    def stop(self) -> None:
+        """Say good-bye: no will."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def cut(self) -> None:
+        """Lose the connection as a power cut would: the broker publishes the will."""
+        self.client._sock_close()
+        self.client.loop_stop()
+
+
+class Fleet:
+    """An area with numbered readings: each (meter, last_seen) once, each counter 10 Wh above the one before."""
+
+    def __init__(self, url: str, base: str = "z2m", meters: int = 50, *, step_s: int = 30, hours_ago: int = 6) -> None:
+        self.base, self.meters, self.step = base, meters, timedelta(seconds=step_s)
+        self.start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=hours_ago)
+        self.sent = [0] * meters
+        self.talker = Talker(url, (f"{base}/bridge/state", '{"state":"offline"}'))
+        self._next = 0
+        self._running: threading.Thread | None = None
+        self._stopping = threading.Event()
+
+    # --- what it tells of itself
+
+    def ieee(self, meter: int) -> str:
+        return f"0xa4c138{sum(self.base.encode()):04x}{meter + 1:06x}"
+
+    def name(self, meter: int) -> str:
+        return f"{100 + meter},{1 + meter % 3}"
+
+    def appear(self, **config: Any) -> None:
+        """Retained: online, its configuration, its inventory."""
+        self.online()
+        self.talker.say(f"{self.base}/bridge/info", info(**config), retain=True)
+        devices = [listed(self.ieee(meter), self.name(meter)) for meter in range(self.meters)]
+        self.talker.say(f"{self.base}/bridge/devices", [COORDINATOR, *devices], retain=True)
+        self.talker.flush()
+
+    def online(self) -> None:
+        self.talker.say(f"{self.base}/bridge/state", {"state": "online"}, retain=True)
+
+    # --- readings
+
+    def reading(self, meter: int, number: int, **more: Any) -> dict[str, Any]:
+        told = {
+            "state": "ON",
+            "power": 1200,
+            "voltage": 231,
+            "current": 5.2,
+            "energy": round(100 + number * WH / 1000, 2),
+            "linkquality": 120,
+            "last_seen": (self.start + number * self.step).isoformat().replace("+00:00", "Z"),
+            "device": {"ieeeAddr": self.ieee(meter), "friendlyName": self.name(meter), "type": "Router"},
+        }
+        return told | more
+
+    def report(self, readings: int, **more: Any) -> None:
+        """The next `readings` numbered readings, meter by meter in turn."""
+        for _ in range(readings):
+            meter = self._next % self.meters
+            self.talker.say(f"{self.base}/{self.name(meter)}", self.reading(meter, self.sent[meter], **more))
+            self.sent[meter] += 1
+            self._next += 1
+
+    def run(self, per_second: int) -> None:
+        """Report so many readings a second, in a thread, until `rest`."""
+        self._stopping.clear()
+        self._running = threading.Thread(target=self._report_for_ever, args=[per_second], daemon=True)
+        self._running.start()
+
+    def _report_for_ever(self, per_second: int) -> None:
+        began, done = time.monotonic(), 0
+        while not self._stopping.wait(0.02):
+            due = int((time.monotonic() - began) * per_second) - done
+            self.report(due)
+            done += due
+
+    def rest(self) -> None:
+        """Report no more; the broker has taken everything when it returns."""
+        self._stopping.set()
+        if self._running:
+            self._running.join()
+        self.talker.flush()
+
+    @property
+    def total(self) -> int:
+        return sum(self.sent)
+
+    # --- what must be in the tables
+
+    def stored(self) -> int:
+        from meters.models import Reading
+
+        return Reading.objects.filter(meter__device__area__base_topic=self.base).count()
+
+    def wait_stored(self, timeout_s: float = PATIENCE_S) -> None:
+        until(lambda: self.stored() >= self.total, f"{self.total} readings of {self.base} to be stored", timeout_s)
+
+    def check(self) -> None:
+        """Every reading stored exactly once; the energy, the epochs and the hours are what the counters rose."""
+        from django.db.models import Count, Max, Min, Sum
+
+        from meters.models import HourlyUsage, Meter, QuarantinedReading, Reading
+
+        meters = {m.device.ieee_address: m for m in Meter.objects.select_related("device", "state")}
+        mine = {meters[self.ieee(i)].pk: self.sent[i] for i in range(self.meters) if self.sent[i]}
+        times = (
+            Reading.objects.filter(meter__in=mine)
+            .values("meter")
+            .annotate(
+                Count("measured_at"), Min("measured_at"), Max("measured_at"), Min("counter_wh"), Max("counter_wh")
+            )
+        )
+        found = {
+            row["meter"]: (
+                row["measured_at__count"],
+                (row["measured_at__min"], row["measured_at__max"]),
+                (row["counter_wh__min"], row["counter_wh__max"]),
+            )
+            for row in times
+        }
+        wanted = {
+            meter: (n, (self.start, self.start + (n - 1) * self.step), (100_000, 100_000 + (n - 1) * WH))
+            for meter, n in mine.items()
+        }
+        assert found == wanted
+        rises = {meter: (n - 1) * WH for meter, n in mine.items()}
+        energy = {m.pk: round(m.state.energy_kwh * 1000) for m in meters.values() if m.pk in mine}
+        hours = HourlyUsage.objects.filter(meter__in=mine).values_list("meter").annotate(Sum("energy_wh"))
+        assert energy == rises
+        assert dict(hours) == rises
+        assert not QuarantinedReading.objects.filter(meter__in=mine).exists()
+
+
+def info(**config: Any) -> dict[str, Any]:
+    """bridge/info of the recommended configuration."""
+    advanced = {"last_seen": "ISO_8601", "output": "json", "cache_state": True}
+    recommended = {"advanced": advanced, "device_options": {"filtered_cache": FILTERED, "qos": 1}}
+    return {
+        "version": "2.14.1",
+        "coordinator": {"ieee_address": "0x00124b0000000000", "type": "ZStack3x0"},
+        "network": {"channel": 15, "pan_id": 6754},
+        "permit_join": False,
+        "restart_required": False,
+        "config": recommended | config,
+    }
+
+
+def listed(ieee_address: str, name: str, **more: Any) -> dict[str, Any]:
+    """A line of bridge/devices: a switched single-phase meter, as long as Zigbee2MQTT's own."""
+    line = {
+        "ieee_address": ieee_address,
+        "friendly_name": name,
+        "type": "Router",
+        "network_address": 4711,
+        "supported": True,
+        "disabled": False,
+        "interview_state": "SUCCESSFUL",
+        "manufacturer": "_TZ3000_qeuvnohg",
+        "model_id": "TS011F",
+        "power_source": "Mains (single phase)",
+        "definition": definitions.of("meter"),
+        "endpoints": {"1": {"bindings": [BINDING] * 6, "clusters": {"input": ["genOnOff"] * 20, "output": []}}},
+    }
+    return line | more
+
+
+# --- the real Zigbee2MQTT on a simulated radio -----------------------------------------------------------------------
+
+
+class Listener:
+    """Hears everything on the broker from now on, in order."""
+
+    def __init__(self, url: str) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        parts = urlsplit(url)
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"listener-{next(_numbers)}-{os.getpid()}")
+        self.client.username_pw_set(unquote(parts.username or ""), unquote(parts.password or ""))
+        ready = threading.Event()
+        self.client.on_connect = self._subscribe
+        self.client.on_subscribe = lambda *_: ready.set()
+        self.client.on_message = lambda _c, _u, message: self.heard.append((message.topic, bytes(message.payload)))
+        self.client.connect(parts.hostname or "", parts.port or 1883)
+        self.client.loop_start()
+        assert ready.wait(PATIENCE_S)
+
+    def _subscribe(self, *_: object) -> None:
+        self.client.subscribe("#")
+
+    def mark(self) -> int:
+        return len(self.heard)
+
+    def since(self, mark: int, topic: str) -> list[bytes]:
+        return [payload for heard, payload in self.heard[mark:] if heard == topic]
+
+    def stop(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Twin:
+    """One real Zigbee2MQTT. `control` reaches the simulated radio behind it."""
+
+    def __init__(
+        self, directory: Path, services: Services, url: str, base: str, devices: int, *options: str, **config: Any
+    ) -> None:
+        self.base, self.devices = base, devices
+        self.listener, self.talker = Listener(url), Talker(url)
+        self._services = services
+        parts = urlsplit(url)
+        self._words = ["node", str(directory / "run.mjs"), "--base", base, "--devices", str(devices), "--quiet"]
+        self._words += [
+            "--broker",
+            f"mqtt://{parts.hostname}:{parts.port}",
+            "--data",
+            str(services.root / f"{base}-{next(_numbers)}"),
+        ]
+        self._words += [f"--user={unquote(parts.username or '')}", f"--password={unquote(parts.password or '')}"]
+        self._words += ["--timeout", "1", "--jitter", "1000", "--health", "1", "--config", json.dumps(config), *options]
+        self.process: Process | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Ready when it says that it is online."""
+        mark = self.listener.mark()
+        log = self._services.state.log(f"twin-{self.base}-{next(_numbers)}")
+        self.process = Process("twin", self._words, log, environment=dict(os.environ))
+        online = f"{self.base}/bridge/state"
+        self.process.wait_ready(lambda: b'{"state":"online"}' in self.listener.since(mark, online), PATIENCE_S)
+
+    @property
+    def pid(self) -> int:
+        """Of Zigbee2MQTT itself."""
+        assert self.process
+        found = re.search(r"zigbee2mqtt pid (\d+)", self.process.log.read_text())
+        assert found
+        return int(found[1])
+
+    def end(self) -> None:
+        if self.process:
+            self.process.stop(timeout_s=10)
+
+    def wait_ended(self) -> int | None:
+        process = self.process
+        assert process
+        until(lambda: not process.is_alive(), f"{self.base} to end")
+        return process.exit_code
+
+    def control(self, device: int | str, **command: Any) -> dict[str, Any]:
+        """Tell the radio; returns what it says of the (first) device."""
+        mark = self.listener.mark()
+        self.talker.say(f"sim/{self.base}/{device}", command)
+        reply = until(lambda: self.listener.since(mark, f"sim/{self.base}/reply"), "the radio's reply")
+        answer: dict[str, Any] = json.loads(reply[0])
+        assert "error" not in answer, answer
+        return answer["devices"][0] if answer.get("devices") else answer
+
+    def request(self, what: str, **payload: Any) -> dict[str, Any]:
+        """A bridge/request and its response."""
+        mark = self.listener.mark()
+        self.talker.say(f"{self.base}/bridge/request/{what}", payload)
+        found = until(lambda: self.listener.since(mark, f"{self.base}/bridge/response/{what}"), f"an answer to {what}")
+        answer: dict[str, Any] = json.loads(found[0])
+        assert answer["status"] == "ok", answer
+        return answer
+
+    def close(self) -> None:
+        self.end()
+        self.listener.stop()
+        self.talker.stop()
