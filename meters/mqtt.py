@@ -105,6 +105,7 @@ class Client:
         # Lets only this thread write to the socket. Else paho writes in whichever thread acknowledges, and when that
         # fails, calls us back there: two threads then wait for each other's locks (tests/meters/test_mqtt.py).
         self._paho._thread = self._thread
+        self._paho.loop(0.0)  # not connected: only makes the sockets that wake the thread; loop_forever makes none
 
     # --- life ------------------------------------------------------------------------------------
 
