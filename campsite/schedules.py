@@ -10,6 +10,10 @@ from django_q.models import Schedule
 SCHEDULES: dict[str, dict[str, Any]] = {
     # Two weeks are made ahead, so that days of a dead cluster are no harm; the worker makes today's itself.
     "Make the next days' partitions": {"func": "meters.tasks.make_partitions", "schedule_type": Schedule.HOURLY},
+    "Pack the readings of a closed day": {
+        "func": "meters.tasks.reindex_the_day_before_yesterday",
+        "schedule_type": Schedule.DAILY,
+    },
     "Forget old health reports": {"func": "meters.tasks.prune_health", "schedule_type": Schedule.DAILY},
 }
 

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 QUEUE_SIZE = 20_000
 BATCH_SIZE = 5_000
-FLUSH_S = 0.25
+FLUSH_S = 0.5
 IDLE_S = 0.5
 SEARCH = [("+/bridge/state", 1), ("+/bridge/info", 0), ("+/+/bridge/state", 1), ("+/+/bridge/info", 0)]
 """Where Zigbee2MQTTs that are no areas yet are looked for."""

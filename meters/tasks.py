@@ -1,6 +1,6 @@
 """What django-q2 runs for this app: each a line, may run late or twice."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from django.utils import timezone
 
@@ -11,6 +11,10 @@ HEALTH_KEPT = timedelta(days=14)
 
 def make_partitions() -> None:
     partitions.ensure_ahead()
+
+
+def reindex_the_day_before_yesterday() -> None:
+    partitions.reindex((timezone.now() - timedelta(days=2)).astimezone(UTC).date())
 
 
 def prune_health() -> None:

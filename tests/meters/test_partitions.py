@@ -27,3 +27,13 @@ def test_there_is_no_default_partition() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT partdefid FROM pg_partitioned_table WHERE partrelid = 'meters_reading'::regclass")
         assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_closed_day_is_packed_and_a_missing_one_is_no_error() -> None:
+    day = date(2031, 3, 1)
+    partitions.ensure([day])
+    partitions.reindex(day)
+    partitions.reindex(date(2031, 3, 2))
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE meters_reading_20310301")
