@@ -11,6 +11,9 @@ DAYS_AHEAD = 14
 LOCK_TIMEOUT = "3s"
 ADVISORY_LOCK = 7_301_001
 
+_seen: set[date] = set()
+"""Days whose partition this process has seen committed: nobody takes away one that readings may still come for."""
+
 
 def ensure(days: Iterable[date]) -> list[date]:
     """Make the missing ones of these days' partitions; returns those made.
@@ -29,7 +32,9 @@ def ensure(days: Iterable[date]) -> list[date]:
 
 def ensure_for(moments: Iterable[datetime]) -> None:
     """Make the partitions that readings of these moments need, should one be missing."""
-    days = {moment.astimezone(UTC).date() for moment in moments}
+    days = {moment.astimezone(UTC).date() for moment in moments} - _seen
+    if not days:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT d FROM unnest(%s::date[]) d WHERE to_regclass('meters_reading_' || to_char(d, 'YYYYMMDD')) IS NULL",
@@ -38,6 +43,7 @@ def ensure_for(moments: Iterable[datetime]) -> None:
         missing = [day for (day,) in cursor.fetchall()]
     if missing:
         ensure(missing)
+    transaction.on_commit(lambda: _seen.update(days))
 
 
 def ensure_ahead(today: date | None = None) -> list[date]:
