@@ -1,4 +1,4 @@
-"""Words of the admin's theme that it ships without Danish: marked here, so that our catalogue translates them."""
+"""Words of the admin and its theme that ship without Danish: marked here, so that our catalogue translates them."""
 
 from django.utils.translation import gettext_noop as _
 
@@ -51,4 +51,29 @@ WORDS = [
     _("Scheduled tasks"),
     _("Successful tasks"),
     _("Auth Token"),
+    _("Changes"),
+    _("Click to filter by records with this correlation id"),
+    _("Created"),
+    _("User"),
+    _("Resource"),
+    _("Resource Type"),
+    _("Correlation ID"),
+    _("create"),
+    _("update"),
+    _("delete"),
+    _("access"),
+    _("action"),
+    _("actor"),
+    _("timestamp"),
+    _("remote address"),
+    _("log entry"),
+    _("log entries"),
+    _("change message"),
+    _("Field"),
+    _("Created {repr:s}"),
+    _("Updated {repr:s}"),
+    _("Deleted {repr:s}"),
+    _("Token"),
+    _("Failed task"),
+    _("Key"),
 ]

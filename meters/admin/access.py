@@ -11,12 +11,14 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
+from django_q.models import OrmQ, Schedule, Success
 from rest_framework.authtoken.admin import TokenAdmin as DrfTokenAdmin
 from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-for _model in (User, Group, TokenProxy, LogEntry):
+# Of background jobs only those that failed are anybody's business: the schedules stand in code.
+for _model in (User, Group, TokenProxy, LogEntry, OrmQ, Schedule, Success):
     admin.site.unregister(_model)
 
 
