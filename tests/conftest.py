@@ -10,12 +10,18 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
 from campsite.embedded.rumqttd import Iotcore
 from campsite.embedded.state import State
+
+# The suite tries the same examples everywhere; `--hypothesis-profile explore` looks for new ones.
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("suite")
 
 TWIN = Path(__file__).resolve().parent.parent.parent / "shared" / "twin"
 NPM_CI_TIMEOUT_S = 600
