@@ -14,6 +14,9 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "func": "meters.tasks.reindex_the_day_before_yesterday",
         "schedule_type": Schedule.DAILY,
     },
+    # The worker does it sooner; without a worker it is done all the same.
+    "Close overdue commands": {"func": "meters.tasks.close_overdue_commands", "schedule_type": Schedule.MINUTES},
+    "Forget old commands": {"func": "meters.tasks.prune_commands", "schedule_type": Schedule.DAILY},
     "Forget old health reports": {"func": "meters.tasks.prune_health", "schedule_type": Schedule.DAILY},
 }
 

@@ -250,6 +250,17 @@ SPECTACULAR_SETTINGS = {
 READINGS_KEPT_DAYS = env.int("READINGS_KEPT_DAYS", default=90)
 """Raw readings older than this many days are refused and, later, dropped; the hourly use stays."""
 
+COMMAND_ANSWER_S = env.float("COMMAND_ANSWER_S", default=35)
+"""Seconds until a command without an answer is known to have failed; Zigbee needs up to 30. Never resent sooner."""
+COMMAND_DEADLINE_S = env.float("COMMAND_DEADLINE_S", default=900)
+"""A command that could not be sent for so long (the meter was offline) is never sent."""
+CORRECTIONS_AN_HOUR = env.int("CORRECTIONS_AN_HOUR", default=3)
+"""A meter that was switched by itself so often within an hour is left alone, and reported."""
+AUTOMATIC_OFFS_AN_HOUR = env.int("AUTOMATIC_OFFS_AN_HOUR", default=40)
+"""More automatic switch-offs than this within an hour stop everything automatic until a person says otherwise."""
+COMMANDS_KEPT_DAYS = env.int("COMMANDS_KEPT_DAYS", default=90)
+"""Finished commands, ended wants and answered requests are kept so long; the audit log keeps what people did."""
+
 # --- the admin -----------------------------------------------------------------------------------
 
 

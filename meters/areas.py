@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -10,9 +11,12 @@ from django.db.models import Q
 from meters.models import AreaHealth, AreaState, FoundInstance
 from meters.zigbee2mqtt import BridgeInfo, Groups, Health
 
+logger = logging.getLogger(__name__)
+
 MOST_FOUND = 50
 """So many of the unknown instances are kept, those seen last."""
 LONGEST_TOPIC = 200
+LONGEST_COMMAND = 400
 
 
 def apply_bridge_state(area_id: int, online: bool, at: datetime) -> bool:
@@ -63,6 +67,27 @@ def apply_info(area_id: int, info: BridgeInfo, at: datetime) -> None:
 def apply_groups(area_id: int, groups: Groups) -> None:
     _make(area_id)
     AreaState.objects.filter(area=area_id).update(groups=list(groups.names))
+
+
+def note_retained_command(area_id: int, rest: str, *, lies: bool) -> list[int]:
+    """Somebody left a command on the broker (or it was cleared): Zigbee2MQTT runs it at each reconnect.
+
+    Returns the ids of the areas whose state changed. Bounded.
+    """
+    state = AreaState.objects.filter(area=area_id).first()
+    if state is None or lies is (rest[:LONGEST_COMMAND] in state.retained_commands):
+        return []
+    others = [topic for topic in state.retained_commands if topic != rest[:LONGEST_COMMAND]]
+    told = [*others, rest[:LONGEST_COMMAND]][-MOST_FOUND:] if lies else others
+    AreaState.objects.filter(area=area_id).update(retained_commands=told)
+    if lies:
+        logger.warning("A retained command lies on the broker: %s in area %d", rest[:LONGEST_COMMAND], area_id)
+    return [area_id]
+
+
+def forget_retained_commands() -> None:
+    """A new connection: the broker tells anew what lies there."""
+    AreaState.objects.exclude(retained_commands=[]).update(retained_commands=[])
 
 
 def note_inventory(area_id: int, at: datetime) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from django.utils import timezone
 
 from meters.models import Meter
 from meters.mqtt import NotConnected
@@ -16,14 +19,15 @@ from meters.online import Online
 
 ASK_AGAIN_S = 600.0
 
-Publish = Callable[[str, str], None]
+Ask = Callable[[int, str, datetime], None]
+"""(meter, topic, now)"""
 
 
 class Asker:
     """Keeps in memory who was asked when; forgetting it only costs a few more questions."""
 
-    def __init__(self, publish: Publish) -> None:
-        self._publish = publish
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
         self._asked: dict[int, float] = {}
         self._waiting: dict[str, deque[tuple[int, str]]] = {}
 
@@ -46,7 +50,7 @@ class Asker:
                 continue
             meter, ieee_address = meters.popleft()
             try:
-                self._publish(f"{base_topic}/{ieee_address}/get", '{"state":""}')
+                self._ask(meter, f"{base_topic}/{ieee_address}/get", timezone.now())
             except NotConnected:
                 return
             self._asked[meter] = time.monotonic()

@@ -7,14 +7,14 @@ by halving the batch. The whole batch is one transaction, so that what is acknow
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DataError, Error, IntegrityError, transaction
 
-from meters import areas, directory, readings, registry, rejected, zigbee2mqtt
+from meters import areas, commands, directory, readings, registry, rejected, requests, zigbee2mqtt
 from meters.directory import AreaEntry, Directory, Known
 from meters.mqtt import Message
 from meters.zigbee2mqtt import Rejected
@@ -27,6 +27,8 @@ DISCOVERY = ("bridge/state", "bridge/info")
 NOTED_EVERY = timedelta(seconds=5)
 """That an area lives is noted so often, not for each message."""
 MOST_EARLY = 5000
+ANSWERED_WITHIN = timedelta(seconds=3)
+"""A relay's position told so soon after it was asked for is the device's own word."""
 TRUST_AFTER = timedelta(seconds=60)
 """Names are trusted for billing once this connection has brought the area's inventory, or has stood for so long."""
 
@@ -64,12 +66,17 @@ class _Pass:
     returned: set[int] = field(default_factory=set)
     inventories: dict[int, int] = field(default_factory=dict)
     noted: dict[int, datetime] = field(default_factory=dict)
+    proofs: commands.Proofs = field(default_factory=commands.Proofs)
 
 
 class Ingest:
-    """Keeps the directory between batches. Not for use by two threads."""
+    """Keeps the directory between batches. Not for use by two threads.
 
-    def __init__(self) -> None:
+    `asked`: when a meter (by id) was last asked for its relay's position; others may write it.
+    """
+
+    def __init__(self, asked: Mapping[int, datetime] | None = None) -> None:
+        self._asked = {} if asked is None else asked
         self._directory: Directory | None = None
         self._connected: tuple[int, datetime] | None = None
         self._inventories: dict[int, int] = {}  # area → generation of the connection that brought its inventory
@@ -124,13 +131,14 @@ class Ingest:
                 )
                 work.refusals.append(refusal)
         outcome = work.outcome
-        outcome.meters |= readings.store(work.reports)
+        outcome.meters |= readings.store(work.reports) | work.proofs.changed
         rejected.note(work.refusals)
         now = batch[-1].received_at
         registry.note_heard(work.others)
         if work.returned and registry.note_returned(work.returned):
             self.forget()
         outcome.areas.update(self._note_live(work, now))
+        work.proofs.tell()
         outcome.stored, outcome.rejected = len(work.reports), len(work.refusals)
         return work
 
@@ -144,6 +152,7 @@ class Ingest:
     def _note_connection(self, message: Message) -> None:
         if self._connected is None or message.generation != self._connected[0]:
             self._connected = (message.generation, message.received_at)
+            areas.forget_retained_commands()  # the broker has just told those that still lie there, or will
             self._noted, self._early = {}, {}
 
     def _note_live(self, work: _Pass, now: datetime) -> list[int]:
@@ -167,6 +176,8 @@ class Ingest:
         if not message.retained and not isinstance(told, zigbee2mqtt.Ignored):
             work.heard_areas.add(area.id)  # commands, our own too, are no sign of life
         at = message.received_at
+        if (message.retained or not message.payload) and zigbee2mqtt.is_command(rest):
+            work.outcome.areas.update(areas.note_retained_command(area.id, rest, lies=bool(message.payload)))
         match told:
             case zigbee2mqtt.State():
                 self._state(work, area, told, message)
@@ -190,6 +201,11 @@ class Ingest:
                 registry.apply_event(area.id, told, at)
                 work.outcome.all_changed = True
                 self.forget()
+            case zigbee2mqtt.LogLine():
+                if told.level == "error" and (complaint := zigbee2mqtt.parse_complaint(told.text)):
+                    work.proofs.complain(area.id, complaint, at)
+            case zigbee2mqtt.Response():
+                requests.answer(area.id, told, at)
 
     def _discover(self, message: Message) -> None:
         base_topic, _, kind = message.topic.rpartition("/bridge/")
@@ -245,7 +261,11 @@ class Ingest:
             work.others[known.device_id] = measured_at
             return
         counts = state.ieee_address is not None or self._is_trusted(work, area, message)
-        work.reports.append(readings.Report(known, state, measured_at, counts))
+        said = work.proofs.weigh(known, state, message.received_at)
+        asked_at = self._asked.get(known.meter_id)
+        if asked_at and asked_at <= message.received_at <= asked_at + ANSWERED_WITHIN:
+            known = replace(known, fresh=known.fresh | {"state"})
+        work.reports.append(readings.Report(known, said, measured_at, counts))
 
     def _claim(self, known: Known, area: AreaEntry) -> Known:
         """Heard live in another area than the one that owned it."""

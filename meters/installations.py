@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from meters import live
+from meters import notify
 from meters.models import Installation, Meter, Pitch
 
 Person = AbstractBaseUser | AnonymousUser | None
@@ -75,7 +75,7 @@ def install(meter: Meter, pitch: Pitch, at: datetime, by: Person) -> Installatio
         if before:
             _close(before, at, by)
         made = _open(meter, pitch, at, by)
-        live.touch()
+        notify.touch()
     return made
 
 
@@ -88,7 +88,7 @@ def end(meter: Meter, at: datetime, by: Person) -> Installation:
         if ended is None:
             raise NotInstalled(_("The meter hangs on no pitch."))
         _close(ended, at, by)
-        live.touch()
+        notify.touch()
     return ended
 
 

@@ -26,6 +26,8 @@ QUEUE_SIZE = 20_000
 BATCH_SIZE = 5_000
 FLUSH_S = 1.0
 """Seconds that a batch collects. A batch costs some 3 ms of CPU however small it is; a board's tick is a second too."""
+HURRIED_FLUSH_S = 0.1
+"""The same while somebody waits for a proof."""
 IDLE_S = 0.5
 SEARCH = [("+/bridge/state", 1), ("+/bridge/info", 0), ("+/+/bridge/state", 1), ("+/+/bridge/info", 0)]
 """Where Zigbee2MQTTs that are no areas yet are looked for."""
@@ -49,7 +51,9 @@ class Intake:
         self._stopping = threading.Event()
         self._stale = threading.Event()  # somebody changed areas or cards: look again
         self._inbox: queue.Queue[mqtt.Message] = queue.Queue(QUEUE_SIZE)
-        self._ingest = Ingest()
+        self._asked: dict[int, datetime] = {}
+        self._ingest = Ingest(self._asked)
+        self._hurried_until = 0.0  # of time.monotonic()
         self._lock = threading.Lock()
         self._changed = Outcome()
         self._base_topics = frozenset(base_topics)
@@ -105,8 +109,22 @@ class Intake:
         self._client.unsubscribe([f"{base}/#" for base in sorted(before - self._base_topics)])
 
     def publish(self, topic: str, payload: str) -> None:
-        """Send now, at QoS 0 and never retained, or raise mqtt.NotConnected."""
+        """Send now, at QoS 0 and never retained, or raise mqtt.NotConnected.
+
+        While the queue is full the network thread waits, and would send only afterwards: then nothing is sent either.
+        """
+        if self._inbox.full():
+            raise mqtt.NotConnected
         self._client.publish(topic, payload)
+
+    def ask_position(self, meter_id: int, topic: str, at: datetime) -> None:
+        """Ask a meter for its relay's position; what it tells within seconds of `at` is no cache's repeat."""
+        self._asked[meter_id] = at
+        self.publish(topic, '{"state":""}')
+
+    def hurry(self, for_s: float) -> None:
+        """Somebody waits for a proof: for so long, store what comes at once."""
+        self._hurried_until = time.monotonic() + for_s
 
     def take_changes(self) -> Outcome:
         """What changed since the last call."""
@@ -155,7 +173,8 @@ class Intake:
             batch = [self._inbox.get(timeout=IDLE_S)]
         except queue.Empty:
             return []
-        end = time.monotonic() + FLUSH_S
+        begun = time.monotonic()
+        end = begun + (HURRIED_FLUSH_S if begun < self._hurried_until else FLUSH_S)
         while len(batch) < BATCH_SIZE:
             left_s = 0.0 if self._stopping.is_set() else end - time.monotonic()
             try:

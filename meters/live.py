@@ -13,17 +13,17 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import orjson
 from channels.layers import get_channel_layer
 from django.db import connection
 from django.utils import timezone
 
-from meters import online
+from meters import commands, online
 from meters.models import Area, AreaState, Device, WorkerState
 from meters.zigbee2mqtt import freshness
 
 GROUP = "board"
 SEND_TIMEOUT_S = 2.0
-NOTIFY_CHANNEL = "meters_changed"
 
 
 def snapshot() -> dict[str, Any]:
@@ -39,13 +39,23 @@ def snapshot() -> dict[str, Any]:
         "areas": describe_areas(Area.objects.select_related("state")),
         "meters": describe_meters(worker, now),
         "devices": describe_devices(),
+        "switching": describe_switching(now),
     }
 
 
 def changes(
-    boot: str, tick: int, meters: Collection[int], areas: Collection[int], worker: WorkerState | None = None
+    boot: str,
+    tick: int,
+    meters: Collection[int],
+    areas: Collection[int],
+    worker: WorkerState | None = None,
+    *,
+    switching: bool = False,
 ) -> dict[str, Any]:
-    """What one tick tells: the worker (its row is read unless given), and the named meters and areas (by id)."""
+    """What one tick tells: the worker (its row is read unless given), and the named meters and areas (by id).
+
+    `switching`: whether anything was switched or stopped; else the boards keep what they know of that.
+    """
     now = timezone.now()
     worker = worker or WorkerState.objects.filter(pk="mqtt").first()
     return {
@@ -56,6 +66,7 @@ def changes(
         "worker": describe_worker(worker, now),
         "areas": describe_areas(Area.objects.select_related("state").filter(pk__in=areas)) if areas else [],
         "meters": describe_meters(worker, now, meters) if meters else [],
+        "switching": describe_switching(now) if switching else None,
     }
 
 
@@ -79,12 +90,6 @@ def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="channel-layer", daemon=True).start()
     return loop
-
-
-def touch() -> None:
-    """Tell the worker, once this transaction commits, that staff changed something that boards show."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, '')", [NOTIFY_CHANNEL])
 
 
 # --- descriptions ----------------------------------------------------------------------------------------------------
@@ -123,6 +128,34 @@ def _area(area: Area, state: AreaState) -> dict[str, Any]:
         "last_seen_format": state.setting("advanced", "last_seen"),
         "permit_join": state.permit_join,
         "restart_required": state.restart_required,
+        "acts": area.control == Area.Control.ACT,
+        "commands_per_s": area.commands_per_s,
+        "retained_commands": state.retained_commands,
+    }
+
+
+def describe_switching(now: datetime) -> dict[str, Any]:
+    """The stop in force and how far people's orders have come."""
+    stop = commands.stop.current()
+    return {
+        "stop": stop
+        and {
+            "since": _ms(stop.since),
+            "cause": stop.cause,
+            "reason": stop.reason,
+            "by": stop.by.get_username() if stop.by else "",
+        },
+        "orders": [
+            {
+                "id": order.pk,
+                "state": order.state,
+                "by": order.by,
+                "created_at": _ms(order.created_at),
+                "total": order.total,
+                **order.counts,
+            }
+            for order in commands.orders.recent(now)
+        ],
     }
 
 
@@ -132,7 +165,7 @@ def describe_meters(
     """All meters, or those named (by id), in one statement: this runs every second."""
     link = online.link_of(worker, now)
     with connection.cursor() as cursor:
-        cursor.execute(METERS, [now, None if meters is None else list(meters)])
+        cursor.execute(METERS, {"now": now, "meters": None if meters is None else list(meters)})
         names = [column.name for column in cursor.description or ()]
         return [_meter(dict(zip(names, row, strict=True)), link, now) for row in cursor.fetchall()]
 
@@ -141,6 +174,8 @@ def _meter(told: dict[str, Any], link: online.Link, now: datetime) -> dict[str, 
     facts = online.Facts(*(told.pop(f"fact_{name}") for name in online.Facts._fields))
     status = online.judge(facts, link, now)
     return told | {
+        "want": told["want"] and orjson.loads(told["want"]),
+        "command": told["command"] and orjson.loads(told["command"]),
         "removed": facts.removed_at is not None,
         "online": status.status.value,
         "reason": status.reason,
@@ -149,6 +184,18 @@ def _meter(told: dict[str, Any], link: online.Link, now: datetime) -> dict[str, 
 
 
 TIMES = ("heard_at", "relay_at", "power_at", "voltage_at", "current_at", "counter_at")
+WANT_TIMES = ("since", "until", "fulfilled_at")
+COMMAND_TIMES = (
+    *("created_at", "expires_at", "not_before", "sent_at", "acknowledged_at", "confirmed_at", "load_at"),
+    "finished_at",
+)
+
+
+def _ms_pairs(table: str, times: Iterable[str]) -> str:
+    """Arguments of jsonb_build_object: each time in ms."""
+    return ", ".join(f"'{time}', (extract(epoch FROM {table}.{time}) * 1000)::bigint" for time in times)
+
+
 # Numbers and milliseconds come ready from the database: turning them in Python costs more than the query.
 METERS = f"""
 SELECT m.id, d.ieee_address AS ieee, d.friendly_name AS name, d.area_id AS area, d.kind, d.has_relay, s.relay,
@@ -157,14 +204,29 @@ SELECT m.id, d.ieee_address AS ieee, d.friendly_name AS name, d.area_id AS area,
     {", ".join(f"(extract(epoch FROM s.{time}) * 1000)::bigint AS {time}" for time in TIMES)},
     ARRAY(
         SELECT p.number::text FROM meters_installation i JOIN meters_pitch p ON p.id = i.pitch_id
-        WHERE i.meter_id = m.id AND i.period @> %s::timestamptz ORDER BY 1
+        WHERE i.meter_id = m.id AND i.period @> %(now)s ORDER BY 1
     ) AS pitches,
+    w.state AS wanted, CASE WHEN w.id IS NOT NULL THEN jsonb_build_object(
+        'source', w.source, 'by', wanter.username, 'reason', w.reason, 'hold', w.hold, {_ms_pairs("w", WANT_TIMES)}
+    ) END AS want,
+    CASE WHEN c.id IS NOT NULL THEN jsonb_build_object(
+        'id', c.id, 'order', c.order_id, 'state', c.state, 'status', c.status, 'automatic', c.automatic,
+        'attempts', c.attempts, 'failure', c.failure, 'detail', c.detail, 'load', c.load,
+        {_ms_pairs("c", COMMAND_TIMES)}
+    ) END AS command,
     d.area_id AS fact_area_id, d.removed_at AS fact_removed_at, d.disabled AS fact_disabled, d.left_at AS fact_left_at,
     d.available AS fact_available, s.heard_at AS fact_heard_at, s.gap_s AS fact_gap_s
 FROM meters_meter m
 JOIN meters_device d ON d.id = m.device_id
 LEFT JOIN meters_meterstate s ON s.meter_id = m.id
-WHERE m.id = ANY(COALESCE(%s::bigint[], ARRAY(SELECT id FROM meters_meter)))
+LEFT JOIN LATERAL (
+    SELECT * FROM meters_want o
+    WHERE o.meter_id = m.id AND o.ended_at IS NULL AND (o.until IS NULL OR o.until > %(now)s)
+    ORDER BY o.priority DESC LIMIT 1
+) w ON true
+LEFT JOIN auth_user wanter ON wanter.id = w.by_id
+LEFT JOIN LATERAL (SELECT * FROM meters_command o WHERE o.meter_id = m.id ORDER BY o.id DESC LIMIT 1) c ON true
+WHERE m.id = ANY(COALESCE(%(meters)s::bigint[], ARRAY(SELECT id FROM meters_meter)))
 ORDER BY d.friendly_name
 """  # noqa: S608  (only our own column names)
 

@@ -2,9 +2,10 @@
 
 from datetime import UTC, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
-from meters import areas, partitions
+from meters import areas, commands, partitions, requests
 
 HEALTH_KEPT = timedelta(days=14)
 
@@ -19,3 +20,15 @@ def reindex_the_day_before_yesterday() -> None:
 
 def prune_health() -> None:
     areas.prune_health(timezone.now() - HEALTH_KEPT)
+
+
+def close_overdue_commands() -> None:
+    commands.end_expired(timezone.now())
+    commands.close_overdue(timezone.now())
+    requests.close_overdue(timezone.now())
+
+
+def prune_commands() -> None:
+    before = timezone.now() - timedelta(days=settings.COMMANDS_KEPT_DAYS)
+    commands.prune(before)
+    requests.prune(before)

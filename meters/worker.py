@@ -17,8 +17,9 @@ import psycopg
 from django.db import Error, close_old_connections, connection
 from django.utils import timezone
 
-from meters import areas, live, online, partitions
+from meters import areas, live, notify, online, partitions
 from meters.asking import Asker
+from meters.dispatch import Dispatcher
 from meters.intake import Intake, first_line, is_passing
 from meters.leader import Leader
 from meters.models import Area, WorkerState
@@ -38,9 +39,10 @@ class Worker:
     def __init__(self) -> None:
         self.boot = secrets.token_hex(4)
         self._stopping = threading.Event()
-        self._leader = Leader((live.NOTIFY_CHANNEL,))
+        self._leader = Leader((notify.CHANGED,))
         self._intake = Intake()
-        self._asker = Asker(self._intake.publish)
+        self._dispatcher = Dispatcher(self._intake)
+        self._asker = Asker(self._intake.ask_position)
         self._next_tick = 0.0  # of time.monotonic()
         self._must_look = False  # somebody changed areas, pitches or cards
         self._look = True  # tell the whole state at the next tick
@@ -59,8 +61,8 @@ class Worker:
         try:
             self._begin()
             while not self._stopping.is_set():
-                if not self._intake.is_alive:
-                    logger.error("The network or the storing loop has ended; leaving, so that we are started again")
+                if not (self._intake.is_alive and self._dispatcher.is_alive):
+                    logger.error("The network, storing or dispatching has ended; leaving, so that we are started again")
                     return 1
                 if not self._round():
                     return 1
@@ -121,10 +123,12 @@ class Worker:
         self._state, _ = WorkerState.objects.update_or_create(pk="mqtt", defaults=told)
         self._look_again()
         self._intake.start()
+        self._dispatcher.start()
         logger.info("The worker has begun, broker %s", self._intake.broker)
 
     def _end(self) -> None:
         logger.info("The worker is ending, %d messages are still to be stored", self._intake.queued)
+        self._dispatcher.stop()
         self._intake.stop()
         try:
             self._beat(connected_at=None)
@@ -202,6 +206,9 @@ class Worker:
         now = timezone.now()
         changed = self._intake.take_changes()
         changed.areas.update(self._doubtful(now))
+        switched, every = self._dispatcher.take_changes()
+        changed.meters |= switched
+        self._look |= every
         # After the changes were taken and before they are sent: who reads the whole state meanwhile, and in it this
         # number, has seen them.
         self._tick += 1
@@ -217,7 +224,9 @@ class Worker:
             message = live.everything(self.boot, self._tick)
             self._look = False
         else:
-            message = live.changes(self.boot, self._tick, changed.meters, changed.areas, self._state)
+            message = live.changes(
+                self.boot, self._tick, changed.meters, changed.areas, self._state, switching=bool(switched)
+            )
         try:
             live.send(message)
         except Exception as error:  # noqa: BLE001  (whatever Redis raises: boards then poll, and ask for what they missed)

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from meters import live
+from meters import notify
 from meters.models import Installation
 
 Text = str | Promise
@@ -58,17 +58,17 @@ class ToldAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        live.touch()
+        notify.touch()
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
         with transaction.atomic():
             super().delete_model(request, obj)
-            live.touch()
+            notify.touch()
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> None:
         with transaction.atomic():
             super().delete_queryset(request, queryset)
-            live.touch()
+            notify.touch()
 
 
 class PeriodColumns:

@@ -1,6 +1,7 @@
 """The tables of the app, by subject. Each docstring names the one module that writes the table."""
 
 from meters.models.areas import Area, AreaHealth, AreaState, FoundInstance
+from meters.models.commands import AutomaticStop, BridgeRequest, Command, Order, Source, Want
 from meters.models.devices import Device, Installation, Listing, Meter
 from meters.models.measurements import (
     CounterEpoch,
@@ -18,6 +19,9 @@ __all__ = [
     "Area",
     "AreaHealth",
     "AreaState",
+    "AutomaticStop",
+    "BridgeRequest",
+    "Command",
     "CounterEpoch",
     "Device",
     "FoundInstance",
@@ -27,10 +31,13 @@ __all__ = [
     "Meter",
     "MeterState",
     "OnlineSpan",
+    "Order",
     "Pitch",
     "QuarantinedReading",
     "Reading",
     "RejectedMessage",
+    "Source",
+    "Want",
     "Watch",
     "WorkerState",
 ]

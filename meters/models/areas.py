@@ -45,6 +45,19 @@ class Area(models.Model):
     )
     control = models.CharField(_("control"), max_length=10, choices=Control.choices, default=Control.OBSERVE)
 
+    commands_per_s = models.FloatField(
+        _("commands a second"),
+        default=4,
+        validators=[MinValueValidator(0.2), MaxValueValidator(10)],
+        help_text=_("At most. More than 4 or 5 a second overload a Zigbee network of a hundred meters."),
+    )
+    most_unanswered = models.PositiveSmallIntegerField(
+        _("unanswered at once"),
+        default=8,
+        validators=[MinValueValidator(1), MaxValueValidator(16)],
+        help_text=_("So many commands may wait for an answer; the next one waits until there is room."),
+    )
+
     class Meta:
         ordering = ["name"]
         verbose_name = _("area")
@@ -85,6 +98,12 @@ class AreaState(models.Model):
     info_at = models.DateTimeField(_("configuration reported"), null=True)
     inventory_at = models.DateTimeField(_("inventory reported"), null=True)
     groups = ArrayField(models.CharField(max_length=250), verbose_name=_("groups"), default=list)
+    retained_commands = ArrayField(
+        models.CharField(max_length=400),
+        verbose_name=_("retained commands"),
+        default=list,
+        help_text=_("Left on the broker by somebody else: Zigbee2MQTT runs them at each reconnect."),
+    )
 
     class Meta:
         verbose_name = _("area's report")

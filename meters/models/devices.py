@@ -94,6 +94,7 @@ class Meter(models.Model):
 
     class Meta:
         ordering = ["device__friendly_name"]
+        permissions = [("switch_meter", "Can switch meters on and off")]
         verbose_name = _("meter")
         verbose_name_plural = _("meters")
 

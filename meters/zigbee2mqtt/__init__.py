@@ -3,6 +3,7 @@
 Facts of Zigbee2MQTT 2.x (and the legacy texts of 1.x), each seen with a real instance; docs/zigbee2mqtt.md tells them.
 """
 
+from meters.zigbee2mqtt.complaints import Complaint, parse_complaint
 from meters.zigbee2mqtt.messages import (
     Availability,
     BridgeInfo,
@@ -19,12 +20,13 @@ from meters.zigbee2mqtt.messages import (
     Response,
     State,
 )
-from meters.zigbee2mqtt.topics import bad_name, locate, parse
+from meters.zigbee2mqtt.topics import bad_name, is_command, locate, parse
 
 __all__ = [
     "Availability",
     "BridgeInfo",
     "BridgeState",
+    "Complaint",
     "Event",
     "Groups",
     "Health",
@@ -37,6 +39,8 @@ __all__ = [
     "Response",
     "State",
     "bad_name",
+    "is_command",
     "locate",
     "parse",
+    "parse_complaint",
 ]

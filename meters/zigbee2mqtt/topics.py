@@ -24,6 +24,11 @@ def locate(topic: str, base_topics: Iterable[str]) -> tuple[str, str] | None:
     return base, topic[len(base) + 1 :]
 
 
+def is_command(rest: str) -> bool:
+    """Whether Zigbee2MQTT takes what is published there for a command to a device."""
+    return bool(COMMAND.match(rest))
+
+
 def bad_name(name: str) -> str | None:
     """Why Zigbee2MQTT cannot work with this friendly name although it allows it, as a code; None where it can."""
     if name.startswith("bridge"):

@@ -1,5 +1,7 @@
 """Meters whose relay nobody has told are asked, gently."""
 
+from datetime import datetime
+
 import pytest
 from django.utils import timezone
 
@@ -16,13 +18,13 @@ class Broker:
     """Takes what is published, or refuses while away."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[str, str]] = []
+        self.sent: list[tuple[int, str]] = []
         self.is_away = False
 
-    def publish(self, topic: str, payload: str) -> None:
+    def ask(self, meter: int, topic: str, at: datetime) -> None:
         if self.is_away:
             raise NotConnected
-        self.sent.append((topic, payload))
+        self.sent.append((meter, topic))
 
 
 def heard(meter: Meter, relay: bool | None) -> Meter:
@@ -34,7 +36,7 @@ def asked(broker: Broker, asker: Asker, rounds: int = 1) -> list[str]:
     for _ in range(rounds):
         asker.consider(online.statuses(timezone.now()))
         asker.ask()
-    return [topic for topic, _ in broker.sent]
+    return [topic for _, topic in broker.sent]
 
 
 def test_only_online_meters_with_an_unknown_relay_are_asked() -> None:
@@ -46,8 +48,8 @@ def test_only_online_meters_with_an_unknown_relay_are_asked() -> None:
     heard(make.meter(area=area, has_relay=False), None)
     make.meter(area=area)
     broker = Broker()
-    assert asked(broker, Asker(broker.publish), 3) == [f"z/{silent.device.ieee_address}/get"]
-    assert broker.sent[0][1] == '{"state":""}'
+    assert asked(broker, Asker(broker.ask), 3) == [f"z/{silent.device.ieee_address}/get"]
+    assert broker.sent[0][0] == silent.pk
 
 
 def test_one_meter_of_each_area_a_round() -> None:
@@ -57,7 +59,7 @@ def test_one_meter_of_each_area_a_round() -> None:
         for _ in range(3):
             heard(make.meter(area=area), None)
     broker = Broker()
-    asker = Asker(broker.publish)
+    asker = Asker(broker.ask)
     assert [topic[0] for topic in sorted(asked(broker, asker))] == ["a", "b"]
     assert len(asked(broker, asker, 5)) == 6
 
@@ -66,7 +68,7 @@ def test_who_could_not_be_asked_is_asked_later() -> None:
     make.worker()
     heard(make.meter(area=make.area()), None)
     broker = Broker()
-    asker = Asker(broker.publish)
+    asker = Asker(broker.ask)
     broker.is_away = True
     assert asked(broker, asker) == []
     broker.is_away = False

@@ -22,7 +22,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 from django.db import connection
 
-from meters import leader, live, mqtt, rejected
+from meters import leader, live, mqtt, notify, rejected
 from meters.models import Area, AreaState, Device, FoundInstance, Meter, RejectedMessage, WorkerState
 from tests.meters import harness
 from tests.meters.harness import Fleet, Services, Workers, kill, says, terminate, until
@@ -503,7 +503,7 @@ def test_an_unknown_zigbee2mqtt_is_found_and_becomes_an_area_without_a_restart(s
     assert not Device.objects.exists()
 
     Area.objects.create(name="New", slug="new", base_topic="new/place")
-    live.touch()
+    notify.touch()
     until(lambda: Meter.objects.count() == fleet.meters, "its meters")
     until(lambda: not FoundInstance.objects.exists(), "the instance to be found no longer")
     until(lambda: bridge(fleet) == "online", "its bridge")

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from meters import installations, live
+from meters import installations, notify
 from meters.models import Installation
 from tests import make
 
@@ -185,8 +185,8 @@ def test_each_verb_leaves_an_entry_of_who_did_it(by):
 @pytest.mark.django_db(transaction=True)
 def test_the_worker_is_told_once_it_is_committed():
     with connection.cursor() as cursor:
-        cursor.execute(f"LISTEN {live.NOTIFY_CHANNEL}")
+        cursor.execute(f"LISTEN {notify.CHANGED}")
     installations.install(make.meter(), make.pitch("101"), timezone.now(), None)
     assert connection.connection is not None
     heard = list(connection.connection.notifies(timeout=5, stop_after=1))
-    assert [notice.channel for notice in heard] == [live.NOTIFY_CHANNEL]
+    assert [notice.channel for notice in heard] == [notify.CHANGED]

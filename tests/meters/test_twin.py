@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from meters import live
+from meters import live, notify
 from meters.models import Area, CounterEpoch, Device, Meter, MeterState, RejectedMessage
 from tests.meters import harness
 from tests.meters.harness import FILTERED, Services, Twin, Workers, until
@@ -57,7 +57,7 @@ class World:
 
     def twin(self, base: str, devices: int, *options: str, **config: Any) -> Twin:
         Area.objects.create(name=base, slug=base, base_topic=base)
-        live.touch()
+        notify.touch()
         twin = Twin(self._directory, self._services, self._url, base, devices, *options, **config)
         self.twins.append(twin)
         return twin

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from meters import installations, live
+from meters import installations, notify
 from meters.models import Area, Installation, Meter, Pitch
 from meters.simulation.site import METERS, SimulatedArea, plan
 
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             make_login(options["password_file"].read_text().strip())
         for area in areas:
             make_area(area)
-        live.touch()
+        notify.touch()
 
 
 def make_login(password: str) -> None:

@@ -1,0 +1,65 @@
+"""What is wanted of relays, and the commands that make it so. The only package that writes Want, Order, Command and
+AutomaticStop.
+
+`wants` says what should be; `drift` finds where it is not; `queue` holds the commands; `follow`, `pace` and `rules` are
+the pure rules; `proof` reads from the meters' own words what was done. meters/dispatch.py sends.
+"""
+
+from meters.commands import orders, stop
+from meters.commands.drift import correct, would_switch
+from meters.commands.errors import (
+    AlreadyStopped,
+    BadTime,
+    Gone,
+    KeyUsed,
+    NeedsReason,
+    NoRelay,
+    NothingToSwitch,
+    NotStopped,
+    Protected,
+    SwitchingError,
+)
+from meters.commands.proof import Proofs
+from meters.commands.queue import close_overdue, prune
+from meters.commands.wants import (
+    cancel,
+    depends,
+    end,
+    end_expired,
+    in_force,
+    order,
+    renew,
+    serving,
+    unswitchable,
+    want,
+)
+
+__all__ = [
+    "AlreadyStopped",
+    "BadTime",
+    "Gone",
+    "KeyUsed",
+    "NeedsReason",
+    "NoRelay",
+    "NotStopped",
+    "NothingToSwitch",
+    "Proofs",
+    "Protected",
+    "SwitchingError",
+    "cancel",
+    "close_overdue",
+    "correct",
+    "depends",
+    "end",
+    "end_expired",
+    "in_force",
+    "order",
+    "orders",
+    "prune",
+    "renew",
+    "serving",
+    "stop",
+    "unswitchable",
+    "want",
+    "would_switch",
+]

@@ -1,0 +1,159 @@
+"""Where the relay is not as wanted and nothing is under way: switch it, ask for it, or say why it is left alone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Q
+
+from meters import online
+from meters.commands import queue, stop, wants
+from meters.commands.errors import AlreadyStopped
+from meters.commands.rules import Act, Facts, Limits, decide
+from meters.models import AutomaticStop, Command, Want
+
+# Only wants that are in force, that nothing is under way for, and that may need something.
+LOOK = """
+WITH force AS (
+    SELECT DISTINCT ON (meter_id) * FROM meters_want
+    WHERE ended_at IS NULL AND (until IS NULL OR until > %(now)s) ORDER BY meter_id, priority DESC
+)
+SELECT w.id AS want_id, w.meter_id, w.source, w.state, w.since, w.fulfilled_at, w.hold, w.hold_at,
+    s.relay, s.relay_at, s.current_a::float AS current_a, s.current_at,
+    d.available_since, d.announced_at, a.control = 'act' AS may_act,
+    COALESCE(bool_or(p.policy = 'never_cut'), false) AS never_cut,
+    COALESCE(bool_or(p.policy = 'manual'), false) AS by_hand_only,
+    last.status AS last_status, last.failure AS last_failure, last.finished_at AS last_finished_at,
+    last.created_at AS last_created_at, corrections.count AS corrections,
+    d.area_id AS fact_area_id, d.removed_at AS fact_removed_at, d.disabled AS fact_disabled, d.left_at AS fact_left_at,
+    d.available AS fact_available, s.heard_at AS fact_heard_at, s.gap_s AS fact_gap_s
+FROM force w
+JOIN meters_meter m ON m.id = w.meter_id
+JOIN meters_device d ON d.id = m.device_id
+LEFT JOIN meters_area a ON a.id = d.area_id
+LEFT JOIN meters_meterstate s ON s.meter_id = m.id
+LEFT JOIN meters_installation i ON i.meter_id = m.id AND i.period @> %(now)s
+LEFT JOIN meters_pitch p ON p.id = i.pitch_id
+LEFT JOIN LATERAL (
+    SELECT c.* FROM meters_command c WHERE c.meter_id = m.id AND c.want_id = w.id ORDER BY c.id DESC LIMIT 1
+) last ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) FROM meters_command c
+    WHERE c.meter_id = m.id AND c.automatic AND c.created_at > %(now)s - interval '1 hour'
+) corrections ON true
+WHERE (s.relay IS DISTINCT FROM w.state OR w.fulfilled_at IS NULL OR w.hold <> '')
+    AND NOT EXISTS (
+        SELECT FROM meters_command c
+        WHERE c.meter_id = m.id AND c.status IN ('queued', 'sent', 'acknowledged')
+    )
+GROUP BY w.id, w.meter_id, w.source, w.state, w.since, w.fulfilled_at, w.hold, w.hold_at, s.relay, s.relay_at,
+    s.current_a, s.current_at, d.id, a.id, last.status, last.failure, last.finished_at, last.created_at,
+    corrections.count, s.heard_at, s.gap_s
+"""
+
+
+@dataclass
+class Findings:
+    """What a look led to. `changed`: meters (ids) of which boards must hear; `asking`: who is to be asked."""
+
+    changed: set[int] = field(default_factory=set)
+    asking: set[int] = field(default_factory=set)
+    switched: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A want that may need something."""
+
+    want_id: int
+    meter_id: int
+    facts: Facts
+
+
+def correct(now: datetime, session: datetime | None, online_link: online.Link | None = None) -> Findings:
+    """Look at every want in force and do what `rules.decide` says. `session` as in `rules.Limits`."""
+    limits = Limits(session, timedelta(seconds=settings.COMMAND_DEADLINE_S), settings.CORRECTIONS_AN_HOUR)
+    decided = [(case, decide(case.facts, limits, now)) for case in _look(now, online_link)]
+    found = Findings()
+    for case, decision in decided:
+        match decision:
+            case Act.NOTHING:
+                found.changed |= _fulfilled(case, now)
+            case Act.ASK:
+                found.asking.add(case.meter_id)
+                found.changed |= _hold(case, Want.Hold.ASKED, now)
+            case Want.Hold():
+                found.changed |= _hold(case, decision, now)
+    switched = _switch([case for case, decision in decided if decision is Act.SWITCH], now)
+    found.switched, found.changed = len(switched), found.changed | switched
+    return found
+
+
+def would_switch(now: datetime) -> list[Want]:
+    """What is left alone only because the area observes, with meter and area: what acting would do."""
+    held = Want.objects.filter(Q(until=None) | Q(until__gt=now), ended_at=None, hold=Want.Hold.OBSERVE)
+    return list(held.select_related("meter__device__area").order_by("meter__device__friendly_name"))
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _look(now: datetime, link: online.Link | None) -> list[Case]:
+    with connection.cursor() as cursor:
+        cursor.execute(LOOK, {"now": now})
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    if not rows:
+        return []
+    link = link or online.link(now)
+    is_stopped = stop.current() is not None
+    return [_case(row, link, is_stopped, now) for row in rows]
+
+
+def _case(row: dict[str, Any], link: online.Link, is_stopped: bool, now: datetime) -> Case:
+    status = online.judge(online.Facts(*(row.pop(f"fact_{name}") for name in online.Facts._fields)), link, now)
+    want_id, meter_id = row.pop("want_id"), row.pop("meter_id")
+    told: dict[str, Any] = row | {name: row[name] or "" for name in ("last_status", "last_failure")}
+    told["may_act"] = bool(row["may_act"])
+    return Case(want_id, meter_id, Facts(**told, is_online=status.is_online, is_stopped=is_stopped))
+
+
+def _fulfilled(case: Case, now: datetime) -> set[int]:
+    Want.objects.filter(pk=case.want_id, fulfilled_at=None).update(fulfilled_at=now)
+    cleared = Want.objects.filter(pk=case.want_id).exclude(hold="").update(hold="", hold_at=None)
+    return {case.meter_id} if cleared else set()
+
+
+def _hold(case: Case, hold: str, now: datetime) -> set[int]:
+    changed = Want.objects.filter(pk=case.want_id).exclude(hold=hold).update(hold=hold, hold_at=now)
+    return {case.meter_id} if changed else set()
+
+
+def _switch(cases: list[Case], now: datetime) -> set[int]:
+    """Commands for these, unless that would be too many switch-offs: then everything automatic stops, and asks."""
+    if not cases:
+        return set()
+    offs = sum(not case.facts.state for case in cases)
+    if offs > stop.offs_left(now):
+        _halt(offs)
+        return {case.meter_id for case in cases}
+    with transaction.atomic():
+        meters = [case.meter_id for case in cases]
+        wants.lock(meters)
+        ruling = {want.pk for want in wants.in_force(meters, now).values()}
+        busy = set(Command.objects.filter(meter__in=meters, status__in=Command.OPEN).values_list("meter_id", flat=True))
+        chosen = [case for case in cases if case.want_id in ruling and case.meter_id not in busy]
+        due = list(Want.objects.filter(pk__in=[case.want_id for case in chosen]))
+        queue.make(due, now, automatic=True)
+        Want.objects.filter(pk__in=[want.pk for want in due]).exclude(hold="").update(hold="", hold_at=None)
+    return {case.meter_id for case in chosen}
+
+
+def _halt(offs: int) -> None:
+    with suppress(AlreadyStopped):
+        stop.press(None, f"{offs}", AutomaticStop.Cause.LIMIT)

@@ -1,0 +1,123 @@
+"""What an order would do, and how far it has come. Reads only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from django.db.models import Count, F
+
+from meters import online
+from meters.commands import wants
+from meters.models import Command, Meter, Order
+
+SHOWN_FOR = timedelta(minutes=2)
+"""Boards show an order that is through for a little longer."""
+LOOKED_BACK = timedelta(hours=1)
+Status = Command.Status
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would happen. `seconds`: how long until the last command is sent; meters that are offline wait longer.
+
+    `skipped`: (meter, code of the reason); `depending`: meters whose pitch is occupied or protected; `needs_reason`:
+    whether the order is refused without a reason.
+    """
+
+    state: bool
+    meters: int
+    seconds: int
+    offline: list[Meter]
+    already: int
+    skipped: list[tuple[Meter, str]]
+    depending: list[Meter]
+    needs_reason: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`counts`: waiting, offline (waiting for the meter), under_way, confirmed, failed, cancelled; in all `total`."""
+
+    pk: int
+    state: bool
+    by: str
+    created_at: datetime
+    total: int
+    counts: dict[str, int]
+
+
+def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
+    """What an order for these meters (from `online.meters()`) would do."""
+    skipped, chosen = [], []
+    for meter in meters:
+        if why := wants.unswitchable(meter):
+            skipped.append((meter, why.code))
+        else:
+            chosen.append(meter)
+    link = online.link(now)
+    offline = [meter for meter in chosen if not online.status(meter, link, now).is_online]
+    pitches = wants.serving([meter.pk for meter in chosen], now)
+    depending = [meter for meter in chosen if wants.depends(pitches.get(meter.pk, []), now)]
+    return Preview(
+        state=state,
+        meters=len(chosen),
+        seconds=_seconds({meter.pk for meter in chosen} - {meter.pk for meter in offline}),
+        offline=offline,
+        already=sum(_relay(meter) is state for meter in chosen),
+        skipped=skipped,
+        depending=depending,
+        needs_reason=not state and bool(depending),
+    )
+
+
+def recent(now: datetime) -> list[Progress]:
+    """Orders that are not through, or were a moment ago; the newest first."""
+    found = Order.objects.filter(created_at__gt=now - LOOKED_BACK).select_related("by").order_by("-pk")
+    moving = set(found.filter(commands__status__in=Command.OPEN).values_list("pk", flat=True))
+    moving |= set(found.filter(commands__finished_at__gt=now - SHOWN_FOR).values_list("pk", flat=True))
+    return [progress(order, now) for order in found if order.pk in moving]
+
+
+def progress(order: Order, now: datetime) -> Progress:
+    """How far this order has come."""
+    link = online.link(now)
+    counts: Counter[str] = Counter()
+    commands = Command.objects.filter(order=order)
+    settled = commands.exclude(status=Status.QUEUED).values_list("status").annotate(Count("pk"))
+    for status, count in settled:
+        counts[_group(status)] += count
+    for command in commands.filter(status=Status.QUEUED).select_related("meter__device", "meter__state"):
+        if command.claimed_at is not None:
+            counts["under_way"] += 1
+        else:
+            is_online = online.status(command.meter, link, now).is_online
+            counts["waiting" if is_online else "offline"] += 1
+    names = ("waiting", "offline", "under_way", "confirmed", "failed", "cancelled")
+    by = order.by.get_username() if order.by else ""
+    return Progress(
+        order.pk, order.state, by, order.created_at, sum(counts.values()), {name: counts[name] for name in names}
+    )
+
+
+def _group(status: str) -> str:
+    if status in (Status.SENT, Status.ACKNOWLEDGED):
+        return "under_way"
+    if status in (Status.CANCELLED, Status.SUPERSEDED):
+        return "cancelled"
+    return "confirmed" if status == Status.CONFIRMED else "failed"
+
+
+def _relay(meter: Meter) -> bool | None:
+    state = getattr(meter, "state", None)
+    return state.relay if state else None
+
+
+def _seconds(meter_ids: Iterable[int]) -> int:
+    """Areas work side by side; each sends so many a second."""
+    areas = Meter.objects.filter(pk__in=list(meter_ids), device__area__isnull=False).values("device__area")
+    counts = areas.annotate(count=Count("pk"), per_s=F("device__area__commands_per_s")).order_by()
+    return max((ceil(area["count"] / area["per_s"]) for area in counts), default=0)

@@ -1,0 +1,311 @@
+"""What is wanted of the meters: the only verbs that say what a relay should be. Each is one transaction, with its
+entries in the audit log; the worker does what follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from auditlog.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from meters import notify
+from meters.commands import errors, queue
+from meters.commands.rules import PERSONS, PRIORITIES, person
+from meters.installations import Person
+from meters.models import Command, Installation, Meter, Order, Pitch, Source, Want
+
+NOT_MANAGED = "None"
+WORDS = {True: "on", False: "off"}
+# How the audit log names what it notes.
+gettext_noop("wanted")
+
+
+@dataclass
+class Wish:
+    """What somebody wants of meters."""
+
+    source: str
+    state: bool
+    reason: str = ""
+    by: Person = None
+    until: datetime | None = None
+
+    @property
+    def is_persons(self) -> bool:
+        return self.source in PERSONS
+
+
+# --- verbs -----------------------------------------------------------------------------------------------------------
+
+
+def want(
+    meter: Meter, source: str, state: bool, reason: str = "", by: Person = None, until: datetime | None = None
+) -> Want:
+    """From now on `source` wants this meter on (True) or off, until `until` or until further notice.
+
+    It replaces what this source wanted before. A person's want is pursued at once by a command (`want.commands`); what
+    a machine wants is pursued by the worker where the area acts. A machine that repeats its want renews the lease.
+
+    Raises NoRelay, Gone, BadTime; for staff NeedsReason where an occupied or protected pitch is cut without a reason;
+    for machines Protected.
+    """
+    wish = Wish(source, state, reason.strip()[:250], by, until)
+    now = timezone.now()
+    with transaction.atomic():
+        lock([meter.pk])
+        check(meter, wish, serving([meter.pk], now).get(meter.pk, []), now)
+        return _want([meter], wish, now)[0]
+
+
+def order(
+    meters: Collection[Meter],
+    state: bool,
+    reason: str = "",
+    by: Person = None,
+    until: datetime | None = None,
+    key: str = "",
+) -> Order:
+    """Staff want all of these meters on or off; those that cannot be switched (`unswitchable`) are left out.
+
+    The same person's same `key` (any text) leads to the same order again: it is made once.
+
+    Raises BadTime, NeedsReason, KeyUsed; where nothing is left NothingToSwitch, for a single meter its own reason.
+    """
+    wish = Wish(Source.STAFF, state, reason.strip()[:250], by, until)
+    now = timezone.now()
+    chosen = {meter.pk: meter for meter in meters if unswitchable(meter) is None}
+    if not chosen:
+        raise next((unswitchable(meter) for meter in meters if len(meters) == 1), None) or errors.NothingToSwitch
+    with transaction.atomic():
+        lock(chosen)
+        if key and (before := Order.objects.filter(by=person(by), key=key).first()):
+            return _same(before, wish, chosen)
+        pitches = serving(chosen, now)
+        for meter in chosen.values():
+            check(meter, wish, pitches.get(meter.pk, []), now)
+        made = Order.objects.create(
+            state=state, reason=wish.reason, by=person(by), until=until, created_at=now, key=key
+        )
+        _want(list(chosen.values()), wish, now, made)
+    return made
+
+
+def end(meter: Meter, source: str, by: Person = None, reason: str = "") -> Want | None:
+    """This source wants nothing of the meter any more; what the next one wants comes into force. None: it wanted none.
+
+    Where nobody wants anything the relay stays as it is, and is not managed.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        lock([meter.pk])
+        ended = Want.objects.filter(meter=meter, source=source, ended_at=None).first()
+        if ended is not None:
+            _end([ended], Want.End.ENDED, now, by, reason)
+    return ended
+
+
+def renew(source: str, meter_ids: Collection[int], until: datetime) -> int:
+    """Prolong this source's open wants of these meters; returns how many. What is renewed is not noted anywhere."""
+    return Want.objects.filter(source=source, meter__in=meter_ids, ended_at=None).update(until=until)
+
+
+def end_expired(now: datetime) -> set[int]:
+    """End the wants whose time ran out; returns the meters' ids. Idempotent."""
+    due = Want.objects.filter(ended_at=None, until__lte=now)
+    meters = set(due.values_list("meter_id", flat=True))
+    if not meters:
+        return meters
+    with transaction.atomic():
+        lock(meters)
+        _end(list(due), Want.End.EXPIRED, now)
+    return meters
+
+
+def cancel(command_ids: Iterable[int], by: Person) -> int:
+    """Cancel those of these commands that are not under way, and what was wanted with them; returns how many.
+
+    What the same source wanted before is in force again, as it was. What was sent cannot be called back.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        asked = Command.objects.filter(pk__in=list(command_ids))
+        lock(asked.values_list("meter_id", flat=True))
+        cancelled = queue.cancel(asked.values_list("pk", flat=True), now)
+        wants = list(Want.objects.filter(commands__in=cancelled, ended_at=None).select_related("replaces"))
+        _end(wants, Want.End.CANCELLED, now, by)
+        Order.objects.filter(commands__in=cancelled, cancelled_at=None).update(cancelled_at=now)
+    return len(cancelled)
+
+
+# --- questions -------------------------------------------------------------------------------------------------------
+
+
+def in_force(meter_ids: Iterable[int], now: datetime) -> dict[int, Want]:
+    """What is wanted of each of these meters (by id): the open want of the highest source. Absent: not managed."""
+    lasting = Q(until=None) | Q(until__gt=now)
+    wants = Want.objects.filter(lasting, meter__in=list(meter_ids), ended_at=None)
+    return {want.meter_id: want for want in wants.order_by("priority")}  # the highest is the last
+
+
+def serving(meter_ids: Iterable[int], now: datetime) -> dict[int, list[Pitch]]:
+    """The pitches that each of these meters (by id) serves now."""
+    found: dict[int, list[Pitch]] = {}
+    present = Installation.objects.filter(meter__in=list(meter_ids), period__contains=now)
+    for installation in present.select_related("pitch"):
+        found.setdefault(installation.meter_id, []).append(installation.pitch)
+    return found
+
+
+def unswitchable(meter: Meter) -> type[errors.SwitchingError] | None:
+    """Why this meter cannot be switched at all."""
+    if not meter.device.has_relay:
+        return errors.NoRelay
+    return errors.Gone if meter.device.removed_at else None
+
+
+def depends(pitches: Iterable[Pitch], now: datetime) -> bool:
+    """Whether somebody may depend on the power of these pitches: occupied, or protected by staff."""
+    return any(
+        pitch.policy != Pitch.Policy.AUTOMATIC or (pitch.occupied_until is not None and pitch.occupied_until > now)
+        for pitch in pitches
+    )
+
+
+def check(meter: Meter, wish: Wish, pitches: Sequence[Pitch], now: datetime) -> None:
+    """Raise what forbids this wish."""
+    if why := unswitchable(meter):
+        raise why
+    if wish.until is not None and wish.until <= now:
+        raise errors.BadTime
+    policies = {pitch.policy for pitch in pitches}
+    if not wish.is_persons and (
+        Pitch.Policy.MANUAL in policies or (not wish.state and Pitch.Policy.NEVER_CUT in policies)
+    ):
+        raise errors.Protected
+    if wish.source == Source.STAFF and not wish.state and not wish.reason and depends(pitches, now):
+        raise errors.NeedsReason
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def lock(meter_ids: Iterable[int]) -> None:
+    """Within a transaction: one change at a time for each meter; what is stored of it meanwhile does not wait."""
+    list(Meter.objects.select_for_update(no_key=True).filter(pk__in=list(meter_ids)).order_by("pk").values_list("pk"))
+
+
+def _want(meters: Sequence[Meter], wish: Wish, now: datetime, order: Order | None = None) -> list[Want]:
+    ids = [meter.pk for meter in meters]
+    before = in_force(ids, now)
+    open_wants = {w.meter_id: w for w in Want.objects.filter(meter__in=ids, source=wish.source, ended_at=None)}
+    same = [w for w in open_wants.values() if not wish.is_persons and w.state == wish.state]
+    if same and wish.until:
+        renew(wish.source, [w.meter_id for w in same], wish.until)
+    replaced = [w for w in open_wants.values() if w not in same]
+    Want.objects.filter(pk__in=[w.pk for w in replaced]).update(ended_at=now, end=Want.End.REPLACED)
+    kept = {w.meter_id for w in same}
+    made = Want.objects.bulk_create(
+        Want(
+            meter=meter,
+            source=wish.source,
+            priority=PRIORITIES[Source(wish.source)],
+            state=wish.state,
+            reason=wish.reason,
+            by=person(wish.by),
+            until=wish.until,
+            created_at=now,
+            since=now,
+            replaces=open_wants.get(meter.pk),
+        )
+        for meter in meters
+        if meter.pk not in kept
+    )
+    after = in_force(ids, now)
+    ruling = [w for w in made if after[w.meter_id].pk == w.pk]
+    _pursue(ruling, wish, order, now)
+    _note(made, before, after, wish, now)
+    notify.wake(w.meter_id for w in made)
+    return [*made, *same]
+
+
+def _same(before: Order, wish: Wish, meters: Collection[int]) -> Order:
+    """The order that this key led to, where it asked for the same."""
+    asked = set(Command.objects.filter(order=before).values_list("meter_id", flat=True))
+    if (before.state, before.reason, before.until) != (wish.state, wish.reason, wish.until) or asked - set(meters):
+        raise errors.KeyUsed
+    return before
+
+
+def _pursue(wants: Sequence[Want], wish: Wish, order: Order | None, now: datetime) -> None:
+    """A person's want becomes a command; whatever was under way for another one is overtaken."""
+    under_way = Command.objects.filter(
+        meter__in=[w.meter_id for w in wants], status__in=Command.OPEN, state=wish.state, claimed_at__isnull=False
+    )
+    adopting = set(under_way.values_list("meter_id", flat=True)) if wish.is_persons else set()
+    adopted = {w.meter_id for w in wants if w.meter_id in adopting and queue.adopt(w, order, now)}
+    rest = [w for w in wants if w.meter_id not in adopted]
+    queue.overtake([w.meter_id for w in rest], now)
+    if wish.is_persons:
+        queue.make(rest, now, automatic=False, order=order)
+
+
+def _end(wants: Sequence[Want], how: str, now: datetime, by: Person = None, reason: str = "") -> None:
+    ids = [w.meter_id for w in wants]
+    before = in_force(ids, now) | {w.meter_id: w for w in wants if how == Want.End.EXPIRED}
+    Want.objects.filter(pk__in=[w.pk for w in wants], ended_at=None).update(ended_at=now, end=how)
+    queue.cancel(Command.objects.filter(want__in=wants).values_list("pk", flat=True), now)
+    if how == Want.End.CANCELLED:
+        lasting = Q(until=None) | Q(until__gt=now)
+        again = [w.replaces.pk for w in wants if w.replaces and w.replaces.end == Want.End.REPLACED]
+        Want.objects.filter(lasting, pk__in=again).update(ended_at=None, end="")
+    after = in_force(ids, now)
+    fallen = [w.pk for m, w in after.items() if m in before and before[m].pk != w.pk]
+    if how != Want.End.CANCELLED:  # what comes into force now is to be done, though it was done once
+        Want.objects.filter(pk__in=fallen).update(since=now, fulfilled_at=None, hold="", hold_at=None)
+    for source in {w.source for w in wants}:
+        _note([w for w in wants if w.source == source], before, after, Wish(source, False, reason, by), now)
+    notify.wake(ids)
+
+
+def _note(
+    wants: Sequence[Want], before: Mapping[int, Want], after: Mapping[int, Want], wish: Wish, now: datetime
+) -> None:
+    """One entry a meter: what was wanted before and after, who, why, until when."""
+    if not wants:
+        return
+    kind = ContentType.objects.get_for_model(Meter)
+    names = dict(Meter.objects.filter(pk__in=[w.meter_id for w in wants]).values_list("pk", "device__friendly_name"))
+    entries = []
+    for w in wants:
+        old, new = before.get(w.meter_id), after.get(w.meter_id)
+        changes = {
+            "wanted": [_word(old), _word(new)],
+            "source": ["", w.source],
+            "reason": ["", wish.reason or w.reason],
+        }
+        if w.until:
+            changes["until"] = ["", w.until.isoformat()]
+        entries.append(
+            LogEntry(
+                content_type=kind,
+                object_pk=str(w.meter_id),
+                object_id=w.meter_id,
+                object_repr=names[w.meter_id],
+                action=LogEntry.Action.UPDATE,
+                changes=changes,
+                actor=person(wish.by),
+                timestamp=now,
+            )
+        )
+    LogEntry.objects.bulk_create(entries)
+
+
+def _word(want: Want | None) -> str:
+    return WORDS[want.state] if want else NOT_MANAGED

@@ -1,0 +1,133 @@
+"""The road for everything else that is asked of a Zigbee2MQTT: `bridge/request/…`. The only module that writes
+BridgeRequest.
+
+The row is made first; the worker sends it and stores the answer on it. Whoever waits, waits on the row.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from auditlog.models import LogEntry
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from meters import notify
+from meters.commands.rules import person
+from meters.installations import Person
+from meters.models import Area, BridgeRequest
+from meters.zigbee2mqtt import Response
+
+KNOWN = frozenset(
+    {
+        *("permit_join", "restart", "health_check", "coordinator_check", "networkmap", "options"),
+        *("device/rename", "device/remove", "device/options", "device/configure", "device/interview"),
+        "device/reporting/configure",
+    }
+)
+"""What may be asked. converter/save and extension/save run foreign code; a backup holds the network's key."""
+LONGEST_TIMEOUT_S = 300
+POLL_S = 0.1
+Status = BridgeRequest.Status
+
+
+class UnknownRequest(Exception):
+    """`str()` is for people."""
+
+    code = "unknown_request"
+    message = _("This is not asked of a Zigbee2MQTT from here.")
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
+def ask(
+    area: Area, request: str, payload: Mapping[str, Any] | None = None, by: Person = None, timeout_s: int = 30
+) -> BridgeRequest:
+    """Ask this area's Zigbee2MQTT; it is sent once this transaction commits. Raises UnknownRequest."""
+    if request not in KNOWN:
+        raise UnknownRequest
+    with transaction.atomic():
+        made = BridgeRequest.objects.create(
+            area=area,
+            request=request,
+            payload=dict(payload or {}),
+            transaction=secrets.token_hex(12),
+            by=person(by),
+            timeout_s=min(timeout_s, LONGEST_TIMEOUT_S),
+            created_at=timezone.now(),
+        )
+        LogEntry.objects.log_create(
+            area,
+            action=LogEntry.Action.UPDATE,
+            changes={"request": ["", request], "payload": ["", json.dumps(made.payload)[:500]]},
+            actor=person(by),
+        )
+        notify.wake()
+    return made
+
+
+def wait(request: BridgeRequest, timeout_s: float = 30.0) -> BridgeRequest:
+    """The request as it is once it is finished, or when the time is over. Not within the transaction that made it."""
+    end = time.monotonic() + timeout_s
+    while request.finished_at is None and time.monotonic() < end:
+        time.sleep(POLL_S)
+        request.refresh_from_db()
+    return request
+
+
+# --- the worker's road -----------------------------------------------------------------------------------------------
+
+
+def waiting() -> list[tuple[int, str, str]]:
+    """(id, topic, payload) of what is to be sent, the oldest first."""
+    queued = BridgeRequest.objects.filter(status=Status.QUEUED).order_by("pk")
+    rows = queued.values_list("pk", "area__base_topic", "request", "payload", "transaction")
+    return [
+        (pk, f"{base}/bridge/request/{request}", json.dumps(payload | {"transaction": transaction_id}))
+        for pk, base, request, payload, transaction_id in rows
+    ]
+
+
+def claim(request_id: int, now: datetime) -> bool:
+    """Take it before it is published; False where it was taken."""
+    return bool(
+        BridgeRequest.objects.filter(pk=request_id, status=Status.QUEUED).update(status=Status.SENT, sent_at=now)
+    )
+
+
+def unclaim(request_id: int) -> None:
+    """It was certainly not published."""
+    BridgeRequest.objects.filter(pk=request_id, status=Status.SENT).update(status=Status.QUEUED, sent_at=None)
+
+
+def answer(area_id: int, response: Response, at: datetime) -> None:
+    """Store what the Zigbee2MQTT answered. An answer to somebody else's request, or a late one, changes nothing."""
+    if not response.transaction:
+        return
+    status = Status.REFUSED if response.error else Status.DONE
+    BridgeRequest.objects.filter(
+        area=area_id, transaction=response.transaction, request=response.request, status=Status.SENT
+    ).update(status=status, finished_at=at, response=response.data, error=response.error)
+
+
+def close_overdue(now: datetime) -> int:
+    """Give up what was not answered, or could not be sent, in its time; returns how many. Idempotent."""
+    second = timedelta(seconds=1)
+    overdue = Q(sent_at__lt=now - F("timeout_s") * second) | Q(
+        sent_at=None, created_at__lt=now - F("timeout_s") * second
+    )
+    unfinished = BridgeRequest.objects.filter(overdue, status__in=[Status.QUEUED, Status.SENT])
+    return unfinished.update(status=Status.TIMED_OUT, finished_at=now)
+
+
+def prune(before: datetime) -> int:
+    """Forget requests that were finished before then; returns how many."""
+    return BridgeRequest.objects.filter(finished_at__lt=before).delete()[0]
