@@ -64,7 +64,7 @@ def test_the_page_takes_the_same_few_queries_however_many_meters(
         for _ in range(20):
             make.state(meter := make.meter(area=area), power_w=5)
             make.installed(meter, make.pitch())
-    with django_assert_num_queries(11):  # session, user, worker, areas, bridges, meters, other devices, stop, 3 of orders
+    with django_assert_num_queries(11):  # session, user, worker, areas, bridges, meters, devices, stop, 3 for orders
         client.get("/board/")
 
 
