@@ -1,4 +1,5 @@
-"""Asks meters for the position of their relay where nobody has told it yet: a read, which switches nothing.
+"""Asks meters for the position of their relay where nobody has told it yet, or where it moved without us: a read,
+which switches nothing.
 
 A Zigbee2MQTT tells a relay's position only when it moves, and after a start without a cache not at all. One question a
 second and area, so that the network stays free; who does not answer is asked again after a while.
@@ -8,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils import timezone
 
 from meters.models import Meter
@@ -30,15 +32,20 @@ class Asker:
         self._ask = ask
         self._asked: dict[int, float] = {}
         self._waiting: dict[str, deque[tuple[int, str]]] = {}
+        self._doubted: set[int] = set()
+
+    def doubt(self, moved: Collection[int]) -> None:
+        """Somebody moved these meters' relays, or only said so: they are to be asked as well."""
+        self._doubted |= set(moved)
 
     def consider(self, statuses: Mapping[int, Online]) -> None:
-        """Queue every online meter whose relay is unknown and who was not asked of late."""
+        """Queue every online meter whose relay is unknown and who was not asked of late, and those in doubt."""
         now = time.monotonic()
         recent = {meter for meter, at in self._asked.items() if now - at < ASK_AGAIN_S}
-        online = {meter for meter, status in statuses.items() if status.is_online} - recent
-        unknown = Meter.objects.filter(pk__in=online, device__has_relay=True, state__relay=None)
+        online = {meter for meter, status in statuses.items() if status.is_online}
+        due = Q(pk__in=online - recent, state__relay=None) | Q(pk__in=online & self._doubted)
         self._waiting.clear()
-        for meter, base_topic, ieee_address in unknown.values_list(
+        for meter, base_topic, ieee_address in Meter.objects.filter(due, device__has_relay=True).values_list(
             "pk", "device__area__base_topic", "device__ieee_address"
         ):
             self._waiting.setdefault(base_topic, deque()).append((meter, ieee_address))
@@ -54,3 +61,4 @@ class Asker:
             except NotConnected:
                 return
             self._asked[meter] = time.monotonic()
+            self._doubted.discard(meter)

@@ -230,9 +230,10 @@ class Dispatcher:
             return LOOK_S  # whatever makes room wakes us
         if wait_s := lane.wait_s(time.monotonic()):
             return wait_s
-        errand = min(ready, key=lambda errand: (errand.automatic, errand.id))
-        if not queue.claim(errand.id, area_id, now):
-            return 0.0
+        ordered = sorted(ready, key=lambda errand: (errand.automatic, errand.id))
+        errand = next((errand for errand in ordered if queue.claim(errand.id, area_id, now)), None)
+        if errand is None:
+            return LOOK_S
         try:
             self._intake.publish(errand.topic("set"), json.dumps({"state": "ON" if errand.state else "OFF"}))
         except NotConnected:

@@ -35,12 +35,16 @@ TRUST_AFTER = timedelta(seconds=60)
 
 @dataclass
 class Outcome:
-    """What a batch led to. `meters` and `areas` (ids) changed; `all_changed`: the inventory did."""
+    """What a batch led to. `meters` and `areas` (ids) changed; `all_changed`: the inventory did.
+
+    `moved`: meters whose relay was told to have moved although we did not ask: somebody's button, or somebody's echo.
+    """
 
     stored: int = 0
     rejected: int = 0
     meters: set[int] = field(default_factory=set)
     areas: set[int] = field(default_factory=set)
+    moved: set[int] = field(default_factory=set)
     all_changed: bool = False
 
     def __or__(self, other: Outcome) -> Outcome:
@@ -50,6 +54,7 @@ class Outcome:
             self.rejected + other.rejected,
             self.meters | other.meters,
             self.areas | other.areas,
+            self.moved | other.moved,
             self.all_changed or other.all_changed,
         )
 
@@ -81,6 +86,7 @@ class Ingest:
         self._connected: tuple[int, datetime] | None = None
         self._inventories: dict[int, int] = {}  # area → generation of the connection that brought its inventory
         self._noted: dict[int, datetime] = {}  # area → when it was last noted that it lives
+        self._relays: dict[int, bool] = {}  # meter → the position last told
         self._early: dict[tuple[int, str], bool] = {}  # (area, name) → available, told before the inventory
 
     def forget(self) -> None:
@@ -262,10 +268,19 @@ class Ingest:
             return
         counts = state.ieee_address is not None or self._is_trusted(work, area, message)
         said = work.proofs.weigh(known, state, message.received_at)
-        asked_at = self._asked.get(known.meter_id)
-        if asked_at and asked_at <= message.received_at <= asked_at + ANSWERED_WITHIN:
+        if self._is_own_word(work, known.meter_id, said, message.received_at):
             known = replace(known, fresh=known.fresh | {"state"})
         work.reports.append(readings.Report(known, said, measured_at, counts))
+
+    def _is_own_word(self, work: _Pass, meter_id: int, said: zigbee2mqtt.State, at: datetime) -> bool:
+        """Whether the position told is the device's answer to our question; a move without one is noted."""
+        asked_at = self._asked.get(meter_id)
+        is_answer = asked_at is not None and asked_at <= at <= asked_at + ANSWERED_WITHIN
+        if said.relay is not None:
+            if not is_answer and self._relays.get(meter_id, said.relay) is not said.relay:
+                work.outcome.moved.add(meter_id)
+            self._relays[meter_id] = said.relay
+        return is_answer
 
     def _claim(self, known: Known, area: AreaEntry) -> Known:
         """Heard live in another area than the one that owned it."""

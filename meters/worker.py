@@ -206,6 +206,7 @@ class Worker:
         now = timezone.now()
         changed = self._intake.take_changes()
         changed.areas.update(self._doubtful(now))
+        self._asker.doubt(changed.moved)
         switched, every = self._dispatcher.take_changes()
         changed.meters |= switched
         self._look |= every

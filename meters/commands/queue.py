@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, Q, QuerySet, Value, When
 
-from meters.models import Command, Order, Want
+from meters.models import Area, AutomaticStop, Command, Order, Want
 
 ATTEMPTS = 3
 LATE = timedelta(minutes=2)
 """So long after its time an attempt is closed by others: the worker that made it is gone."""
+STOPPED = AutomaticStop.objects.filter(ended_at=None)
 Status, Failure, Load = Command.Status, Command.Failure, Command.Load
 
 
@@ -76,7 +77,8 @@ def cancel_automatic(now: datetime) -> list[int]:
 def claim(command_id: int, area_id: int, now: datetime) -> bool:
     """Take a waiting command before it is published; False where somebody was faster or it is no longer wanted."""
     wanted = Q(want__ended_at=None) & (Q(want__until=None) | Q(want__until__gt=now))
-    mine = _waiting().filter(pk=command_id, expires_at__gt=now).filter(wanted)
+    allowed = Q(automatic=False) | (Q(meter__device__area__control=Area.Control.ACT) & ~Exists(STOPPED))
+    mine = _waiting().filter(wanted, allowed, pk=command_id, expires_at__gt=now)
     return bool(
         Command.objects.filter(pk__in=mine.values("pk"), status=Status.QUEUED, claimed_at=None).update(
             claimed_at=now,
@@ -178,9 +180,10 @@ def call_by_name(command_id: int, claimed_at: datetime) -> bool:
 
 
 def close_overdue(now: datetime) -> set[int]:
-    """Close what ran out of time; returns the meters' ids. Idempotent: the worker calls it often, django-q2 too.
+    """Close what ran out of time or may not be sent any more; returns the meters' ids. Idempotent.
 
-    An attempt under way is the worker's to judge; past the deadline, where the worker is gone for long, it ends here.
+    The worker calls it every other second, django-q2 each minute. An attempt under way is the worker's to judge; past
+    the deadline, where the worker is gone for long, it ends here.
     """
     expired = _waiting().filter(expires_at__lte=now)
     meters = set(expired.values_list("meter_id", flat=True))
@@ -189,6 +192,10 @@ def close_overdue(now: datetime) -> set[int]:
     orphans |= _open().filter(claimed_at__gt=now + LATE)  # the clock was set back
     meters |= set(orphans.values_list("meter_id", flat=True))
     orphans.update(status=Status.FAILED, failure=Failure.UNANSWERED, finished_at=now)
+    forbidden = _waiting().filter(automatic=True).exclude(meter__device__area__control=Area.Control.ACT)
+    forbidden |= _waiting().exclude(want__ended_at=None)
+    meters |= set(forbidden.values_list("meter_id", flat=True))
+    forbidden.update(status=Status.CANCELLED, finished_at=now)
     unread = Command.objects.filter(status=Status.CONFIRMED, state=False, load="", confirmed_at__lt=now - LATE)
     meters |= set(unread.values_list("meter_id", flat=True))
     unread.update(load=Load.UNKNOWN, load_at=now)
