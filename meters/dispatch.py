@@ -39,8 +39,8 @@ CURRENT = json.dumps({"read": {"cluster": "haElectricalMeasurement", "attributes
 POSITION = '{"state":""}'
 
 FIELDS = (
-    *("id", "meter_id", "state", "automatic", "status", "by_name", "area_id", "expires_at", "not_before"),
-    *("claimed_at", "acknowledged_at", "asked_at", "read_state", "confirmed_at", "load_asked_at"),
+    *("id", "meter_id", "state", "automatic", "status", "by_name", "area_id", "attempts", "expires_at"),
+    *("not_before", "claimed_at", "acknowledged_at", "asked_at", "read_state", "confirmed_at", "load_asked_at"),
     *("meter__device__ieee_address", "meter__device__friendly_name", "meter__device__area__base_topic"),
     *("meter__device__area__commands_per_s", "meter__device__area__most_unanswered"),
     *(f"meter__device__{name}" for name in ("area_id", "removed_at", "disabled", "left_at", "available")),
@@ -59,6 +59,7 @@ class Errand:
     status: str
     by_name: bool
     sent_area_id: int | None
+    attempts: int
     expires_at: datetime
     not_before: datetime | None
     claimed_at: datetime | None
@@ -220,7 +221,7 @@ class Dispatcher:
     def _send(self, area_id: int, errands: Sequence[Errand], link: online.Link, now: datetime) -> float:
         """Send this area's next waiting command; returns when the one after it may go.
 
-        People's clicks go first; who is not online is left out, and holds up nobody.
+        People's clicks go first, first attempts before second ones: who may be dead holds up nobody who lives.
         """
         ready = [errand for errand in errands if errand.is_waiting and _is_due(errand, link, now)]
         if not ready:
@@ -230,7 +231,7 @@ class Dispatcher:
             return LOOK_S  # whatever makes room wakes us
         if wait_s := lane.wait_s(time.monotonic()):
             return wait_s
-        ordered = sorted(ready, key=lambda errand: (errand.automatic, errand.id))
+        ordered = sorted(ready, key=lambda errand: (errand.automatic, errand.attempts, errand.id))
         errand = next((errand for errand in ordered if queue.claim(errand.id, area_id, now)), None)
         if errand is None:
             return LOOK_S

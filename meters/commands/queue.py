@@ -13,8 +13,9 @@ from meters.models import Area, AutomaticStop, Command, Order, Want
 ATTEMPTS = 3
 LATE = timedelta(minutes=2)
 """So long after its time an attempt is closed by others: the worker that made it is gone."""
-STOPPED = AutomaticStop.objects.filter(ended_at=None)
 Status, Failure, Load = Command.Status, Command.Failure, Command.Load
+GIVEN_UP = {"status": Status.FAILED, "failure": Failure.UNANSWERED}
+STOPPED = AutomaticStop.objects.filter(ended_at=None)
 
 
 def answer_time(attempts: int = 1) -> timedelta:
@@ -185,20 +186,37 @@ def close_overdue(now: datetime) -> set[int]:
     The worker calls it every other second, django-q2 each minute. An attempt under way is the worker's to judge; past
     the deadline, where the worker is gone for long, it ends here.
     """
-    expired = _waiting().filter(expires_at__lte=now)
-    meters = set(expired.values_list("meter_id", flat=True))
-    expired.update(status=Status.EXPIRED, finished_at=now)
-    orphans = _open().filter(claimed_at__lt=now - answer_time() - LATE, expires_at__lte=now)
-    orphans |= _open().filter(claimed_at__gt=now + LATE)  # the clock was set back
-    meters |= set(orphans.values_list("meter_id", flat=True))
-    orphans.update(status=Status.FAILED, failure=Failure.UNANSWERED, finished_at=now)
-    forbidden = _waiting().filter(automatic=True).exclude(meter__device__area__control=Area.Control.ACT)
-    forbidden |= _waiting().exclude(want__ended_at=None)
-    meters |= set(forbidden.values_list("meter_id", flat=True))
-    forbidden.update(status=Status.CANCELLED, finished_at=now)
-    unread = Command.objects.filter(status=Status.CONFIRMED, state=False, load="", confirmed_at__lt=now - LATE)
-    meters |= set(unread.values_list("meter_id", flat=True))
-    unread.update(load=Load.UNKNOWN, load_at=now)
+    if not Command.objects.filter(finished_at=None).exists():
+        return _close_unread(now)
+    late = now - answer_time() - LATE
+    ends = (
+        (_waiting().filter(expires_at__lte=now), {"status": Status.EXPIRED}),
+        (_waiting().exclude(want__ended_at=None), {"status": Status.CANCELLED}),
+        (_forbidden(), {"status": Status.CANCELLED}),
+        (_open().filter(claimed_at__lt=late, expires_at__lte=now), GIVEN_UP),
+        (_open().filter(claimed_at__gt=now + LATE), GIVEN_UP),  # the clock was set back
+    )
+    meters = _close_unread(now)
+    for ending, how in ends:
+        if found := set(ending.values_list("meter_id", flat=True)):
+            ending.update(finished_at=now, **how)
+            meters |= found
+    return meters
+
+
+def _forbidden() -> QuerySet[Command]:
+    """Automatic ones of areas that only observe now."""
+    return _waiting().filter(automatic=True).exclude(meter__device__area__control=Area.Control.ACT)
+
+
+def _close_unread(now: datetime) -> set[int]:
+    """OFFs whose load nobody told in time."""
+    unread = Command.objects.filter(
+        status=Status.CONFIRMED, state=False, load="", finished_at__gt=now - 10 * LATE, finished_at__lt=now - LATE
+    )
+    meters = set(unread.values_list("meter_id", flat=True))
+    if meters:
+        unread.update(load=Load.UNKNOWN, load_at=now)
     return meters
 
 
