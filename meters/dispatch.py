@@ -20,7 +20,7 @@ from django.db import Error, close_old_connections, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from meters import commands, notify, online, requests
+from meters import commands, notify, online, readings, requests
 from meters.commands import queue
 from meters.commands.follow import Progress, Step, follow
 from meters.commands.pace import Pace
@@ -192,9 +192,9 @@ class Dispatcher:
 
     def _look(self, now: datetime) -> bool:
         """Close what is overdue, find what is not as wanted, send requests; whether there are new commands."""
+        requests.close_overdue(now)
         self._requests(now)
         changed = commands.end_expired(now) | commands.close_overdue(now)
-        requests.close_overdue(now)
         found = commands.correct(now, self._intake.connected_at)
         self._note(changed | found.changed)
         self._ask_positions(found.asking)
@@ -210,7 +210,7 @@ class Dispatcher:
             self._intake.hurry(HURRY_S)
         if self._intake.connected_at is None:
             return LOOK_S
-        waits = [self._follow(errand, now) for errand in errands if not errand.is_waiting]
+        waits = [self._follow(errand, now) for errand in errands if not errand.is_waiting and errand.base_topic]
         link = online.link(now)
         areas: dict[int, list[Errand]] = {}
         for errand in errands:
@@ -257,7 +257,8 @@ class Dispatcher:
             case Step.ASK_LOAD:
                 return self._ask(errand, lambda at: queue.note_load_asked(errand.id, at), "set", CURRENT)
             case Step.CONFIRM:
-                queue.confirm(errand.id, claimed_at, now)
+                if queue.confirm(errand.id, claimed_at, now):
+                    readings.note_position(errand.meter_id, errand.state, now)
             case Step.FAIL:
                 queue.fail_attempt(errand.id, claimed_at, step.failure, now)
             case Step.END_LOAD:

@@ -16,6 +16,7 @@ from django.db import DataError, Error, IntegrityError, transaction
 
 from meters import areas, commands, directory, readings, registry, rejected, requests, zigbee2mqtt
 from meters.directory import AreaEntry, Directory, Known
+from meters.models import MeterState
 from meters.mqtt import Message
 from meters.zigbee2mqtt import Rejected
 
@@ -86,7 +87,7 @@ class Ingest:
         self._connected: tuple[int, datetime] | None = None
         self._inventories: dict[int, int] = {}  # area → generation of the connection that brought its inventory
         self._noted: dict[int, datetime] = {}  # area → when it was last noted that it lives
-        self._relays: dict[int, bool] = {}  # meter → the position last told
+        self._relays: dict[int, bool | None] | None = None  # meter → the position last told
         self._early: dict[tuple[int, str], bool] = {}  # (area, name) → available, told before the inventory
 
     def forget(self) -> None:
@@ -268,16 +269,20 @@ class Ingest:
             return
         counts = state.ieee_address is not None or self._is_trusted(work, area, message)
         said = work.proofs.weigh(known, state, message.received_at)
-        if self._is_own_word(work, known.meter_id, said, message.received_at):
+        if self._is_answer(work, known.meter_id, said, message.received_at):
             known = replace(known, fresh=known.fresh | {"state"})
+        elif "state" not in known.fresh:  # may be a cache's repeat, of somebody's wish even: asked if it is news
+            said = replace(said, relay=None)
         work.reports.append(readings.Report(known, said, measured_at, counts))
 
-    def _is_own_word(self, work: _Pass, meter_id: int, said: zigbee2mqtt.State, at: datetime) -> bool:
+    def _is_answer(self, work: _Pass, meter_id: int, said: zigbee2mqtt.State, at: datetime) -> bool:
         """Whether the position told is the device's answer to our question; a move without one is noted."""
         asked_at = self._asked.get(meter_id)
         is_answer = asked_at is not None and asked_at <= at <= asked_at + ANSWERED_WITHIN
+        if self._relays is None:
+            self._relays = dict(MeterState.objects.values_list("meter_id", "relay"))
         if said.relay is not None:
-            if not is_answer and self._relays.get(meter_id, said.relay) is not said.relay:
+            if not is_answer and self._relays.get(meter_id) is not said.relay:
                 work.outcome.moved.add(meter_id)
             self._relays[meter_id] = said.relay
         return is_answer

@@ -24,7 +24,8 @@ WITH force AS (
     WHERE ended_at IS NULL AND (until IS NULL OR until > %(now)s) ORDER BY meter_id, priority DESC
 )
 SELECT w.id AS want_id, w.meter_id, w.source, w.state, w.since, w.fulfilled_at, w.hold, w.hold_at,
-    s.relay, s.relay_at, s.current_a::float AS current_a, s.current_at,
+    s.relay, s.relay_at,
+    GREATEST(s.current_a, (SELECT max(phase) FROM unnest(s.phase_current_a) phase))::float AS current_a,
     d.available_since, d.announced_at, a.control = 'act' AS may_act,
     COALESCE(bool_or(p.policy = 'never_cut'), false) AS never_cut,
     COALESCE(bool_or(p.policy = 'manual'), false) AS by_hand_only,
@@ -52,7 +53,7 @@ WHERE (s.relay IS DISTINCT FROM w.state OR w.fulfilled_at IS NULL OR w.hold <> '
         WHERE c.meter_id = m.id AND c.status IN ('queued', 'sent', 'acknowledged')
     )
 GROUP BY w.id, w.meter_id, w.source, w.state, w.since, w.fulfilled_at, w.hold, w.hold_at, s.relay, s.relay_at,
-    s.current_a, s.current_at, d.id, a.id, last.status, last.failure, last.finished_at, last.created_at,
+    s.current_a, s.phase_current_a, d.id, a.id, last.status, last.failure, last.finished_at, last.created_at,
     corrections.count, s.heard_at, s.gap_s
 """
 
@@ -89,8 +90,9 @@ def correct(now: datetime, session: datetime | None, online_link: online.Link | 
                 found.changed |= _hold(case, Want.Hold.ASKED, now)
             case Want.Hold():
                 found.changed |= _hold(case, decision, now)
-    switched = _switch([case for case, decision in decided if decision is Act.SWITCH], now)
-    found.switched, found.changed = len(switched), found.changed | switched
+    due = [case for case, decision in decided if decision is Act.SWITCH]
+    found.switched = _switch(due, now)
+    found.changed |= {case.meter_id for case in due}
     return found
 
 
@@ -134,14 +136,17 @@ def _hold(case: Case, hold: str, now: datetime) -> set[int]:
     return {case.meter_id} if changed else set()
 
 
-def _switch(cases: list[Case], now: datetime) -> set[int]:
-    """Commands for these, unless that would be too many switch-offs: then everything automatic stops, and asks."""
+def _switch(cases: list[Case], now: datetime) -> int:
+    """Commands for these, unless that would be too many switch-offs: then everything automatic stops, and asks.
+
+    Returns how many commands were made.
+    """
     if not cases:
-        return set()
+        return 0
     offs = sum(not case.facts.state for case in cases)
     if offs > stop.offs_left(now):
         _halt(offs)
-        return {case.meter_id for case in cases}
+        return 0
     with transaction.atomic():
         meters = [case.meter_id for case in cases]
         wants.lock(meters)
@@ -151,7 +156,7 @@ def _switch(cases: list[Case], now: datetime) -> set[int]:
         due = list(Want.objects.filter(pk__in=[case.want_id for case in chosen]))
         queue.make(due, now, automatic=True)
         Want.objects.filter(pk__in=[want.pk for want in due]).exclude(hold="").update(hold="", hold_at=None)
-    return {case.meter_id for case in chosen}
+    return len(due)
 
 
 def _halt(offs: int) -> None:

@@ -15,8 +15,9 @@ READ_PATIENCE = timedelta(seconds=12)
 """A device has 10 s to answer a read."""
 LAST_WORD = timedelta(seconds=3)
 """Where positions may be a cache's repeat: the last one within this time after the question counts."""
-LOAD_FIRST, LOAD_AGAIN, LOAD_PATIENCE = timedelta(seconds=2), timedelta(seconds=14), timedelta(seconds=30)
-"""After an OFF was confirmed. A measured 0 is held back for 11 s; what still flows at the second question flows."""
+LOAD_QUESTIONS = (timedelta(seconds=2), timedelta(seconds=14), timedelta(seconds=27))
+LOAD_PATIENCE = timedelta(seconds=40)
+"""After an OFF was confirmed. A measured 0 is held back for 11 s, so that one question does not do."""
 
 
 class Step(Enum):
@@ -73,14 +74,15 @@ def follow(command: Progress, now: datetime, answer_within: timedelta) -> Next:
 def _unread(claimed_at: datetime, acknowledged_at: datetime | None, asked_at: datetime) -> Next:
     if acknowledged_at is None:
         return Next(Step.FAIL, asked_at + READ_PATIENCE, Command.Failure.UNANSWERED)
+    if asked_at < acknowledged_at:
+        return Next(Step.ASK, acknowledged_at + READ_AFTER)
     if asked_at - acknowledged_at < READ_AGAIN:
         return Next(Step.ASK, asked_at + READ_AGAIN)
     return Next(Step.FAIL, asked_at + READ_PATIENCE, Command.Failure.UNREAD)
 
 
 def _load(confirmed_at: datetime, asked_at: datetime | None) -> Next:
-    if asked_at is None:
-        return Next(Step.ASK_LOAD, confirmed_at + LOAD_FIRST)
-    if asked_at < confirmed_at + LOAD_AGAIN:
-        return Next(Step.ASK_LOAD, confirmed_at + LOAD_AGAIN)
+    for question in LOAD_QUESTIONS:
+        if asked_at is None or asked_at < confirmed_at + question:
+            return Next(Step.ASK_LOAD, confirmed_at + question)
     return Next(Step.END_LOAD, confirmed_at + LOAD_PATIENCE)

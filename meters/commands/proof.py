@@ -7,6 +7,7 @@ no current flows: a welded relay shows in the current alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from django.db.models import Q
 
 from meters import notify
 from meters.commands import queue
+from meters.commands.follow import LAST_WORD
 from meters.commands.rules import NO_LOAD_A
 from meters.directory import Known
 from meters.models import Command
@@ -22,6 +24,8 @@ from meters.zigbee2mqtt import Complaint, State
 ECHO_WITHIN = timedelta(minutes=2)
 ZERO_HELD = timedelta(seconds=12)
 """Zigbee2MQTT's converters hold back a measured 0 for 11 s: until then an old current proves nothing."""
+CACHED_ZERO, CACHED_CURRENT = timedelta(seconds=14), timedelta(seconds=26)
+"""After the OFF: from when on a 0, and a current, count where values may repeat the cache (follow.LOAD_QUESTIONS)."""
 Status, Load, Failure = Command.Status, Command.Load, Command.Failure
 
 
@@ -35,12 +39,13 @@ class Attempt:
     state: bool
     status: str
     by_name: bool
+    failure: str
     claimed_at: datetime | None
+    sent_at: datetime | None
     acknowledged_at: datetime | None
     asked_at: datetime | None
     confirmed_at: datetime | None
     load: str
-    load_asked_at: datetime | None
     ieee_address: str
     name: str
     version: str
@@ -50,16 +55,26 @@ class Attempt:
         return self.status in Command.OPEN and self.claimed_at is not None
 
     def is_echo(self, relay: bool | None, at: datetime) -> bool:
-        """Whether this may be Zigbee2MQTT repeating our own words."""
-        if self.claimed_at is None or relay is not self.state or self.status == Status.CONFIRMED:
+        """Whether this may be Zigbee2MQTT repeating our own words, late or after all else was said too."""
+        begun = self.claimed_at or self.sent_at
+        if begun is None or relay is not self.state or not begun <= at <= begun + ECHO_WITHIN:
             return False
-        may_echo = at - self.claimed_at < ECHO_WITHIN and (self.is_under_way or self.status == Status.SUPERSEDED)
-        return may_echo and (self.asked_at is None or at < self.asked_at)
+        return not self.has_spoken(at)
+
+    def has_spoken(self, at: datetime) -> bool:
+        """Whether the meter itself has told its position since this was sent, or is telling it now."""
+        if self.status == Status.CONFIRMED or (self.failure == Failure.NOT_MOVED and not self.is_under_way):
+            return True
+        return self.acknowledged_at is not None and self.asked_at is not None and at >= self.asked_at
+
+    def awaits_last_word(self, known: Known, state: State, at: datetime) -> bool:
+        """Whether this is the wanted position, but may repeat the echo: stored once nothing has spoken against it."""
+        return self.is_under_way and self.has_spoken(at) and state.relay is self.state and "state" not in known.fresh
 
 
 FIELDS = (
-    *("id", "meter_id", "area_id", "state", "status", "by_name", "claimed_at", "acknowledged_at", "asked_at"),
-    *("confirmed_at", "load", "load_asked_at"),
+    *("id", "meter_id", "area_id", "state", "status", "by_name", "failure", "claimed_at", "sent_at"),
+    *("acknowledged_at", "asked_at", "confirmed_at", "load"),
     *("meter__device__ieee_address", "meter__device__friendly_name", "area__state__version"),
 )
 
@@ -77,7 +92,7 @@ class Proofs:
         attempts = self._of(known.meter_id, at)
         if not attempts:
             return state
-        is_echo = any(attempt.is_echo(state.relay, at) for attempt in attempts)
+        is_hearsay = _is_echo(attempts, state.relay, at) or any(a.awaits_last_word(known, state, at) for a in attempts)
         for attempt in attempts:
             if attempt.is_under_way:
                 self._position(attempt, known, state, at)
@@ -85,12 +100,12 @@ class Proofs:
                 self._current(attempt, known, state, at)
             elif attempt.status == Status.QUEUED:
                 self._heard.add(attempt.meter_id)
-        return replace(state, relay=None) if is_echo else state
+        return replace(state, relay=None) if is_hearsay else state
 
     def complain(self, area_id: int, complaint: Complaint, at: datetime) -> None:
         """An error line: an attempt of this area has failed, sooner than its time would have told."""
         for attempt in self._under_way(area_id, complaint, at):
-            if attempt.claimed_at is None:
+            if attempt.claimed_at is None or at < attempt.claimed_at:
                 continue
             if (
                 complaint.reason == "unknown_device"
@@ -114,7 +129,7 @@ class Proofs:
         claimed_at = attempt.claimed_at
         if state.relay is None or claimed_at is None or at < claimed_at:
             return
-        if attempt.asked_at is None or at < attempt.asked_at:
+        if attempt.asked_at is None or at < attempt.asked_at or attempt.acknowledged_at is None:
             if state.relay is attempt.state and queue.acknowledge(attempt.id, claimed_at, at):
                 attempt.status, attempt.acknowledged_at = Status.ACKNOWLEDGED, at
                 self.changed.add(attempt.meter_id)
@@ -125,25 +140,26 @@ class Proofs:
             queue.confirm(attempt.id, claimed_at, at)
             attempt.confirmed_at = at
             self._done(attempt, Status.CONFIRMED)
-        else:  # may be a repeat of the echo: the last word within some seconds counts
+        elif at <= attempt.asked_at + LAST_WORD:  # may be a repeat of the echo: the last word counts
             queue.note_read(attempt.id, claimed_at, state.relay)
             self._heard.add(attempt.meter_id)
 
     def _current(self, attempt: Attempt, known: Known, state: State, at: datetime) -> None:
-        told = [value for key, value in state.phases.items() if key.startswith("current")]
-        told += [] if state.current_ma is None else [state.current_ma]
-        if not told or attempt.confirmed_at is None:
+        if state.relay is True:  # it is on again: what flows now is no fault
+            queue.settle_load(attempt.id, Load.UNKNOWN, at)
+            self._done(attempt, Status.CONFIRMED, Load.UNKNOWN)
             return
-        current_a = max(told) / 1000
-        is_fresh = "current" in known.fresh or any(name in known.fresh for name in known.phase_values("current"))
-        reference = attempt.confirmed_at if is_fresh else attempt.load_asked_at
-        if reference is None or at < attempt.confirmed_at:
+        names = known.phase_values("current") or ["current"]
+        bare = {"current": state.current_ma}
+        told = [value for name in names if (value := state.phases.get(name, bare.get(name))) is not None]
+        if not told or attempt.confirmed_at is None or at < attempt.confirmed_at:
             return
-        is_settled = at - reference >= ZERO_HELD
-        if current_a < NO_LOAD_A and (is_fresh or is_settled):
+        current_a, since = max(told) / 1000, at - attempt.confirmed_at
+        is_fresh = known.fresh.issuperset(names)
+        if current_a < NO_LOAD_A and len(told) == len(names) and (is_fresh or since >= CACHED_ZERO):
             queue.settle_load(attempt.id, Load.NONE, at)
             self._done(attempt, Status.CONFIRMED, Load.NONE)
-        elif current_a >= NO_LOAD_A and is_settled:
+        elif current_a >= NO_LOAD_A and since >= (ZERO_HELD if is_fresh else CACHED_CURRENT):
             queue.settle_load(attempt.id, Load.FLOWING, at, f"{current_a:.2f} A")
             self._done(attempt, Status.FAILED, Load.FLOWING)
 
@@ -174,3 +190,13 @@ class Proofs:
             for row in Command.objects.filter(recent).order_by("pk").values_list(*FIELDS):
                 self._attempts.setdefault(row[1], []).append(Attempt(*row))
         return self._attempts
+
+
+def _is_echo(attempts: Sequence[Attempt], relay: bool | None, at: datetime) -> bool:
+    """Whether one of a meter's attempts may echo in this position; those before the meter itself spoke echo no more."""
+    for attempt in reversed(attempts):
+        if attempt.is_echo(relay, at):
+            return True
+        if attempt.has_spoken(at):
+            return False
+    return False

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, Exists, F, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 
-from meters.models import Area, AutomaticStop, Command, Order, Want
+from meters.commands.rules import LEASED
+from meters.models import Area, AutomaticStop, Command, Installation, Order, Pitch, Want
 
 ATTEMPTS = 3
 LATE = timedelta(minutes=2)
@@ -28,7 +29,6 @@ def answer_time(attempts: int = 1) -> timedelta:
 
 def make(wants: Sequence[Want], now: datetime, *, automatic: bool, order: Order | None = None) -> list[Command]:
     """A command for each of these wants; what was open for their meters must have been overtaken before."""
-    deadline = now + timedelta(seconds=settings.COMMAND_DEADLINE_S)
     return Command.objects.bulk_create(
         Command(
             meter_id=want.meter_id,
@@ -37,23 +37,32 @@ def make(wants: Sequence[Want], now: datetime, *, automatic: bool, order: Order 
             state=want.state,
             automatic=automatic,
             created_at=now,
-            expires_at=min(deadline, want.until) if want.until else deadline,
+            expires_at=_deadline(want, now),
         )
         for want in wants
     )
 
 
+def _deadline(want: Want, now: datetime) -> datetime:
+    """A lease will be renewed before its end, or else be refused when its command is claimed."""
+    deadline = now + timedelta(seconds=settings.COMMAND_DEADLINE_S)
+    return min(deadline, want.until) if want.until and want.source not in LEASED else deadline
+
+
 def overtake(meter_ids: Iterable[int], now: datetime) -> None:
     """What is open for these meters is overtaken; what was sent cannot be called back, but is followed no more."""
-    _open().filter(meter__in=list(meter_ids)).update(status=Status.SUPERSEDED, finished_at=now)
+    meters = list(meter_ids)
+    _open().filter(meter__in=meters).update(status=Status.SUPERSEDED, finished_at=now)
+    Command.objects.filter(meter__in=meters, status=Status.CONFIRMED, state=False, load="").update(
+        load=Load.UNKNOWN, load_at=now
+    )
 
 
-def adopt(want: Want, order: Order | None, now: datetime) -> Command | None:
-    """The attempt under way serves this new want too: the same is not sent twice. None where there is none."""
+def adopt(want: Want, order: Order | None, now: datetime, automatic: bool) -> bool:
+    """Whether the attempt under way serves this new want too: the same is not sent twice. It counts as its first."""
     under_way = _open().filter(meter=want.meter_id, state=want.state, claimed_at__isnull=False)
-    if not under_way.update(want=want, order=order, automatic=False):
-        return None
-    return _open().filter(meter=want.meter_id).first()
+    told = {"want": want, "order": order, "automatic": automatic, "expires_at": _deadline(want, now)}
+    return bool(under_way.update(attempts=1, **told))
 
 
 def cancel(commands: Iterable[int], now: datetime) -> list[int]:
@@ -78,8 +87,7 @@ def cancel_automatic(now: datetime) -> list[int]:
 def claim(command_id: int, area_id: int, now: datetime) -> bool:
     """Take a waiting command before it is published; False where somebody was faster or it is no longer wanted."""
     wanted = Q(want__ended_at=None) & (Q(want__until=None) | Q(want__until__gt=now))
-    allowed = Q(automatic=False) | (Q(meter__device__area__control=Area.Control.ACT) & ~Exists(STOPPED))
-    mine = _waiting().filter(wanted, allowed, pk=command_id, expires_at__gt=now)
+    mine = _waiting().filter(wanted, pk=command_id, expires_at__gt=now).exclude(pk__in=_forbidden(now).values("pk"))
     return bool(
         Command.objects.filter(pk__in=mine.values("pk"), status=Status.QUEUED, claimed_at=None).update(
             claimed_at=now,
@@ -160,7 +168,7 @@ def fail_attempt(command_id: int, claimed_at: datetime, failure: str, now: datet
     if command is None:
         return False
     told = {"failure": failure, "detail": detail[:300]}
-    if command.want.ended_at is not None:
+    if command.want.ended_at is not None or (command.automatic and STOPPED.exists()):
         return bool(under_way.update(status=Status.CANCELLED, finished_at=now, **told))
     if command.attempts >= ATTEMPTS:
         return bool(under_way.update(status=Status.FAILED, finished_at=now, **told))
@@ -192,9 +200,10 @@ def close_overdue(now: datetime) -> set[int]:
     ends = (
         (_waiting().filter(expires_at__lte=now), {"status": Status.EXPIRED}),
         (_waiting().exclude(want__ended_at=None), {"status": Status.CANCELLED}),
-        (_forbidden(), {"status": Status.CANCELLED}),
+        (_forbidden(now), {"status": Status.CANCELLED}),
+        (_waiting().filter(created_at__gt=now + LATE), {"status": Status.EXPIRED}),  # the clock was set back
         (_open().filter(claimed_at__lt=late, expires_at__lte=now), GIVEN_UP),
-        (_open().filter(claimed_at__gt=now + LATE), GIVEN_UP),  # the clock was set back
+        (_open().filter(claimed_at__gt=now + LATE), GIVEN_UP),
     )
     meters = _close_unread(now)
     for ending, how in ends:
@@ -204,9 +213,13 @@ def close_overdue(now: datetime) -> set[int]:
     return meters
 
 
-def _forbidden() -> QuerySet[Command]:
-    """Automatic ones of areas that only observe now."""
-    return _waiting().filter(automatic=True).exclude(meter__device__area__control=Area.Control.ACT)
+def _forbidden(now: datetime) -> QuerySet[Command]:
+    """Automatic ones that may not go any more: stopped, the area only observes, or the pitch is protected now."""
+    present = Installation.objects.filter(meter=OuterRef("meter"), period__contains=now)
+    by_hand = Exists(present.filter(pitch__policy=Pitch.Policy.MANUAL))
+    never_cut = Q(state=False) & Exists(present.filter(pitch__policy=Pitch.Policy.NEVER_CUT))
+    acts = Q(meter__device__area__control=Area.Control.ACT)
+    return _waiting().filter(automatic=True).filter(Exists(STOPPED) | ~acts | by_hand | never_cut)
 
 
 def _close_unread(now: datetime) -> set[int]:

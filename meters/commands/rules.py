@@ -53,7 +53,6 @@ class Facts:
     relay: bool | None
     relay_at: datetime | None
     current_a: float | None
-    current_at: datetime | None
     is_online: bool
     available_since: datetime | None
     announced_at: datetime | None
@@ -83,8 +82,8 @@ def decide(facts: Facts, limits: Limits, now: datetime) -> Act | Hold:
         return Hold.LOAD
     if facts.relay is facts.state:
         return Act.NOTHING
-    if not facts.is_online:
-        return Hold.OFFLINE
+    if not facts.is_online:  # that it went off before is not forgotten
+        return Hold.UNASKED_OFF if facts.hold == Hold.UNASKED_OFF else Hold.OFFLINE
     return _undecided(facts, limits, now) or _forbidden(facts, limits) or _act(facts, limits)
 
 

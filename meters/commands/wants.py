@@ -17,7 +17,7 @@ from django.utils.translation import gettext_noop
 
 from meters import notify
 from meters.commands import errors, queue
-from meters.commands.rules import PERSONS, PRIORITIES, person
+from meters.commands.rules import LEASED, PERSONS, PRIORITIES, person
 from meters.installations import Person
 from meters.models import Command, Installation, Meter, Order, Pitch, Source, Want
 
@@ -54,7 +54,7 @@ def want(
     a machine wants is pursued by the worker where the area acts. A machine that repeats its want renews the lease.
 
     Raises NoRelay, Gone, BadTime; for staff NeedsReason where an occupied or protected pitch is cut without a reason;
-    for machines Protected.
+    for machines Protected. A machine's want without an end is a BadTime too.
     """
     wish = Wish(source, state, reason.strip()[:250], by, until)
     now = timezone.now()
@@ -182,6 +182,8 @@ def check(meter: Meter, wish: Wish, pitches: Sequence[Pitch], now: datetime) -> 
     """Raise what forbids this wish."""
     if why := unswitchable(meter):
         raise why
+    if wish.until is None and wish.source in LEASED:
+        raise errors.BadTime
     if wish.until is not None and wish.until <= now:
         raise errors.BadTime
     policies = {pitch.policy for pitch in pitches}
@@ -248,8 +250,9 @@ def _pursue(wants: Sequence[Want], wish: Wish, order: Order | None, now: datetim
     under_way = Command.objects.filter(
         meter__in=[w.meter_id for w in wants], status__in=Command.OPEN, state=wish.state, claimed_at__isnull=False
     )
-    adopting = set(under_way.values_list("meter_id", flat=True)) if wish.is_persons else set()
-    adopted = {w.meter_id for w in wants if w.meter_id in adopting and queue.adopt(w, order, now)}
+    adopting = set(under_way.values_list("meter_id", flat=True))
+    automatic = not wish.is_persons
+    adopted = {w.meter_id for w in wants if w.meter_id in adopting and queue.adopt(w, order, now, automatic)}
     rest = [w for w in wants if w.meter_id not in adopted]
     queue.overtake([w.meter_id for w in rest], now)
     if wish.is_persons:
@@ -258,8 +261,15 @@ def _pursue(wants: Sequence[Want], wish: Wish, order: Order | None, now: datetim
 
 def _end(wants: Sequence[Want], how: str, now: datetime, by: Person = None, reason: str = "") -> None:
     ids = [w.meter_id for w in wants]
-    before = in_force(ids, now) | {w.meter_id: w for w in wants if how == Want.End.EXPIRED}
-    Want.objects.filter(pk__in=[w.pk for w in wants], ended_at=None).update(ended_at=now, end=how)
+    before = in_force(ids, now)
+    for w in sorted(wants, key=lambda w: w.priority):
+        ruling = before.get(w.meter_id)
+        if ruling is None or ruling.priority < w.priority:  # its time is over, but it ruled until now
+            before[w.meter_id] = w
+    ending = Want.objects.filter(pk__in=[w.pk for w in wants], ended_at=None)
+    if how == Want.End.EXPIRED:
+        ending = ending.filter(until__lte=now)  # some may have been renewed meanwhile
+    ending.update(ended_at=now, end=how)
     queue.cancel(Command.objects.filter(want__in=wants).values_list("pk", flat=True), now)
     if how == Want.End.CANCELLED:
         lasting = Q(until=None) | Q(until__gt=now)

@@ -6,5 +6,6 @@ in order.
 """
 
 from meters.readings.store import Report, store
+from meters.readings.tables import note_position
 
-__all__ = ["Report", "store"]
+__all__ = ["Report", "note_position", "store"]

@@ -234,3 +234,13 @@ def _narrow(value: Decimal | None, factor: int) -> int | None:
 def _wide(value: int | None, factor: int) -> str | None:
     """Exact decimal text: 858320 Wh → "858.32"."""
     return None if value is None else str(Decimal(value) / factor)
+
+
+def note_position(meter_id: int, relay: bool, at: datetime) -> None:
+    """The relay's position that a meter's last word has proven, unless a later one is known."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE meters_meterstate SET relay = %(relay)s, relay_at = %(at)s "
+            "WHERE meter_id = %(meter)s AND (relay_at IS NULL OR relay_at <= %(at)s)",
+            {"relay": relay, "at": at, "meter": meter_id},
+        )
