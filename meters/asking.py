@@ -45,9 +45,9 @@ class Asker:
         online = {meter for meter, status in statuses.items() if status.is_online}
         due = Q(pk__in=online - recent, state__relay=None) | Q(pk__in=online & self._doubted)
         self._waiting.clear()
-        for meter, base_topic, ieee_address in Meter.objects.filter(due, device__has_relay=True).values_list(
-            "pk", "device__area__base_topic", "device__ieee_address"
-        ):
+        for meter, base_topic, ieee_address in Meter.objects.filter(
+            due, device__has_relay=True, device__relay_readable=True
+        ).values_list("pk", "device__area__base_topic", "device__ieee_address"):
             self._waiting.setdefault(base_topic, deque()).append((meter, ieee_address))
 
     def ask(self) -> None:

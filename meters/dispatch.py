@@ -41,7 +41,8 @@ POSITION = '{"state":""}'
 FIELDS = (
     *("id", "meter_id", "state", "automatic", "status", "by_name", "area_id", "attempts", "expires_at"),
     *("not_before", "claimed_at", "acknowledged_at", "asked_at", "read_state", "confirmed_at", "load_asked_at"),
-    *("meter__device__ieee_address", "meter__device__friendly_name", "meter__device__area__base_topic"),
+    *("meter__device__ieee_address", "meter__device__friendly_name", "meter__device__relay_readable"),
+    "meter__device__area__base_topic",
     *("meter__device__area__commands_per_s", "meter__device__area__most_unanswered"),
     *(f"meter__device__{name}" for name in ("area_id", "removed_at", "disabled", "left_at", "available")),
     *("meter__state__heard_at", "meter__state__gap_s"),
@@ -70,6 +71,7 @@ class Errand:
     load_asked_at: datetime | None
     ieee_address: str
     name: str
+    is_readable: bool
     base_topic: str | None
     per_s: float
     most_unanswered: int
@@ -103,6 +105,7 @@ class Errand:
             confirmed_at=self.confirmed_at,
             load_asked_at=self.load_asked_at,
             is_elsewhere=self.claimed_at is not None and self.sent_area_id != self.facts.area_id,
+            is_readable=self.is_readable,
         )
 
 

@@ -25,6 +25,7 @@ REPORTED = (
     "disabled",
     "kind",
     "has_relay",
+    "relay_readable",
     "phases",
 )
 
@@ -106,7 +107,12 @@ def _describe(device: Device, entry: ListedDevice) -> bool:
     learned = kind != Device.Kind.OTHER or not device.is_meter
     told = {name: getattr(entry, name) for name in REPORTED[:7]}
     if learned:
-        told |= {"kind": kind, "has_relay": entry.has_relay, "phases": list(entry.phases)}
+        told |= {
+            "kind": kind,
+            "has_relay": entry.has_relay,
+            "relay_readable": entry.relay_readable,
+            "phases": list(entry.phases),
+        }
     changed = device.pk is None or any(getattr(device, name) != value for name, value in told.items())
     for name, value in told.items():
         setattr(device, name, value)

@@ -30,7 +30,7 @@ SELECT w.id AS want_id, w.meter_id, w.source, w.state, w.since, w.fulfilled_at, 
     COALESCE(bool_or(p.policy = 'never_cut'), false) AS never_cut,
     COALESCE(bool_or(p.policy = 'manual'), false) AS by_hand_only,
     last.status AS last_status, last.failure AS last_failure, last.finished_at AS last_finished_at,
-    last.created_at AS last_created_at, corrections.count AS corrections,
+    last.created_at AS last_created_at, corrections.count AS corrections, d.relay_readable AS is_readable,
     d.area_id AS fact_area_id, d.removed_at AS fact_removed_at, d.disabled AS fact_disabled, d.left_at AS fact_left_at,
     d.available AS fact_available, s.heard_at AS fact_heard_at, s.gap_s AS fact_gap_s
 FROM force w

@@ -32,7 +32,8 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A command's times. `is_elsewhere`: the meter is heard in another area than the one it was sent to."""
+    """A command's times. `is_elsewhere`: the meter is heard in another area than the one it was sent to;
+    `is_readable`: it tells its position when it is asked."""
 
     status: str
     state: bool
@@ -44,6 +45,7 @@ class Progress:
     confirmed_at: datetime | None
     load_asked_at: datetime | None
     is_elsewhere: bool
+    is_readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,9 @@ def follow(command: Progress, now: datetime, answer_within: timedelta) -> Next:
         return Next(Step.SEND, command.not_before or now)
     if command.is_elsewhere:
         return Next(Step.FAIL, now, Command.Failure.MOVED)
+    if not command.is_readable:
+        failure = Command.Failure.UNREAD if command.acknowledged_at else Command.Failure.UNANSWERED
+        return Next(Step.FAIL, command.claimed_at + answer_within, failure)
     if command.asked_at is None:
         acknowledged = command.acknowledged_at
         return Next(Step.ASK, acknowledged + READ_AFTER if acknowledged else command.claimed_at + answer_within)

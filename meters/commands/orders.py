@@ -12,7 +12,7 @@ from django.db.models import Count, F
 
 from meters import online
 from meters.commands import wants
-from meters.models import Command, Meter, Order
+from meters.models import Command, Meter, Order, Want
 
 SHOWN_FOR = timedelta(minutes=2)
 """Boards show an order that is through for a little longer."""
@@ -96,11 +96,11 @@ def progress(order: Order, now: datetime) -> Progress:
         else:
             is_online = online.status(command.meter, link, now).is_online
             counts["waiting" if is_online else "offline"] += 1
+    total = Want.objects.filter(order=order).count()
+    counts["cancelled"] += total - sum(counts.values())  # a later click has taken their command over
     names = ("waiting", "offline", "under_way", "confirmed", "failed", "cancelled")
     by = order.by.get_username() if order.by else ""
-    return Progress(
-        order.pk, order.state, by, order.created_at, sum(counts.values()), {name: counts[name] for name in names}
-    )
+    return Progress(order.pk, order.state, by, order.created_at, total, {name: counts[name] for name in names})
 
 
 def _group(status: str) -> str:

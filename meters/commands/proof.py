@@ -48,34 +48,44 @@ class Attempt:
     load: str
     ieee_address: str
     name: str
+    is_readable: bool
     version: str
 
     @property
     def is_under_way(self) -> bool:
         return self.status in Command.OPEN and self.claimed_at is not None
 
-    def is_echo(self, relay: bool | None, at: datetime) -> bool:
+    def is_echo(self, known: Known, relay: bool | None, at: datetime) -> bool:
         """Whether this may be Zigbee2MQTT repeating our own words, late or after all else was said too."""
         begun = self.claimed_at or self.sent_at
         if begun is None or relay is not self.state or not begun <= at <= begun + ECHO_WITHIN:
             return False
-        return not self.has_spoken(at)
+        return not self.has_spoken(known, at)
 
-    def has_spoken(self, at: datetime) -> bool:
-        """Whether the meter itself has told its position since this was sent, or is telling it now."""
+    def has_spoken(self, known: Known, at: datetime) -> bool:
+        """Whether the meter itself has told its position since this was sent, or is telling it now.
+
+        A device that cannot be asked reports by itself, beside the echo.
+        """
         if self.status == Status.CONFIRMED or (self.failure == Failure.NOT_MOVED and not self.is_under_way):
             return True
-        return self.acknowledged_at is not None and self.asked_at is not None and at >= self.asked_at
+        if self.acknowledged_at is None:
+            return False
+        if not self.is_readable:
+            return "state" in known.fresh
+        return self.asked_at is not None and at >= self.asked_at
 
     def awaits_last_word(self, known: Known, state: State, at: datetime) -> bool:
         """Whether this is the wanted position, but may repeat the echo: stored once nothing has spoken against it."""
-        return self.is_under_way and self.has_spoken(at) and state.relay is self.state and "state" not in known.fresh
+        is_wanted = self.is_under_way and state.relay is self.state
+        return is_wanted and "state" not in known.fresh and self.has_spoken(known, at)
 
 
 FIELDS = (
     *("id", "meter_id", "area_id", "state", "status", "by_name", "failure", "claimed_at", "sent_at"),
     *("acknowledged_at", "asked_at", "confirmed_at", "load"),
-    *("meter__device__ieee_address", "meter__device__friendly_name", "area__state__version"),
+    *("meter__device__ieee_address", "meter__device__friendly_name", "meter__device__relay_readable"),
+    "area__state__version",
 )
 
 
@@ -92,7 +102,8 @@ class Proofs:
         attempts = self._of(known.meter_id, at)
         if not attempts:
             return state
-        is_hearsay = _is_echo(attempts, state.relay, at) or any(a.awaits_last_word(known, state, at) for a in attempts)
+        is_hearsay = _is_echo(attempts, known, state.relay, at)
+        is_hearsay |= any(attempt.awaits_last_word(known, state, at) for attempt in attempts)
         for attempt in attempts:
             if attempt.is_under_way:
                 self._position(attempt, known, state, at)
@@ -129,7 +140,7 @@ class Proofs:
         claimed_at = attempt.claimed_at
         if state.relay is None or claimed_at is None or at < claimed_at:
             return
-        if attempt.asked_at is None or at < attempt.asked_at or attempt.acknowledged_at is None:
+        if not attempt.has_spoken(known, at):
             if state.relay is attempt.state and queue.acknowledge(attempt.id, claimed_at, at):
                 attempt.status, attempt.acknowledged_at = Status.ACKNOWLEDGED, at
                 self.changed.add(attempt.meter_id)
@@ -140,7 +151,9 @@ class Proofs:
             queue.confirm(attempt.id, claimed_at, at)
             attempt.confirmed_at = at
             self._done(attempt, Status.CONFIRMED)
-        elif at <= attempt.asked_at + LAST_WORD:  # may be a repeat of the echo: the last word counts
+        elif (
+            attempt.asked_at and at <= attempt.asked_at + LAST_WORD
+        ):  # may be a repeat of the echo: the last word counts
             queue.note_read(attempt.id, claimed_at, state.relay)
             self._heard.add(attempt.meter_id)
 
@@ -192,11 +205,11 @@ class Proofs:
         return self._attempts
 
 
-def _is_echo(attempts: Sequence[Attempt], relay: bool | None, at: datetime) -> bool:
+def _is_echo(attempts: Sequence[Attempt], known: Known, relay: bool | None, at: datetime) -> bool:
     """Whether one of a meter's attempts may echo in this position; those before the meter itself spoke echo no more."""
     for attempt in reversed(attempts):
-        if attempt.is_echo(relay, at):
+        if attempt.is_echo(known, relay, at):
             return True
-        if attempt.has_spoken(at):
+        if attempt.has_spoken(known, at):
             return False
     return False

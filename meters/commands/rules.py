@@ -65,6 +65,7 @@ class Facts:
     last_finished_at: datetime | None
     last_created_at: datetime | None
     corrections: int
+    is_readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,8 @@ def _forbidden(facts: Facts, limits: Limits) -> Hold | None:
 def _act(facts: Facts, limits: Limits) -> Act:
     """Drift is corrected only on a position told since we listen without a break; else it is asked for first."""
     if facts.fulfilled_at is None:
+        return Act.SWITCH
+    if not facts.is_readable:
         return Act.SWITCH
     is_told = facts.relay_at is not None and limits.session is not None and facts.relay is not None
     if is_told and facts.relay_at >= limits.session - JUST_BEFORE:  # type: ignore[operator]

@@ -224,6 +224,7 @@ def _want(meters: Sequence[Meter], wish: Wish, now: datetime, order: Order | Non
             until=wish.until,
             created_at=now,
             since=now,
+            order=order,
             replaces=open_wants.get(meter.pk),
         )
         for meter in meters
@@ -239,8 +240,8 @@ def _want(meters: Sequence[Meter], wish: Wish, now: datetime, order: Order | Non
 
 def _same(before: Order, wish: Wish, meters: Collection[int]) -> Order:
     """The order that this key led to, where it asked for the same."""
-    asked = set(Command.objects.filter(order=before).values_list("meter_id", flat=True))
-    if (before.state, before.reason, before.until) != (wish.state, wish.reason, wish.until) or asked - set(meters):
+    asked = set(Want.objects.filter(order=before).values_list("meter_id", flat=True))
+    if (before.state, before.reason, before.until, asked) != (wish.state, wish.reason, wish.until, set(meters)):
         raise errors.KeyUsed
     return before
 

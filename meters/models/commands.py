@@ -66,6 +66,7 @@ class Want(models.Model):
     fulfilled_at = models.DateTimeField(_("fulfilled"), null=True)
     hold = models.CharField(_("not pursued because"), max_length=12, choices=Hold.choices, blank=True, default="")
     hold_at = models.DateTimeField(null=True)
+    order = models.ForeignKey("Order", models.SET_NULL, null=True, related_name="wants", verbose_name=_("order"))
     replaces = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+", verbose_name=_("replaces"))
     ended_at = models.DateTimeField(_("ended"), null=True)
     end = models.CharField(_("how it ended"), max_length=10, choices=End.choices, blank=True, default="")

@@ -33,6 +33,9 @@ class Device(models.Model):
     manufacturer = models.CharField(_("Zigbee manufacturer"), max_length=100, blank=True)
     software_build = models.CharField(_("firmware"), max_length=100, blank=True)
     has_relay = models.BooleanField(_("has a relay"), default=False)
+    relay_readable = models.BooleanField(
+        _("tells its relay's position when asked"), default=True, db_default=models.Value(True)
+    )
     phases = ArrayField(models.CharField(max_length=20), verbose_name=_("phases"), default=list)
     interview_state = models.CharField(_("interview"), max_length=20, blank=True)
     disabled = models.BooleanField(_("disabled in Zigbee2MQTT"), default=False)

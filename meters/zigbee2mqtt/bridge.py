@@ -38,7 +38,7 @@ from meters.zigbee2mqtt.values import (
 SECRETS = frozenset({"network_key", "password", "user", "auth_token", "key", "cert", "ca", "ext_pan_id"})
 MEASURED_UNITS = {"power": "W", "voltage": "V", "current": "A", "energy": "kWh"}
 CREDENTIALS = re.compile(r"//\S*@")
-PUBLISHED, SETTABLE = 1, 2
+PUBLISHED, SETTABLE, GETTABLE = 1, 2, 4
 
 
 def parse_bridge(kind: str, payload: bytes) -> Message:
@@ -97,13 +97,14 @@ def _listed(entry: Mapping[str, Any]) -> ListedDevice:
     exposes = list(_leaves(definition.get("exposes")))
     published = {e["property"] for e in exposes if _is_measurement(e)}
     phases = _phases(published)
+    relays = [e for e in exposes if e.get("property") == "state" and e.get("type") == "binary"]
     interview = text(entry, "interview_state", 20) or ("SUCCESSFUL" if entry.get("interview_completed") else "PENDING")
     return ListedDevice(
         ieee_address=ieee_of(entry.get("ieee_address")),
         friendly_name=name_of(entry.get("friendly_name")),
         type=text(entry, "type", 20),
         measures=bool(phases or published & {"power", "energy"}),
-        has_relay=any(e.get("property") == "state" and e.get("type") == "binary" for e in exposes),
+        has_relay=bool(relays),
         phases=phases,
         vendor=text(definition, "vendor"),
         model=text(definition, "model"),
@@ -112,6 +113,7 @@ def _listed(entry: Mapping[str, Any]) -> ListedDevice:
         software_build=text(entry, "software_build_id"),
         interview_state=interview,
         disabled=entry.get("disabled") is True,
+        relay_readable=any(isinstance(e.get("access"), int) and e["access"] & GETTABLE for e in relays),
     )
 
 
@@ -196,7 +198,7 @@ def _response(request: str, payload: bytes) -> Response:
         request=request,
         transaction=str(response.get("transaction") or "")[:100],
         error="" if ok else text(response, "error", 500) or "no reason given",
-        data=response.get("data"),
+        data=_without_secrets(response.get("data")),
     )
 
 

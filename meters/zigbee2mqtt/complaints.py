@@ -35,7 +35,8 @@ def parse_complaint(line: str) -> Complaint | None:
     if match := FAILED.search(line):
         kind, key, name, error = match.groups()
         address = ADDRESS.search(error)
-        return Complaint(kind, key, name, address[1] if address else "", _reason(error), _words(error))
+        words = _words(error)
+        return Complaint(kind, key, name, address[1] if address else "", _reason(words), words)
     if match := UNKNOWN.search(line):
         return Complaint("set", "", match[1], "", "unknown_device", match[0])
     if match := NO_CONVERTER.search(line):
@@ -43,10 +44,10 @@ def parse_complaint(line: str) -> Complaint | None:
     return None
 
 
-def _reason(error: str) -> Reason:
-    if SILENCE.search(error):
+def _reason(words: str) -> Reason:
+    if SILENCE.search(words):
         return "no_answer"
-    return "unreachable" if NO_ROAD.search(error) else "refused"
+    return "unreachable" if NO_ROAD.search(words) else "refused"
 
 
 def _words(error: str) -> str:

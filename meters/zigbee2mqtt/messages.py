@@ -63,6 +63,7 @@ class ListedDevice:
     software_build: str
     interview_state: str
     disabled: bool
+    relay_readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
