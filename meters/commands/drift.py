@@ -29,6 +29,9 @@ SELECT w.id AS want_id, w.meter_id, w.source, w.state, w.since, w.fulfilled_at, 
     d.available_since, d.announced_at, a.control = 'act' AS may_act,
     COALESCE(bool_or(p.policy = 'never_cut'), false) AS never_cut,
     COALESCE(bool_or(p.policy = 'manual'), false) AS by_hand_only,
+    (
+        SELECT c.failure FROM meters_command c WHERE c.meter_id = m.id ORDER BY c.id DESC LIMIT 1
+    ) AS newest_failure,
     last.status AS last_status, last.failure AS last_failure, last.finished_at AS last_finished_at,
     last.created_at AS last_created_at, corrections.count AS corrections, d.relay_readable AS is_readable,
     d.area_id AS fact_area_id, d.removed_at AS fact_removed_at, d.disabled AS fact_disabled, d.left_at AS fact_left_at,
@@ -52,7 +55,7 @@ WHERE (s.relay IS DISTINCT FROM w.state OR w.fulfilled_at IS NULL OR w.hold <> '
         SELECT FROM meters_command c
         WHERE c.meter_id = m.id AND c.status IN ('queued', 'sent', 'acknowledged')
     )
-GROUP BY w.id, w.meter_id, w.source, w.state, w.since, w.fulfilled_at, w.hold, w.hold_at, s.relay, s.relay_at,
+GROUP BY m.id, w.id, w.meter_id, w.source, w.state, w.since, w.fulfilled_at, w.hold, w.hold_at, s.relay, s.relay_at,
     s.current_a, s.phase_current_a, d.id, a.id, last.status, last.failure, last.finished_at, last.created_at,
     corrections.count, s.heard_at, s.gap_s
 """
@@ -120,7 +123,7 @@ def _look(now: datetime, link: online.Link | None) -> list[Case]:
 def _case(row: dict[str, Any], link: online.Link, is_stopped: bool, now: datetime) -> Case:
     status = online.judge(online.Facts(*(row.pop(f"fact_{name}") for name in online.Facts._fields)), link, now)
     want_id, meter_id = row.pop("want_id"), row.pop("meter_id")
-    told: dict[str, Any] = row | {name: row[name] or "" for name in ("last_status", "last_failure")}
+    told: dict[str, Any] = row | {name: row[name] or "" for name in ("last_status", "last_failure", "newest_failure")}
     told["may_act"] = bool(row["may_act"])
     return Case(want_id, meter_id, Facts(**told, is_online=status.is_online, is_stopped=is_stopped))
 

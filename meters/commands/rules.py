@@ -42,7 +42,9 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the decision depends on. `last_*` tell of the meter's newest command, where it served this want."""
+    """All that the decision depends on. `last_*` tell of the newest command that served this want, `newest_failure` of the
+    meter's newest of all.
+    """
 
     source: str
     state: bool
@@ -66,6 +68,7 @@ class Facts:
     last_created_at: datetime | None
     corrections: int
     is_readable: bool = True
+    newest_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ def decide(facts: Facts, limits: Limits, now: datetime) -> Act | Hold:
 
 def _still_loaded(facts: Facts) -> bool:
     """The last OFF ended with current still flowing, and nothing has told otherwise since."""
-    if facts.state or facts.last_failure != "load" or facts.relay is True:
+    if facts.state or facts.newest_failure != "load" or facts.relay is True:
         return False
     return facts.current_a is None or facts.current_a >= NO_LOAD_A
 
