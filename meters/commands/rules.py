@@ -42,8 +42,8 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the decision depends on. `last_*` tell of the newest command that served this want, `newest_failure` of the
-    meter's newest of all.
+    """All that the decision depends on. `last_*` tell of the newest command that served this want, `newest_failure` of
+    the meter's newest of all.
     """
 
     source: str
