@@ -220,6 +220,8 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["meters.api.bodies.Json"],
+    "DEFAULT_METADATA_CLASS": None,  # the schema describes; OPTIONS would tell half of it
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
     "PAGE_SIZE": 100,
@@ -229,7 +231,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Campsite electricity",
-    "DESCRIPTION": "Read areas, pitches, meters and their use. Times are ISO 8601 in UTC.",
+    "DESCRIPTION": "Read areas, pitches, meters and their use; switch meters on and off. Times are ISO 8601 in UTC.",
     "VERSION": "1",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -237,12 +239,13 @@ SPECTACULAR_SETTINGS = {
         "OnOffEnum": "meters.api.serializers.ON_OFF",
         "MeterKindEnum": "meters.api.serializers.METER_KINDS",
         "PitchKindEnum": "meters.models.Pitch.Kind",
+        "CommandStatusEnum": "meters.models.Command.Status",
+        "FailureEnum": "meters.api.commands.FAILURES",
+        "LoadEnum": "meters.api.commands.LOADS",
+        "HoldEnum": "meters.api.serializers.HOLDS",
+        "SourceEnum": "meters.models.Source",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAdminUser"],
-    "SERVE_AUTHENTICATION": [
-        "rest_framework.authentication.SessionAuthentication",
-        "rest_framework.authentication.TokenAuthentication",
-    ],
 }
 
 # --- meters --------------------------------------------------------------------------------------
@@ -265,8 +268,14 @@ COMMANDS_KEPT_DAYS = env.int("COMMANDS_KEPT_DAYS", default=90)
 
 
 def _menu(title: Any, icon: str, table: str) -> dict[str, Any]:
-    """A line of the admin's menu that leads to a table's list."""
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{table}_changelist")}
+    """A line of the admin's menu that leads to a table's list, for those who may see it."""
+    app, model = table.split("_")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{table}_changelist"),
+        "permission": lambda request: request.user.has_perm(f"{app}.view_{model}"),
+    }
 
 
 TEAL = {
@@ -306,16 +315,27 @@ UNFOLD = {
                 ],
             },
             {
+                "title": _("Switching"),
+                "items": [
+                    _menu(_("Stop everything automatic"), "front_hand", "meters_automaticstop"),
+                    _menu(_("Orders"), "touch_app", "meters_order"),
+                    _menu(_("Commands"), "bolt", "meters_command"),
+                    _menu(_("What is wanted"), "rule", "meters_want"),
+                ],
+            },
+            {
                 "title": _("Technique"),
                 "collapsible": True,
                 "items": [
                     _menu(_("Devices"), "router", "meters_device"),
+                    _menu(_("Requests to Zigbee2MQTT"), "forum", "meters_bridgerequest"),
                     _menu(_("Quarantined values"), "report", "meters_quarantinedreading"),
                     _menu(_("Counter epochs"), "restart_alt", "meters_counterepoch"),
                     _menu(_("Rejected messages"), "block", "meters_rejectedmessage"),
                     _menu(_("Found Zigbee2MQTTs"), "travel_explore", "meters_foundinstance"),
                     _menu(_("Worker"), "settings_heart", "meters_workerstate"),
                     _menu(_("Users"), "person", "auth_user"),
+                    _menu(_("Groups"), "group", "auth_group"),
                     _menu(_("Tokens"), "key", "authtoken_tokenproxy"),
                     _menu(_("Audit log"), "history", "auditlog_logentry"),
                 ],

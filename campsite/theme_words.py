@@ -43,6 +43,7 @@ WORDS = [
     _("This item will be deleted."),
     _("View"),
     _("Value"),
+    _("Date"),
     _("Select value"),
     _("True"),
     _("False"),

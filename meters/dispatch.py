@@ -160,6 +160,7 @@ class Dispatcher:
             if not self._ear.is_open:
                 self._ear.open()
                 self._next_look = 0.0
+            close_old_connections()
             self._wait(self.step())
         except (psycopg.OperationalError, Error) as error:
             if isinstance(error, Error) and not is_passing(error):
@@ -184,7 +185,6 @@ class Dispatcher:
 
     def step(self) -> float:
         """Do what is due; returns after how many seconds something will be."""
-        close_old_connections()
         now = timezone.now()
         wait_s = self._errands(now)
         if time.monotonic() >= self._next_look:
@@ -197,7 +197,7 @@ class Dispatcher:
         """Close what is overdue, find what is not as wanted, send requests; whether there are new commands."""
         requests.close_overdue(now)
         self._requests(now)
-        changed = commands.end_expired(now) | commands.close_overdue(now)
+        changed = commands.close_overdue(now) | commands.end_expired(now)
         found = commands.correct(now, self._intake.connected_at)
         self._note(changed | found.changed)
         self._ask_positions(found.asking)

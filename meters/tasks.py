@@ -23,8 +23,8 @@ def prune_health() -> None:
 
 
 def close_overdue_commands() -> None:
-    commands.end_expired(timezone.now())
     commands.close_overdue(timezone.now())
+    commands.end_expired(timezone.now())
     requests.close_overdue(timezone.now())
 
 

@@ -4,13 +4,20 @@ from typing import Any
 
 from django.urls import path
 
-from meters import views
+from meters import switching, views
 from meters.consumers import BoardConsumer
 
 urlpatterns = [
     path("board/", views.board, name="board"),
     path("board/state.json", views.board_state, name="board-state"),
     path("board/meters/<str:ieee>/", views.meter, name="meter"),
+    path("board/plan/", switching.plan, name="switching-plan"),
+    path("board/orders/", switching.order, name="switching-order"),
+    path("board/orders/<int:pk>/cancel/", switching.cancel_order, name="switching-cancel-order"),
+    path("board/commands/<int:pk>/cancel/", switching.cancel_command, name="switching-cancel-command"),
+    path("board/let-go/", switching.let_go, name="switching-let-go"),
+    path("board/stop/", switching.stop, name="switching-stop"),
+    path("board/stop/release/", switching.release, name="switching-release"),
 ]
 socket: Any = BoardConsumer.as_asgi()  # Channels takes Django's `path`, whose types know only views
 websocket_urlpatterns = [path("ws/board/", socket)]

@@ -11,13 +11,14 @@ from typing import Any
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from meters import charts, history, live, online, words
-from meters.models import FoundInstance, Meter, MeterState
+from meters import charts, history, live, online, switching, words
+from meters.commands import queue
+from meters.models import Command, FoundInstance, Meter, MeterState, Want
 
 VALUES_FROZEN_AFTER = timedelta(hours=1)
 """A voltage that has not moved for so long is not measured any more. The same in static/js/board/truth.js."""
@@ -28,6 +29,7 @@ STATUS_WORDS = {
     online.Status.UNKNOWN: _("Unknown"),
 }
 QUARANTINED_SHOWN = 5
+COMMANDS_SHOWN = 10
 
 
 @staff_member_required
@@ -35,7 +37,8 @@ QUARANTINED_SHOWN = 5
 def board(request: HttpRequest) -> HttpResponse:
     state = live.snapshot()
     found = 0 if state["areas"] else FoundInstance.objects.count()
-    return render(request, "board/board.html", {"state": state, "words": words.board(), "found": found})
+    told = {"state": state, "words": words.board(), "page": switching.page(request.user), "found": found}
+    return render(request, "board/board.html", told)
 
 
 @never_cache
@@ -51,7 +54,9 @@ def board_state(request: HttpRequest) -> HttpResponse:
 def meter(request: HttpRequest, ieee: str) -> HttpResponse:
     """What a meter is, tells and told. The page asks for itself again and takes over what has changed."""
     found = get_object_or_404(online.meters().select_related("device__area"), device__ieee_address=ieee)
-    return render(request, "board/meter.html", _page(found, timezone.now()))
+    now = timezone.now()
+    told = {"words": words.board(), "page": switching.page(request.user)}
+    return render(request, "board/meter.html", told | _page(found, now) | _switching(found, now))
 
 
 # --- a meter's page --------------------------------------------------------------------------------------------------
@@ -139,3 +144,86 @@ def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
         value(_("Counter"), state.counter_kwh, "kWh", state.counter_at, gone),
         value(_("Radio link"), state.linkquality, "/ 255", state.linkquality_at, gone),
     ]
+
+
+# --- what is wanted of it --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """A command as it is shown: its grades of proof with their times, and how it ended or stands."""
+
+    command: Command
+    proofs: list[tuple[str | Promise, datetime]]
+    text: str
+
+
+def _switching(meter: Meter, now: datetime) -> dict[str, Any]:
+    """Its open wants, the highest first (`ruling` is in force), and last commands; `wish`: a key of words.BOARD."""
+    wants = list(meter.wants.filter(ended_at=None).select_related("by").order_by("-priority"))
+    ruling = next((want for want in wants if want.until is None or want.until > now), None)
+    newest = list(meter.commands.select_related("want__by", "order__by")[:COMMANDS_SHOWN])
+    under_way = newest[0] if newest and newest[0].is_open else None
+    relay = meter.state.relay if hasattr(meter, "state") else None
+    return {
+        "wants": wants,
+        "ruling": ruling,
+        "wish": _wish(ruling, under_way, relay),
+        "wish_word": words.BOARD.get(_wish(ruling, under_way, relay), ""),
+        "efforts": [Effort(command, _proofs(command), _ending(command, now)) for command in newest],
+        "under_way": under_way,
+        "is_cancellable": under_way is not None and not under_way.automatic and under_way.claimed_at is None,
+        "is_offered_again": ruling is not None and ruling.hold in switching.OFFERED_AGAIN,
+    }
+
+
+def _wish(want: Want | None, under_way: Command | None, relay: bool | None) -> str:
+    if under_way and (under_way.attempts or under_way.claimed_at):
+        return "being_switched_on" if under_way.state else "being_switched_off"
+    if want is None or (relay is want.state and want.hold != Want.Hold.LOAD):
+        return ""
+    if want.hold == Want.Hold.LOAD:
+        return "should_off_load"
+    return ("should_on" if want.state else "should_off") + ("_unknown" if relay is None else "")
+
+
+def _proofs(command: Command) -> list[tuple[str | Promise, datetime]]:
+    """The grades that it has reached."""
+    reached: list[tuple[Any, datetime | None]] = [
+        (_("sent"), command.sent_at),
+        (_("acknowledged"), command.acknowledged_at),
+        (_("confirmed"), command.confirmed_at),
+        (command.get_load_display(), command.load_at),
+    ]
+    return [(word, at) for word, at in reached if at is not None]
+
+
+def _ending(command: Command, now: datetime) -> str:
+    """In words: why it failed, or what it waits for. Empty where it is confirmed."""
+    wrong = command.get_failure_display()
+    values = {
+        "wrong": wrong,
+        "n": command.attempts + 1,
+        "most": queue.ATTEMPTS,
+        "at": _clock(command.not_before, now),
+        "until": _clock(command.expires_at, now),
+    }
+    match command.status:
+        case Command.Status.QUEUED if command.not_before:
+            return words.fill("command_again", **values)
+        case Command.Status.QUEUED:
+            return words.fill("command_waiting", **values)
+        case Command.Status.FAILED:
+            key = "command_failed_one" if command.attempts == 1 else "command_failed"
+            return words.fill(key, **values | {"n": command.attempts})
+        case Command.Status.EXPIRED:
+            return words.fill("command_expired", **values)
+    return str(wrong)
+
+
+def _clock(moment: datetime | None, now: datetime) -> str:
+    """A time of day at the campsite, with the day when it is another one."""
+    if moment is None:
+        return ""
+    local = timezone.localtime(moment)
+    return formats.date_format(local, "H:i" if local.date() == timezone.localdate(now) else "j. M H:i")

@@ -8,20 +8,28 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db.models import DateTimeField, F
 from django.utils import timezone
 from django.utils.text import slugify
 
 from meters import partitions
+from meters.commands.rules import PRIORITIES
 from meters.models import (
     Area,
     AreaState,
+    AutomaticStop,
+    BridgeRequest,
+    Command,
     Device,
     HourlyUsage,
     Installation,
     Meter,
     MeterState,
+    Order,
     Pitch,
     Reading,
+    Source,
+    Want,
     Watch,
     WorkerState,
 )
@@ -91,3 +99,49 @@ def staff(name: str = "reception", **values: Any) -> User:
 
 def superuser(name: str = "chief") -> User:
     return User.objects.create_superuser(name)
+
+
+# --- switching -------------------------------------------------------------------------------------------------------
+
+
+def acting(name: str = "", **values: Any) -> Area:
+    """An area that switches by itself."""
+    return area(name, **{"control": Area.Control.ACT} | values)
+
+
+def switchable(
+    name: str = "", *, area: Area | None = None, relay: bool | None = False, current_a: float | None = None, **told: Any
+) -> Meter:
+    """A meter that is online in an area that acts, its relay told just now; `told` goes into its device."""
+    if not WorkerState.objects.exists():
+        worker()
+    made = meter(name, area=area or acting(), **told)
+    now = timezone.now()
+    state(made, relay=relay, relay_at=now, current_a=current_a, current_at=now if current_a is not None else None)
+    return made
+
+
+def want(meter: Meter, state: bool = True, source: str = Source.STAFF, *, ago_s: float = 0, **values: Any) -> Want:
+    """A row, as it was made `ago_s` seconds ago; nothing follows from it."""
+    made_at = timezone.now() - timedelta(seconds=ago_s)
+    values = {"priority": PRIORITIES[Source(source)], "created_at": made_at, "since": made_at} | values
+    return Want.objects.create(meter=meter, state=state, source=source, **values)
+
+
+def command(want: Want, *, ago_s: float = 0, sent_ago_s: float | None = None, **values: Any) -> Command:
+    """A row for this want, made `ago_s` seconds ago; with `sent_ago_s` under way."""
+    now = timezone.now()
+    made_at = now - timedelta(seconds=ago_s)
+    if sent_ago_s is not None:
+        at = now - timedelta(seconds=sent_ago_s)
+        values = {"status": Command.Status.SENT, "claimed_at": at, "sent_at": at, "attempts": 1} | values
+        values = {"area_id": want.meter.device.area_id} | values
+    values = {"created_at": made_at, "expires_at": made_at + timedelta(minutes=15)} | values
+    return Command.objects.create(meter=want.meter, want=want, state=want.state, **values)
+
+
+def later(seconds: float) -> None:
+    """As if so much time had passed: whatever the tables of switching and of meters remember moves into the past."""
+    for model in (Want, Command, Order, AutomaticStop, BridgeRequest, Device, MeterState):
+        times = [field.name for field in model._meta.fields if isinstance(field, DateTimeField)]
+        model._base_manager.update(**{name: F(name) - timedelta(seconds=seconds) for name in times})

@@ -1,5 +1,31 @@
 """The admin of areas, pitches, meters: forms for staff's own tables, read-only pages for what was reported."""
 
-from meters.admin import access, areas, audit, devices, installations, meters, pitches, records
+from meters.admin import (
+    access,
+    areas,
+    audit,
+    bridge,
+    commands,
+    devices,
+    installations,
+    meters,
+    orders,
+    pitches,
+    records,
+    stops,
+)
 
-__all__ = ["access", "areas", "audit", "devices", "installations", "meters", "pitches", "records"]
+__all__ = [
+    "access",
+    "areas",
+    "audit",
+    "bridge",
+    "commands",
+    "devices",
+    "installations",
+    "meters",
+    "orders",
+    "pitches",
+    "records",
+    "stops",
+]

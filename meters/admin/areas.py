@@ -20,6 +20,10 @@ from unfold.views import ChangeList
 
 from meters import online, overview
 from meters.admin.base import NOTHING, NeverWritten, ReadOnlyAdmin, ToldAdmin, ago, label, local
+from meters.admin.bridge import AsksOfAreas, may_ask
+from meters.admin.control import Control
+from meters.admin.history import History
+from meters.admin.switching import may_switch
 from meters.models import Area, AreaState, FoundInstance
 
 MOST_OFFERED = 5
@@ -48,7 +52,7 @@ class StateInline(NeverWritten, StackedInline):
     hide_title = True
     fields = readonly_fields = [
         *("bridge_now", "seen", "version", "channel_now", "coordinator_now", "backoff", "join", "restart"),
-        *("info_at", "inventory_at"),
+        *("retained", "info_at", "inventory_at"),
     ]
 
     @admin.display(description=_("Zigbee2MQTT"))
@@ -90,6 +94,10 @@ class StateInline(NeverWritten, StackedInline):
             return NOTHING
         return label(_("yes"), "warning") if state.restart_required else gettext("no")
 
+    @admin.display(description=_("retained commands"))
+    def retained(self, state: AreaState) -> str:
+        return ", ".join(state.retained_commands) or gettext("none")
+
 
 class AreaList(ChangeList):
     """Counts each area's meters by online status, for all rows at once."""
@@ -105,12 +113,18 @@ class AreaList(ChangeList):
 
 
 @admin.register(Area)
-class AreaAdmin(ToldAdmin):
+class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
     list_display = ["name", "bridge_now", "online_now", "channel_now", "version", "service", "seen"]
     list_before_template = "admin/meters/found_instances.html"
     prepopulated_fields = {"slug": ["name"]}
     inlines = [StateInline]
-    fields = ["name", "slug", "base_topic", "expected_channel", "wifi_channels", "in_service", "control"]
+    actions = ["switch_all_on", "switch_all_off", "act", "observe"]
+    change_form_outer_before_template = "admin/meters/area_links.html"
+    readonly_fields = ["control_now"]
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "base_topic", "expected_channel", "wifi_channels", "in_service"]}),
+        (_("Switching"), {"fields": ["control_now", "commands_per_s", "most_unanswered"]}),
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Area]:
         return super().get_queryset(request).select_related("state")
@@ -124,6 +138,23 @@ class AreaAdmin(ToldAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         found = unknown_instances() if self.has_add_permission(request) else []
         return super().changelist_view(request, (extra_context or {}) | {"found_instances": found})
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        """With what area_links.html offers."""
+        area = self.get_object(request, object_id)
+        context = {
+            "area": area,
+            "retained": state_of(area).retained_commands if isinstance(area, Area) else [],
+            "may_switch": may_switch(request),
+            "may_change": self.has_change_permission(request),
+            "may_ask": may_ask(request),
+        }
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
+
+    @admin.display(description=_("control"))
+    def control_now(self, area: Area) -> str:
+        """Changed on a page of its own, which tells what it leads to."""
+        return area.get_control_display()
 
     @admin.display(description=_("Zigbee2MQTT"), ordering="state__bridge")
     def bridge_now(self, area: Area) -> str:

@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -87,6 +88,12 @@ class PeriodColumns:
 
 NOTHING = "–"
 ON_OFF: dict[bool, tuple[Text, str]] = {True: (_("on"), "success"), False: (_("off"), "")}
+
+
+def link(table: str, pk: Any, text: Any) -> str:
+    """To a row's page, such as link("meters_meter", 7, meter)."""
+    html = '<a class="text-primary-600 dark:text-primary-500 whitespace-nowrap" href="{}">{}</a>'
+    return format_html(html, reverse(f"admin:{table}_change", args=[pk]), text)
 
 
 def label(text: Text, variant: str = "", hint: Text = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -12,14 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 from meters import zigbee2mqtt
 from meters.admin.base import NOTHING, ReadOnlyAdmin, ago, label
+from meters.admin.bridge import NAME_PROBLEMS, AsksOfDevices, may_ask
 from meters.admin.filters import NameFilter, PresentDevices
 from meters.models import Device
 
-NAME_PROBLEMS = {
-    "name_like_bridge": _("A name that begins with “bridge”: Zigbee2MQTT ignores its commands. Rename it."),
-    "name_like_command": _("A name with /set or /get: its states look like commands. Rename it."),
-    "name_like_availability": _("A name that ends with /availability cannot be told from a report. Rename it."),
-}
 AVAILABLE = {
     True: (_("available"), "success"),
     False: (_("unavailable"), "danger"),
@@ -36,7 +33,7 @@ def named(device: Device) -> str:
 
 
 @admin.register(Device)
-class DeviceAdmin(ReadOnlyAdmin):
+class DeviceAdmin(AsksOfDevices, ReadOnlyAdmin):
     list_display = ["name", "ieee_address", "area", "kind", "model", "available_now", "heard"]
     list_filter = ["area", "kind", PresentDevices, NameFilter]
     search_fields = ["friendly_name", "ieee_address", "model", "model_id"]
@@ -46,9 +43,16 @@ class DeviceAdmin(ReadOnlyAdmin):
         *("heard", "announced_at", "left_at", "first_seen_at", "removed_at"),
     ]
     readonly_fields = ["name", "name_problem", "available_now", "heard"]
+    change_form_outer_before_template = "admin/meters/device_links.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Device]:
         return super().get_queryset(request).select_related("area", "meter__state")
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        device = self.get_object(request, object_id)
+        is_listed = isinstance(device, Device) and device.area is not None and device.removed_at is None
+        context = {"device": device, "may_ask": is_listed and may_ask(request)}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     @admin.display(description=_("name"), ordering="friendly_name")
     def name(self, device: Device) -> str:

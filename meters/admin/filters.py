@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from meters import online, overview, zigbee2mqtt
-from meters.models import Device, Installation, Meter
+from meters.models import Command, Device, Installation, Meter, Want
 
 STATUSES = {
     online.Status.ONLINE: _("online"),
@@ -99,3 +99,51 @@ class NameFilter(admin.SimpleListFilter):
             return queryset
         names = Device.objects.values_list("pk", "friendly_name")
         return queryset.filter(pk__in=[pk for pk, name in names if zigbee2mqtt.bad_name(name)])
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = _("on or off")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("on", _("on")), ("off", _("off"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(state=self.value() == "on") if self.value() in ("on", "off") else queryset
+
+
+class EndedFilter(admin.SimpleListFilter):
+    title = _("in force")
+    parameter_name = "ended"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("no", _("in force")), ("yes", _("ended"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Want]) -> QuerySet[Want]:
+        if self.value() not in ("yes", "no"):
+            return queryset
+        return queryset.filter(ended_at__isnull=self.value() == "no")
+
+
+class HoldFilter(admin.SimpleListFilter):
+    """Why a want is not pursued."""
+
+    title = _("held back because")
+    parameter_name = "hold"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(value, text) for value, text in Want.Hold.choices if value]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Want]) -> QuerySet[Want]:
+        return queryset.filter(hold=self.value(), ended_at=None) if self.value() in Want.Hold.values else queryset
+
+
+class FailureFilter(admin.SimpleListFilter):
+    title = _("what went wrong")
+    parameter_name = "failure"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(value, text) for value, text in Command.Failure.choices if value]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Command]) -> QuerySet[Command]:
+        return queryset.filter(failure=self.value()) if self.value() in Command.Failure.values else queryset

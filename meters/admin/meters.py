@@ -12,30 +12,21 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.views import ChangeList
 
-from meters import installations, online, overview
+from meters import commands, installations, online, overview
 from meters.admin import exchange, pages
-from meters.admin.base import NOTHING, PeriodColumns, ReadOnlyInline, ToldAdmin, aged, ago, label, quantity, relay
-from meters.admin.devices import named
-from meters.admin.filters import STATUSES, OnlineFilter, OnPitchFilter, PresentMeters
+from meters.admin.base import PeriodColumns, ReadOnlyInline, ToldAdmin
+from meters.admin.columns import MeterColumns
+from meters.admin.commands import CommandInline, WantInline
+from meters.admin.filters import OnlineFilter, OnPitchFilter, PresentMeters
+from meters.admin.history import History
 from meters.admin.records import EpochColumns, QuarantinedColumns
-from meters.models import CounterEpoch, Installation, Meter, MeterState, Pitch, QuarantinedReading
-
-VARIANTS = {online.Status.ONLINE: "success", online.Status.OFFLINE: "danger", online.Status.UNKNOWN: "warning"}
-
-
-def status(now: online.Online) -> str:
-    """The status as a coloured word, with the reason where it is not simply online."""
-    word = label(STATUSES[now.status], VARIANTS[now.status])
-    if now.is_online:
-        return word
-    html = '<span class="text-right lg:text-left">{} <span class="text-base-500">{}</span></span>'
-    return format_html(html, word, online.REASONS[now.reason])
+from meters.admin.switching import Switching
+from meters.models import CounterEpoch, Installation, Meter, Pitch, QuarantinedReading, Source
 
 
 class HungInline(PeriodColumns, ReadOnlyInline):
@@ -57,7 +48,7 @@ class QuarantinedInline(QuarantinedColumns, ReadOnlyInline):
 
 
 class MeterList(ChangeList):
-    """Looks the link up once for all rows."""
+    """Looks up once for all rows what the link is, and what is wanted."""
 
     result_list: Any
 
@@ -66,21 +57,23 @@ class MeterList(ChangeList):
         now = timezone.now()
         link = online.link(now)
         self.result_list = list(self.result_list)
+        wants = commands.in_force([meter.pk for meter in self.result_list], now)
         for meter in self.result_list:
             meter.online = online.status(meter, link, now)
+            meter.want = wants.get(meter.pk)
 
 
 @admin.register(Meter)
-class MeterAdmin(ToldAdmin):
-    list_display = ["name", "area", "pitch", "online_now", "relay_now", "power", "energy", "heard"]
+class MeterAdmin(MeterColumns, Switching, History, ToldAdmin):
+    list_display = ["name", "area", "pitch", "online_now", "relay_now", "wanted_now", "power", "energy", "heard"]
     list_filter = [OnlineFilter, "device__area", "device__kind", OnPitchFilter, PresentMeters]
     search_fields = ["device__friendly_name", "device__ieee_address", "pitch_number"]
     search_help_text = _("name, IEEE address or pitch")
     change_form_outer_before_template = "admin/meters/meter_links.html"
-    inlines = [HungInline, EpochInline, QuarantinedInline]
-    actions = ["install_on_suggested"]
+    inlines = [WantInline, CommandInline, HungInline, EpochInline, QuarantinedInline]
+    actions = ["switch_on", "switch_off", "let_go", "install_on_suggested"]
     reported = [
-        *("online_now", "heard", "relay_aged", "power_aged", "voltage", "current", "phases"),
+        *("online_now", "heard", "relay_aged", "wanted_now", "power_aged", "voltage", "current", "phases"),
         *("counter", "energy", "linkquality"),
     ]
     identity = ["name", "ieee", "area", "pitch", "kind", "device_model"]
@@ -128,7 +121,15 @@ class MeterAdmin(ToldAdmin):
         present = installations.open_installation(meter)
         may = self.has_install_permission(request)
         suggested = installations.suggestions([meter]).get(meter.pk) if may and present is None else None
-        return {"meter": meter, "present": present, "suggested": suggested, "may_install": may}
+        may_switch = self.has_switch_permission(request) and meter.device.has_relay and not meter.device.removed_at
+        return {
+            "meter": meter,
+            "present": present,
+            "suggested": suggested,
+            "may_install": may,
+            "may_switch": may_switch,
+            "held": may_switch and meter.wants.filter(source=Source.STAFF, ended_at=None).exists(),
+        }
 
     def readings_view(self, request: HttpRequest, meter_id: int) -> HttpResponse:
         return pages.readings(self, request, self._viewable(request, meter_id))
@@ -178,98 +179,6 @@ class MeterAdmin(ToldAdmin):
             "to_do": sum(pitch is not None and pitch.number != present for _m, pitch, present in rows),
         }
         return TemplateResponse(request, "admin/meters/install_suggested.html", context)
-
-    # --- columns and fields ---
-
-    @admin.display(description=_("name"), ordering="device__friendly_name")
-    def name(self, meter: Meter) -> str:
-        return named(meter.device)
-
-    @admin.display(description=_("IEEE address"))
-    def ieee(self, meter: Meter) -> str:
-        url = reverse("admin:meters_device_change", args=[meter.device_id])
-        html = '<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>'
-        return format_html(html, url, meter.device.ieee_address)
-
-    @admin.display(description=_("area"), ordering="device__area__name")
-    def area(self, meter: Meter) -> str:
-        if meter.device.area is None:
-            return NOTHING
-        return format_html('<span class="whitespace-nowrap">{}</span>', meter.device.area)
-
-    @admin.display(description=_("pitch"), ordering="pitch_number")
-    def pitch(self, meter: Any) -> str:
-        return meter.pitch_number or NOTHING
-
-    @admin.display(description=_("kind"))
-    def kind(self, meter: Meter) -> str:
-        return meter.device.get_kind_display()
-
-    @admin.display(description=_("model"))
-    def device_model(self, meter: Meter) -> str:
-        return " ".join(filter(None, [meter.device.vendor, meter.device.model])) or NOTHING
-
-    @admin.display(description=_("online"))
-    def online_now(self, meter: Any) -> str:
-        now = timezone.now()
-        return status(getattr(meter, "online", None) or online.status(meter, online.link(now), now))
-
-    @admin.display(description=_("last heard"), ordering="state__heard_at")
-    def heard(self, meter: Meter) -> str:
-        return ago(_state(meter).heard_at)
-
-    @admin.display(description=_("relay"), ordering="state__relay")
-    def relay_now(self, meter: Meter) -> str:
-        return relay(_state(meter).relay)
-
-    @admin.display(description=_("power"), ordering="state__power_w")
-    def power(self, meter: Meter) -> str:
-        return quantity(_state(meter).power_w, "W")
-
-    @admin.display(description=_("relay"))
-    def relay_aged(self, meter: Meter) -> str:
-        return aged(self.relay_now(meter), _state(meter).relay_at)
-
-    @admin.display(description=_("power"))
-    def power_aged(self, meter: Meter) -> str:
-        return aged(self.power(meter), _state(meter).power_at)
-
-    @admin.display(description=_("voltage"))
-    def voltage(self, meter: Meter) -> str:
-        state = _state(meter)
-        return aged(quantity(state.voltage_v, "V", 1), state.voltage_at)
-
-    @admin.display(description=_("current"))
-    def current(self, meter: Meter) -> str:
-        state = _state(meter)
-        return aged(quantity(state.current_a, "A", 2), state.current_at)
-
-    @admin.display(description=_("phases"))
-    def phases(self, meter: Meter) -> str:
-        state = _state(meter)
-        if not state.phase_power_w:
-            return NOTHING
-        pairs = zip(meter.device.phases, state.phase_power_w, strict=False)
-        return format_html_join(" · ", "{}: {}", ((name.upper(), quantity(watts, "W")) for name, watts in pairs))
-
-    @admin.display(description=_("counter"))
-    def counter(self, meter: Meter) -> str:
-        state = _state(meter)
-        return aged(quantity(state.counter_kwh, "kWh", 3), state.counter_at)
-
-    @admin.display(description=_("energy"), ordering="state__energy_kwh")
-    def energy(self, meter: Meter) -> str:
-        state = _state(meter)
-        return quantity(state.energy_kwh, "kWh", 1) if state.counter_at else NOTHING
-
-    @admin.display(description=_("link quality"))
-    def linkquality(self, meter: Meter) -> str:
-        state = _state(meter)
-        return aged(quantity(state.linkquality, ""), state.linkquality_at)
-
-
-def _state(meter: Meter) -> MeterState:
-    return getattr(meter, "state", None) or MeterState(meter=meter)
 
 
 def _install_all(request: HttpRequest, pairs: list[tuple[Meter, Pitch]]) -> None:

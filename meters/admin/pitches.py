@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from meters import overview
 from meters.admin.base import NOTHING, PeriodColumns, ReadOnlyInline, ToldAdmin
+from meters.admin.history import History
 from meters.models import Installation, Pitch
 
 
@@ -35,7 +36,7 @@ class HungInline(PeriodColumns, ReadOnlyInline):
 
 
 @admin.register(Pitch)
-class PitchAdmin(ToldAdmin):
+class PitchAdmin(History, ToldAdmin):
     list_display = ["number", "kind", "switching", "meters_now", "occupied_until"]
     list_filter = ["kind", "policy"]
     search_fields = ["number", "aliases"]

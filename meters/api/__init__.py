@@ -1,1 +1,1 @@
-"""The read API under /api/v1/: areas, pitches, meters and their use. For staff and for machines with a token."""
+"""The API under /api/v1/: areas, pitches, meters and their use, switching. For staff and for machines with a token."""

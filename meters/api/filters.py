@@ -1,13 +1,14 @@
-"""Which areas, pitches and meters a list shows, and in which order."""
+"""Which areas, pitches, meters and commands a list shows, and in which order."""
 
 from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django_filters import rest_framework as filters
+from rest_framework.exceptions import ValidationError
 
 from meters import online, overview
-from meters.models import Area, Device, Meter, Pitch
+from meters.models import Area, Command, Device, Meter, Pitch
 
 ONLINE = {"true": online.Status.ONLINE, "false": online.Status.OFFLINE, "unknown": online.Status.UNKNOWN}
 YES_NO = [("true", "true"), ("false", "false")]
@@ -100,3 +101,38 @@ class MeterFilter(filters.FilterSet):
             | Q(device__ieee_address__icontains=value)
             | Q(pitch_number__icontains=value)
         )
+
+
+class CommandFilter(filters.FilterSet):
+    meter = filters.CharFilter(method="by_meter", help_text="The meter's IEEE address.")
+    area = filters.ModelChoiceFilter(
+        field_name="meter__device__area",
+        to_field_name="slug",
+        queryset=Area.objects.all(),
+        help_text="The slug of the area that lists the meter now.",
+        error_messages={"invalid_choice": "There is no such area."},
+    )
+    status = filters.ChoiceFilter(choices=Command.Status.choices, help_text="How far it has come.")
+    automatic = filters.ChoiceFilter(
+        choices=YES_NO, method="by_automatic", help_text="Whether the software made it by itself."
+    )
+    open = filters.ChoiceFilter(
+        choices=YES_NO, method="by_open", help_text="Whether it is waiting or under way: queued, sent, acknowledged."
+    )
+
+    class Meta:
+        model = Command
+        fields: list[str] = []
+
+    def by_meter(self, found: QuerySet[Command], name: str, value: str) -> QuerySet[Command]:
+        meter = Meter.objects.filter(device__ieee_address=value.lower()).first()
+        if meter is None:
+            raise ValidationError({name: ["There is no such meter."]})
+        return found.filter(meter=meter)
+
+    def by_automatic(self, found: QuerySet[Command], name: str, value: str) -> QuerySet[Command]:
+        return found.filter(automatic=value == "true")
+
+    def by_open(self, found: QuerySet[Command], name: str, value: str) -> QuerySet[Command]:
+        is_open = Q(status__in=Command.OPEN)
+        return found.filter(is_open if value == "true" else ~is_open)

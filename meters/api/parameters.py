@@ -1,4 +1,4 @@
-"""The query parameters of a meter's use, checked: a span of time and how fine."""
+"""Times that machines write, checked; the query parameters of a meter's use: a span of time and how fine."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rest_framework.request import Request
 LONGEST = {"hour": timedelta(days=62), "day": timedelta(days=400)}
 DEFAULT = {"hour": timedelta(hours=24), "day": timedelta(days=30)}
 YEARS = range(2000, 2100)
+NO_TIME = "Not a time. Write it in ISO 8601, e.g. 2026-07-01T00:00:00+02:00."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,21 @@ def _moment(request: Request, name: str) -> datetime | None:
     if text is None:
         return None
     try:
-        # An unescaped "+02:00" arrives as " 02:00".
-        moment = parse_datetime(text.replace(" ", "+"))
+        return moment(text.replace(" ", "+"))  # an unescaped "+02:00" arrives as " 02:00"
+    except ValidationError as error:
+        raise ValidationError({name: error.detail}) from None
+
+
+def moment(text: str) -> datetime:
+    """The time that an ISO 8601 text with a time zone tells, in UTC. Raises ValidationError."""
+    try:
+        told = parse_datetime(text)
     except ValueError:
-        moment = None
-    if moment is None:
-        raise ValidationError({name: ["Not a time. Write it in ISO 8601, e.g. 2026-07-01T00:00:00+02:00."]})
-    if timezone.is_naive(moment):
-        raise ValidationError({name: ["Has no time zone. Add Z or an offset, e.g. 2026-07-01T00:00:00+02:00."]})
-    if moment.year not in YEARS:
-        raise ValidationError({name: [f"The year must be from {YEARS[0]} to {YEARS[-1]}."]})
-    return moment.astimezone(UTC)
+        told = None
+    if told is None:
+        raise ValidationError([NO_TIME])
+    if timezone.is_naive(told):
+        raise ValidationError(["Has no time zone. Add Z or an offset, e.g. 2026-07-01T00:00:00+02:00."])
+    if told.year not in YEARS:
+        raise ValidationError([f"The year must be from {YEARS[0]} to {YEARS[-1]}."])
+    return told.astimezone(UTC)

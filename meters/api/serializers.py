@@ -10,11 +10,12 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from meters import online
-from meters.models import Area, Device, Installation, Meter, MeterState, Pitch
+from meters.models import Area, Device, Installation, Meter, MeterState, Pitch, Source, Want
 
 METER_KINDS = [c for c in Device.Kind.choices if c[0] in (Device.Kind.SINGLE_PHASE, Device.Kind.THREE_PHASE)]
 ON_OFF = [("on", "on"), ("off", "off")]
 REASONS = list(online.REASONS)
+HOLDS = [choice for choice in Want.Hold.choices if choice[0]]
 ONLINE = {online.Status.ONLINE: True, online.Status.OFFLINE: False, online.Status.UNKNOWN: None}
 
 
@@ -130,6 +131,33 @@ class PhaseSerializer(serializers.Serializer[Any]):
     current_a = serializers.DecimalField(10, 3, coerce_to_string=False, allow_null=True, help_text="Current in A.")
 
 
+class WantSerializer(serializers.ModelSerializer[Want]):
+    """Who wants what of a meter's relay. Of several, the highest source counts: staff, guest, cleaning, policy."""
+
+    state = serializers.ChoiceField(source="word", choices=ON_OFF, read_only=True, help_text="What it should be.")
+    source = serializers.ChoiceField(choices=Source.choices, read_only=True, help_text="Who wants it.")  # type: ignore[assignment]
+    reason = serializers.CharField(read_only=True, help_text="Why; may be empty.")
+    by = serializers.CharField(
+        source="by.username", allow_null=True, read_only=True, help_text="The user. Null: the software itself."
+    )
+    until = time(help_text="Until when. Null: until further notice.")
+    since = time(help_text="Since when it is in force.")
+    hold = serializers.SerializerMethodField(help_text="Why nothing is done although the relay is not so. Null: none.")
+    hold_text = serializers.SerializerMethodField(help_text="The same in words.")
+
+    class Meta:
+        model = Want
+        fields = ["state", "source", "reason", "by", "until", "since", "hold", "hold_text"]
+
+    @extend_schema_field(serializers.ChoiceField(choices=HOLDS, allow_null=True))
+    def get_hold(self, want: Want) -> str | None:
+        return want.hold or None
+
+    @extend_schema_field(serializers.CharField(allow_null=True))
+    def get_hold_text(self, want: Want) -> str | None:
+        return want.get_hold_display() or None
+
+
 class MeterSerializer(serializers.ModelSerializer[Meter]):
     """A meter with the latest known value of each quantity and the time of that value. Null: never reported."""
 
@@ -153,6 +181,7 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
     relay = serializers.SerializerMethodField(help_text="What its relay last reported.")
     relay_at = time("state.relay_at", "The time of that report.")
     wanted = serializers.SerializerMethodField(help_text="What the relay should be. Null: not managed.")
+    want = serializers.SerializerMethodField(help_text="Who wants that, why and until when. Null: not managed.")
     power_w = whole("state.power_w", "Power in W.")
     power_at = time("state.power_at", "The time of that power.")
     voltage_v = decimal("state.voltage_v", 5, 1, "Voltage in V.")
@@ -174,7 +203,7 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
         model = Meter
         fields = [
             *("ieee_address", "name", "area", "pitch", "kind", "model", "has_relay", "rated_a"),
-            *("online", "online_reason", "online_until", "seen_at", "relay", "relay_at", "wanted"),
+            *("online", "online_reason", "online_until", "seen_at", "relay", "relay_at", "wanted", "want"),
             *("power_w", "power_at", "voltage_v", "voltage_at", "current_a", "current_at", "phases", "phases_at"),
             *("counter_kwh", "counter_at", "energy_kwh", "linkquality", "linkquality_at", "removed_at"),
         ]
@@ -199,7 +228,13 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
 
     @extend_schema_field(serializers.ChoiceField(choices=ON_OFF, allow_null=True))
     def get_wanted(self, meter: Meter) -> str | None:
-        return None
+        want = _want(meter)
+        return want.word if want else None
+
+    @extend_schema_field(WantSerializer(allow_null=True))
+    def get_want(self, meter: Meter) -> Any:
+        want = _want(meter)
+        return WantSerializer(want).data if want else None
 
     @extend_schema_field(PhaseSerializer(many=True, allow_null=True))
     def get_phases(self, meter: Meter) -> list[dict[str, Any]] | None:
@@ -219,6 +254,10 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
 
 def _online(meter: Meter, context: Mapping[str, Any]) -> online.Online:
     return online.status(meter, context["link"], context["now"])
+
+
+def _want(meter: Meter) -> Want | None:
+    return getattr(meter, "want", None)
 
 
 def _state(meter: Meter) -> MeterState | None:

@@ -1,75 +1,32 @@
-"""The resources of the API. They read; nothing is changed here."""
+"""The resources of the API: areas, pitches, meters. Commands are in commands.py."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.shortcuts import get_object_or_404
-from django.utils import timezone, translation
+from django.urls import reverse
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
-from rest_framework import viewsets
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.views import SpectacularAPIView
+from rest_framework import status
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.pagination import BasePagination
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from meters import online, overview, usage
-from meters.api import parameters
-from meters.api.errors import ErrorSerializer
+from meters import commands, online, overview, usage
+from meters.api import bodies, parameters
+from meters.api.base import MISSING, NOT_SWITCHED, REFUSED, English, MaySwitch, ReadOnly
+from meters.api.commands import POWER, CommandSerializer, serving
 from meters.api.filters import AreaFilter, MeterFilter, PitchFilter
-from meters.api.pagination import Pages
 from meters.api.serializers import AreaSerializer, MeterSerializer, PitchSerializer, UsageSerializer
-from meters.models import Area, Meter, Pitch
-
-REFUSED = {
-    400: OpenApiResponse(ErrorSerializer, description="A parameter is unknown or wrong; `fields` says which."),
-    401: OpenApiResponse(ErrorSerializer, description="No token, or a wrong one."),
-    403: OpenApiResponse(ErrorSerializer, description="Only for staff."),
-}
-MISSING = REFUSED | {404: OpenApiResponse(ErrorSerializer, description="There is none of this name.")}
-
-
-Anything = TypeVar("Anything", bound=Model)
-
-
-class English:
-    """Machines read the messages: they are English, whatever the browser prefers."""
-
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        with translation.override("en"):
-            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
-
-
-class ReadOnly(English, viewsets.ReadOnlyModelViewSet[Anything]):
-    """What the resources share: pages, filters, and that an unknown or repeated parameter is an error, not ignored."""
-
-    pagination_class: type[BasePagination] | None = Pages
-    filterset_class: Any = None
-    own_parameters: ClassVar[dict[str, set[str]]] = {}
-    """By action: the parameters it knows beside the list's filters."""
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if any("\x00" in part for part in kwargs.values()):  # PostgreSQL's texts cannot hold it
-            raise NotFound
-        known, wrong = self.known_parameters(), {}
-        for name, values in sorted(request.query_params.lists()):
-            if name not in known:
-                wrong[name] = ["There is no such parameter."]
-            elif len(values) > 1:
-                wrong[name] = ["Given more than once."]
-        if wrong:
-            raise ValidationError(wrong)
-
-    def known_parameters(self) -> set[str]:
-        if self.action == "list":
-            return {"limit", "offset", *self.filterset_class.base_filters}
-        return self.own_parameters.get(self.action, set())
+from meters.models import Area, Meter, Pitch, Source
 
 
 @extend_schema_view(
@@ -125,8 +82,15 @@ class MeterViewSet(ReadOnly[Meter]):
     def get_queryset(self) -> QuerySet[Meter]:
         return overview.meters(timezone.now())
 
+    def paginate_queryset(self, queryset: Any) -> Any:
+        page = super().paginate_queryset(queryset)
+        _add_wants(page or [])
+        return page
+
     def get_object(self) -> Meter:
-        return get_object_or_404(self.get_queryset(), device__ieee_address=self.kwargs["ieee"].lower())
+        meter = get_object_or_404(self.get_queryset(), device__ieee_address=self.kwargs["ieee"].lower())
+        _add_wants([meter])
+        return meter
 
     def get_serializer_context(self) -> dict[str, Any]:
         if getattr(self, "swagger_fake_view", False):
@@ -153,7 +117,7 @@ class MeterViewSet(ReadOnly[Meter]):
     def usage(self, request: Request, ieee: str) -> Response:
         """Energy in kWh by hour or by day. What nothing is known of is null, not 0."""
         asked = parameters.span(request, timezone.now())
-        meter = get_object_or_404(Meter.objects.select_related("device"), device__ieee_address=ieee.lower())
+        meter = _meter(ieee)
         by = usage.by_day if asked.per == "day" else usage.by_hour
         rows = by(meter.pk, asked.start, asked.end)
         energy_kwh, estimated_kwh = usage.total(rows)
@@ -169,6 +133,50 @@ class MeterViewSet(ReadOnly[Meter]):
         }
         return Response(UsageSerializer(told).data)
 
+    @extend_schema(**POWER)
+    @action(detail=True, methods=["post"], permission_classes=[MaySwitch])
+    def power(self, request: Request, ieee: str) -> Response:
+        asked, key, meter = bodies.PowerBody.of(request), bodies.key(request), _meter(ieee)
+        order = commands.order(
+            [meter], asked["state"] == "on", asked["reason"], by=request.user, until=asked["until"], key=key
+        )
+        command = serving(order, meter)
+        return Response(
+            CommandSerializer(command).data,
+            status=status.HTTP_202_ACCEPTED,
+            headers={"Location": reverse("api:command-detail", args=[command.pk])},
+        )
+
+    @extend_schema(
+        summary="Let go of a meter", request=bodies.ReleaseBody, responses={200: MeterSerializer} | NOT_SWITCHED
+    )
+    @action(detail=True, methods=["post"], permission_classes=[MaySwitch])
+    def release(self, request: Request, ieee: str) -> Response:
+        """Staff want nothing of this meter any more: what a guest, the cleaning or the booking wants is in force again.
+
+        Where nobody wants anything the relay stays as it is, and is not managed. A command of staff's that is not under
+        way is cancelled. Where staff wanted nothing, nothing changes.
+        """
+        asked = bodies.ReleaseBody.of(request)
+        commands.end(_meter(ieee), Source.STAFF, by=request.user, reason=asked["reason"])
+        return Response(self.get_serializer(self.get_object()).data)
+
+
+def _meter(ieee: str) -> Meter:
+    return get_object_or_404(Meter.objects.select_related("device"), device__ieee_address=ieee.lower())
+
+
+def _add_wants(meters: Sequence[Meter]) -> None:
+    """Give each of these meters a `want`: what is wanted of it now, with its user, or None."""
+    wants = commands.in_force([meter.pk for meter in meters], timezone.now())
+    prefetch_related_objects(list(wants.values()), "by")
+    for meter in meters:
+        meter.want = wants.get(meter.pk)  # type: ignore[attr-defined]
+
+
+class Schema(English, SpectacularAPIView):
+    """The description of this API in OpenAPI 3."""
+
 
 @extend_schema(exclude=True)
 class NothingHere(English, APIView):
@@ -176,3 +184,5 @@ class NothingHere(English, APIView):
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         raise NotFound
+
+    post = put = patch = delete = get

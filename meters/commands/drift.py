@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
+from django.utils.translation import ngettext
 
 from meters import online
 from meters.commands import queue, stop, wants
@@ -30,7 +31,8 @@ SELECT w.id AS want_id, w.meter_id, w.source, w.state, w.since, w.fulfilled_at, 
     COALESCE(bool_or(p.policy = 'never_cut'), false) AS never_cut,
     COALESCE(bool_or(p.policy = 'manual'), false) AS by_hand_only,
     (
-        SELECT c.failure FROM meters_command c WHERE c.meter_id = m.id ORDER BY c.id DESC LIMIT 1
+        SELECT c.failure FROM meters_command c WHERE c.meter_id = m.id AND (c.load <> '' OR c.status = 'confirmed')
+        ORDER BY c.id DESC LIMIT 1
     ) AS newest_failure,
     last.status AS last_status, last.failure AS last_failure, last.finished_at AS last_finished_at,
     last.created_at AS last_created_at, corrections.count AS corrections, d.relay_readable AS is_readable,
@@ -164,4 +166,5 @@ def _switch(cases: list[Case], now: datetime) -> int:
 
 def _halt(offs: int) -> None:
     with suppress(AlreadyStopped):
-        stop.press(None, f"{offs}", AutomaticStop.Cause.LIMIT)
+        reason = ngettext("%(n)d switch-off was due at once", "%(n)d switch-offs were due at once", offs) % {"n": offs}
+        stop.press(None, reason, AutomaticStop.Cause.LIMIT)

@@ -86,16 +86,11 @@ def progress(order: Order, now: datetime) -> Progress:
     """How far this order has come."""
     link = online.link(now)
     counts: Counter[str] = Counter()
-    commands = Command.objects.filter(order=order)
-    settled = commands.exclude(status=Status.QUEUED).values_list("status").annotate(Count("pk"))
-    for status, count in settled:
-        counts[_group(status)] += count
-    for command in commands.filter(status=Status.QUEUED).select_related("meter__device", "meter__state"):
-        if command.claimed_at is not None:
-            counts["under_way"] += 1
-        else:
-            is_online = online.status(command.meter, link, now).is_online
-            counts["waiting" if is_online else "offline"] += 1
+    for command in Command.objects.filter(order=order).select_related("meter__device", "meter__state"):
+        group = _group(command)
+        if group == "waiting" and not online.status(command.meter, link, now).is_online:
+            group = "offline"
+        counts[group] += 1
     total = Want.objects.filter(order=order).count()
     counts["cancelled"] += total - sum(counts.values())  # a later click has taken their command over
     names = ("waiting", "offline", "under_way", "confirmed", "failed", "cancelled")
@@ -103,12 +98,17 @@ def progress(order: Order, now: datetime) -> Progress:
     return Progress(order.pk, order.state, by, order.created_at, total, {name: counts[name] for name in names})
 
 
-def _group(status: str) -> str:
-    if status in (Status.SENT, Status.ACKNOWLEDGED):
-        return "under_way"
-    if status in (Status.CANCELLED, Status.SUPERSEDED):
-        return "cancelled"
-    return "confirmed" if status == Status.CONFIRMED else "failed"
+def _group(command: Command) -> str:
+    match command.status:
+        case Status.QUEUED:
+            return "waiting" if command.claimed_at is None else "under_way"
+        case Status.SENT | Status.ACKNOWLEDGED:
+            return "under_way"
+        case Status.CANCELLED | Status.SUPERSEDED:
+            return "cancelled"
+        case Status.CONFIRMED:
+            return "confirmed"
+    return "failed"
 
 
 def _relay(meter: Meter) -> bool | None:

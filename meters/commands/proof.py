@@ -158,14 +158,16 @@ class Proofs:
             self._heard.add(attempt.meter_id)
 
     def _current(self, attempt: Attempt, known: Known, state: State, at: datetime) -> None:
+        names = known.phase_values("current") or ["current"]
+        bare = {"current": state.current_ma}
+        told = [value for name in names if (value := state.phases.get(name, bare.get(name))) is not None]
+        if attempt.confirmed_at is None or at < attempt.confirmed_at:
+            return
         if state.relay is True:  # it is on again: what flows now is no fault
             queue.settle_load(attempt.id, Load.UNKNOWN, at)
             self._done(attempt, Status.CONFIRMED, Load.UNKNOWN)
             return
-        names = known.phase_values("current") or ["current"]
-        bare = {"current": state.current_ma}
-        told = [value for name in names if (value := state.phases.get(name, bare.get(name))) is not None]
-        if not told or attempt.confirmed_at is None or at < attempt.confirmed_at:
+        if not told:
             return
         current_a, since = max(told) / 1000, at - attempt.confirmed_at
         is_fresh = known.fresh.issuperset(names)

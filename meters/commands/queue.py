@@ -61,7 +61,7 @@ def overtake(meter_ids: Iterable[int], now: datetime) -> None:
 def adopt(want: Want, order: Order | None, now: datetime, automatic: bool) -> bool:
     """Whether the attempt under way serves this new want too: the same is not sent twice. It counts as its first."""
     under_way = _open().filter(meter=want.meter_id, state=want.state, claimed_at__isnull=False)
-    told = {"want": want, "order": order, "automatic": automatic, "expires_at": _deadline(want, now)}
+    told = {"want": want, "order": order or F("order"), "automatic": automatic, "expires_at": _deadline(want, now)}
     return bool(under_way.update(attempts=1, **told))
 
 
@@ -104,9 +104,7 @@ def claim(command_id: int, area_id: int, now: datetime) -> bool:
 
 def unclaim(command_id: int, claimed_at: datetime) -> None:
     """It was certainly not published: as if it had never been claimed."""
-    Command.objects.filter(pk=command_id, claimed_at=claimed_at, status=Status.QUEUED).update(
-        claimed_at=None, attempts=F("attempts") - 1
-    )
+    Command.objects.filter(pk=command_id, claimed_at=claimed_at).update(claimed_at=None, attempts=F("attempts") - 1)
 
 
 def note_sent(command_id: int, claimed_at: datetime, at: datetime) -> None:

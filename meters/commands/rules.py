@@ -43,7 +43,7 @@ class Act(Enum):
 @dataclass(frozen=True, slots=True)
 class Facts:
     """All that the decision depends on. `last_*` tell of the newest command that served this want, `newest_failure` of
-    the meter's newest of all.
+    the newest of all that the meter carried out.
     """
 
     source: str
@@ -116,10 +116,10 @@ def _forbidden(facts: Facts, limits: Limits) -> Hold | None:
         return Hold.MANUAL
     if facts.never_cut and not facts.state:
         return Hold.NEVER_CUT
-    if facts.is_stopped:
-        return Hold.STOPPED
     if not facts.may_act:
         return Hold.OBSERVE
+    if facts.is_stopped:
+        return Hold.STOPPED
     return Hold.FLIPS if facts.corrections >= limits.corrections_an_hour else None
 
 

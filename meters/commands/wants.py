@@ -10,7 +10,7 @@ from datetime import datetime
 
 from auditlog.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_noop
@@ -90,9 +90,13 @@ def order(
         pitches = serving(chosen, now)
         for meter in chosen.values():
             check(meter, wish, pitches.get(meter.pk, []), now)
-        made = Order.objects.create(
-            state=state, reason=wish.reason, by=person(by), until=until, created_at=now, key=key
-        )
+        try:
+            with transaction.atomic():
+                made = Order.objects.create(
+                    state=state, reason=wish.reason, by=person(by), until=until, created_at=now, key=key
+                )
+        except IntegrityError:  # the same key for other meters, at this very moment
+            return _same(Order.objects.get(by=person(by), key=key), wish, chosen)
         _want(list(chosen.values()), wish, now, made)
     return made
 
@@ -140,7 +144,8 @@ def cancel(command_ids: Iterable[int], by: Person) -> int:
         cancelled = queue.cancel(asked.values_list("pk", flat=True), now)
         wants = list(Want.objects.filter(commands__in=cancelled, ended_at=None).select_related("replaces"))
         _end(wants, Want.End.CANCELLED, now, by)
-        Order.objects.filter(commands__in=cancelled, cancelled_at=None).update(cancelled_at=now)
+        through = Order.objects.filter(commands__in=cancelled, cancelled_at=None)
+        through.exclude(commands__status=Command.Status.QUEUED).update(cancelled_at=now)
     return len(cancelled)
 
 
@@ -276,6 +281,7 @@ def _end(wants: Sequence[Want], how: str, now: datetime, by: Person = None, reas
         lasting = Q(until=None) | Q(until__gt=now)
         again = [w.replaces.pk for w in wants if w.replaces and w.replaces.end == Want.End.REPLACED]
         Want.objects.filter(lasting, pk__in=again).update(ended_at=None, end="")
+        _resume(again, now)
     after = in_force(ids, now)
     fallen = [w.pk for m, w in after.items() if m in before and before[m].pk != w.pk]
     if how != Want.End.CANCELLED:  # what comes into force now is to be done, though it was done once
@@ -283,6 +289,14 @@ def _end(wants: Sequence[Want], how: str, now: datetime, by: Person = None, reas
     for source in {w.source for w in wants}:
         _note([w for w in wants if w.source == source], before, after, Wish(source, False, reason, by), now)
     notify.wake(ids)
+
+
+def _resume(again: Sequence[int], now: datetime) -> None:
+    """A person's want that is in force again, and was never carried out, is pursued again."""
+    unfulfilled = Want.objects.filter(pk__in=again, ended_at=None, fulfilled_at=None, source__in=PERSONS)
+    for want in unfulfilled.select_related("order"):
+        if in_force([want.meter_id], now)[want.meter_id].pk == want.pk:
+            queue.make([want], now, automatic=False, order=want.order)
 
 
 def _note(

@@ -1,6 +1,6 @@
 """The admin: lists and forms of staff's tables, and what is read-only."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from auditlog.models import LogEntry
@@ -13,10 +13,13 @@ from rest_framework.authtoken.models import Token
 
 from meters.models import (
     Area,
+    AutomaticStop,
+    BridgeRequest,
     CounterEpoch,
     FoundInstance,
     Installation,
     Meter,
+    Order,
     Pitch,
     QuarantinedReading,
     RejectedMessage,
@@ -53,11 +56,26 @@ def fill(meters: int) -> None:
         QuarantinedReading.objects.create(meter=meter, measured_at=now, counter_wh=99, reason="jump")
         RejectedMessage.objects.create(topic=f"z/{meter.pk}", code="not_json", first_at=now, last_at=now)
         FoundInstance.objects.create(base_topic=f"found_{meter.pk}", first_seen_at=now, seen_at=now)
+        fill_switching(meter, now)
+
+
+def fill_switching(meter: Meter, now: datetime) -> None:
+    """A line in every table of what is switched and asked, each by somebody else."""
+    person = make.staff(f"person {meter.pk}")
+    order = Order.objects.create(state=True, by=person, created_at=now)
+    make.command(make.want(meter, by=person), order=order, area=meter.device.area)
+    make.want(meter, False, "policy", until=now)
+    AutomaticStop.objects.create(since=now, by=person, ended_at=now, ended_by=person)
+    BridgeRequest.objects.create(
+        area=meter.device.area, request="restart", transaction=str(meter.pk), by=person, created_at=now
+    )
+    LogEntry.objects.log_create(meter, action=1, changes={"wanted": ["None", "on"]}, actor=person)
 
 
 LISTS = ["area", "counterepoch", "device", "foundinstance", "installation", "meter", "pitch", "quarantinedreading"]
-LISTS += ["rejectedmessage", "workerstate"]
+LISTS += ["rejectedmessage", "workerstate", "automaticstop", "bridgerequest", "command", "order", "want"]
 READ_ONLY = ["counterepoch", "device", "foundinstance", "quarantinedreading", "rejectedmessage", "workerstate"]
+READ_ONLY += ["automaticstop", "bridgerequest", "command", "order", "want"]
 
 
 # --- every page ------------------------------------------------------------------------------------------------------
@@ -101,7 +119,7 @@ def test_the_log_in_and_the_first_page_stand(chief):
 
 
 def test_every_table_of_the_menu_has_a_list(chief):
-    for name in ("auth_user", "authtoken_tokenproxy", "auditlog_logentry"):
+    for name in ("auth_user", "auth_group", "authtoken_tokenproxy", "auditlog_logentry"):
         page(chief, f"{name}_changelist")
 
 
@@ -140,11 +158,13 @@ def test_an_instance_that_is_an_area_is_offered_no_more(chief):
 
 
 def test_an_area_is_made_by_its_form_and_noted(chief):
-    form = {"name": "South", "slug": "south", "base_topic": "z2m_south", "control": "observe", "wifi_channels": "1,6"}
-    answer = chief.post(reverse("admin:meters_area_add"), form)
+    form = {"name": "South", "slug": "south", "base_topic": "z2m_south", "wifi_channels": "1,6"}
+    pace = {"commands_per_s": "4", "most_unanswered": "8"}
+    answer = chief.post(reverse("admin:meters_area_add"), form | pace)
     assert answer.status_code == 302
     area = Area.objects.get(slug="south")
     assert area.wifi_channels == [1, 6]
+    assert area.control == Area.Control.OBSERVE
     assert LogEntry.objects.get_for_object(area).get().actor.username == "chief"
 
 
@@ -198,13 +218,14 @@ def test_staff_write_the_note_and_nothing_that_was_reported(chief):
     meter = make.meter("101")
     make.state(meter, power_w=5)
     url = reverse("admin:meters_meter_change", args=[meter.pk])
-    inlines = {f"{name}-{end}": "0" for name in ("installations", "epochs", "quarantined") for end in END}
+    inlines = {f"{name}-{end}": "0" for name in INLINES for end in END}
     chief.post(url, {"rated_a": "16", "note": "behind the hedge", "power": "9", **inlines})
     meter = Meter.objects.get()
     assert (meter.rated_a, meter.note, meter.state.power_w) == (16, "behind the hedge", 5)
 
 
 END = ["TOTAL_FORMS", "INITIAL_FORMS"]
+INLINES = ["wants", "commands", "installations", "epochs", "quarantined"]
 
 
 # --- installations ---------------------------------------------------------------------------------------------------

@@ -251,7 +251,7 @@ def fill(meters: int) -> None:
 
 @pytest.mark.parametrize(
     ("path", "queries"),
-    [("meters/", 5), ("meters/?online=true", 8), ("pitches/", 4), ("areas/", 6)],
+    [("meters/", 6), ("meters/?online=true", 9), ("pitches/", 4), ("areas/", 6)],
 )
 def test_a_list_asks_a_constant_number_of_queries(
     api, path, queries, django_assert_num_queries: DjangoAssertNumQueries

@@ -64,7 +64,9 @@ def test_the_page_takes_the_same_few_queries_however_many_meters(
         for _ in range(20):
             make.state(meter := make.meter(area=area), power_w=5)
             make.installed(meter, make.pitch())
-    with django_assert_num_queries(11):  # session, user, worker, areas, bridges, meters, devices, stop, 3 for orders
+    with django_assert_num_queries(
+        13
+    ):  # session, user, 2 permissions, worker, areas, bridges, meters, devices, stop, 3 orders
         client.get("/board/")
 
 
@@ -89,9 +91,27 @@ def test_html_in_a_name_stays_text(client: Client) -> None:
 
 
 def test_every_word_of_the_scripts_is_there() -> None:
-    used = {key for path in SCRIPTS.glob("*.js") for key in re.findall(r'\bsay\("(\w+)"', path.read_text())}
-    assert used
-    assert used <= words.BOARD.keys()
+    scripts = "\n".join(path.read_text() for path in [*SCRIPTS.glob("*.js"), SCRIPTS.parent / "meter.js"])
+    said = set(re.findall(r'\bsay\("(\w+)"', scripts))
+    chosen = {key for pair in re.findall(r'\bsay(?:Many)?\([^()?]*\? "(\w+)" : "(\w+)"', scripts) for key in pair}
+    counted = {key for name in re.findall(r'\bsayMany\("(\w+)"', scripts) for key in (name, f"{name}_one")}
+    assert said
+    assert chosen
+    assert counted
+    assert said | chosen | counted <= words.BOARD.keys()
+
+
+def test_what_is_counted_has_words_for_one_and_for_many() -> None:
+    ones = {key.removesuffix("_one") for key in words.BOARD if key.endswith("_one")}
+    assert ones <= words.BOARD.keys()
+
+
+def test_every_grade_and_mark_has_its_words() -> None:
+    grades = {"waiting", "sent", "acknowledged", "confirmed", "no_load"}
+    assert {f"grade_{grade}" for grade in grades} <= words.BOARD.keys()
+    assert {f"not_{grade}" for grade in grades - {"waiting"}} <= words.BOARD.keys()
+    assert {f"mark_{mark}" for mark in ("done", "now", "failed", "skipped", "later")} <= words.BOARD.keys()
+    assert words.board()["holds"].keys() >= {"observe", "failed", "unasked_off"}
 
 
 # --- what it is told -------------------------------------------------------------------------------------------------

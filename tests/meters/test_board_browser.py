@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 import uvicorn
+from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
@@ -70,10 +71,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
+def person(transactional_db: None) -> User:
+    """Whose page it is."""
+    return make.staff()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server, person: User) -> Iterator[Page]:
     """A page of a member of staff, with a clock that can be put forward."""
     client = Client()
-    client.force_login(make.staff())
+    client.force_login(person)
     context = browser.new_context(viewport={"width": 1400, "height": 900}, base_url=f"http://127.0.0.1:{server.port}")
     context.add_cookies(
         [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": f"http://127.0.0.1:{server.port}"}]
@@ -112,9 +119,9 @@ def tile(page: Page, meter: Meter) -> Any:
     return page.locator(f".tile[data-id='{meter.pk}']")
 
 
-def send_tick(number: int, *meters: Meter) -> None:
+def send_tick(number: int, *meters: Meter, switching: bool = False) -> None:
     """What the worker does; in a thread, for Playwright's loop runs in this one."""
-    message = live.changes("b", number, [meter.pk for meter in meters], [])
+    message = live.changes("b", number, [meter.pk for meter in meters], [], switching=switching)
     WorkerState.objects.update(tick=number)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(live.send, message).result()

@@ -2,14 +2,16 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from meters import charts, history, partitions
-from meters.models import CounterEpoch, Meter, OnlineSpan, QuarantinedReading, Watch
+from meters import charts, commands, history, partitions
+from meters.models import Command, CounterEpoch, Meter, OnlineSpan, QuarantinedReading, Source, Want, Watch
 from meters.online import Status
 from tests import make
 
@@ -106,8 +108,69 @@ def test_the_page_takes_few_queries(client: Client, django_assert_num_queries: D
     partitions.ensure([now.date()])
     for minute in range(30):
         make.reading(meter, now - timedelta(minutes=minute), power_w=minute)
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(17):  # 2 for permissions, wants, commands
         client.get(f"/board/meters/{meter.device.ieee_address}/")
+
+
+# --- what is wanted of it --------------------------------------------------------------------------------------------
+
+
+def test_all_wants_are_listed_and_the_one_that_rules_is_marked(client: Client) -> None:
+    make.worker()
+    make.state(meter := make.meter(area=make.area()), relay=True)
+    commands.want(meter, Source.POLICY, True, "check-in", until=timezone.now() + HOUR)
+    commands.want(meter, Source.STAFF, False, "<b>leaking</b>", by=User.objects.get())
+    text = page(client, meter)
+    ruling = text.partition('<tr class="ruling">')[2].partition("</tr>")[0]
+    assert "staff (reception)" in ruling
+    assert "&lt;b&gt;leaking" in ruling
+    assert "check-in" in text
+    assert "should be off, is not" in text
+
+
+def test_the_last_commands_tell_their_proofs_and_what_went_wrong(client: Client) -> None:
+    make.worker()
+    now = timezone.now()
+    make.state(meter := make.meter(area=make.area()), relay=True)
+    want = commands.want(meter, Source.STAFF, False)
+    told = {"status": "failed", "attempts": 3, "sent_at": now, "acknowledged_at": now, "finished_at": now}
+    Command.objects.update(**told, failure="not_moved", detail="ZCL <x>")
+    Want.objects.filter(pk=want.pk).update(hold="failed")
+    text = page(client, meter)
+    assert "should be off, is not</span>" not in text
+    assert "should be off, is not: the last command failed" in text
+    assert "Failed after 3 attempts: the meter answered, but its relay did not move." in text
+    assert "ZCL &lt;x&gt;" in text
+    assert f"<span>acknowledged {timezone.localtime(now):%H:%M:%S}</span>" in text
+
+
+def test_only_who_may_switch_sees_buttons(client: Client) -> None:
+    make.worker()
+    meter, measuring = make.meter(area=make.area()), make.meter(has_relay=False)
+    assert "data-act=" not in page(client, meter).partition('id="order-dialog"')[0]
+    client.force_login(make.superuser())
+    assert 'data-act="on"' in page(client, meter)
+    assert 'data-act="on"' not in page(client, measuring)
+    assert "This meter has no relay" in page(client, measuring)
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ({}, "It waits for its turn"),
+        ({"attempts": 1, "not_before": 1, "failure": "no_answer"}, "the meter did not answer. Attempt 2 of 3 at"),
+        ({"status": "expired"}, "it was never sent, and never will be"),
+        ({"status": "failed", "attempts": 1, "failure": "refused"}, "Failed after 1 attempt: Zigbee2MQTT refused it."),
+    ],
+)
+def test_a_command_says_where_it_stands(client: Client, told: dict[str, Any], text: str) -> None:
+    make.worker()
+    make.state(meter := make.meter(area=make.area()), relay=False)
+    commands.want(meter, Source.STAFF, True)
+    if "not_before" in told:
+        told = told | {"not_before": timezone.now()}
+    Command.objects.update(**told)
+    assert text in page(client, meter)
 
 
 # --- today -----------------------------------------------------------------------------------------------------------

@@ -1,10 +1,19 @@
-// A meter's page asks for itself every 10 s and takes over the sections that have changed. When the server does not
-// answer, everything is greyed.
+// A meter's page asks for itself every 10 s, more often while something is under way, and takes over the sections that
+// have changed. When the server does not answer, everything is greyed. Its buttons lead to the board's dialogs.
+
+import { Refusal, ask } from "./board/ask.js";
+import { OrderDialog } from "./board/dialogs.js";
+import { setHidden, setText } from "./board/dom.js";
+import { page, say } from "./board/words.js";
 
 const EVERY_MS = 10_000;
+const MOVING_MS = 1_500;
 const lost = document.getElementById("lost");
+const failure = document.getElementById("act-error");
+let askedAt = Date.now();
 
 async function refresh() {
+  askedAt = Date.now();
   try {
     const answer = await fetch(location.href, { cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(8_000) });
     if (answer.type === "opaqueredirect") return location.reload(); // logged out: to the log-in page
@@ -16,13 +25,19 @@ async function refresh() {
   }
 }
 
-function takeOver(page) {
+function takeOver(told) {
   for (const old of document.querySelectorAll("[data-live]")) {
-    const fresh = page.getElementById(old.id);
+    const fresh = told.getElementById(old.id);
     if (!fresh) continue;
     const opened = [...old.querySelectorAll("details")].map((details) => details.open);
     [...fresh.querySelectorAll("details")].forEach((details, index) => (details.open = opened[index] ?? details.open));
-    if (!fresh.isEqualNode(old) && !old.contains(document.activeElement)) old.replaceWith(document.importNode(fresh, true));
+    if (fresh.isEqualNode(old)) continue;
+    const focused = old.contains(document.activeElement) ? document.activeElement : null;
+    const act = focused?.dataset.act;
+    if (focused && !act) continue;
+    const taken = document.importNode(fresh, true);
+    old.replaceWith(taken);
+    if (act) taken.querySelector(`[data-act="${act}"], [data-act]`)?.focus({ preventScroll: true });
   }
 }
 
@@ -31,6 +46,39 @@ function setLost(isLost) {
   document.body.toggleAttribute("data-lost", isLost);
 }
 
-setInterval(() => document.hidden || refresh(), EVERY_MS);
+// --- switching ---
+
+const facts = () => document.getElementById("switch").dataset;
+const skew = page.now - Date.now(); // server's clock minus the browser's
+const order = new OrderDialog({ label: () => facts().name, now: () => Date.now() + skew, onDone: refresh });
+
+function act(what) {
+  const { id, wanted, reason, command } = facts();
+  if (what === "on" || what === "off") order.open([Number(id)], what === "on");
+  if (what === "again") order.open([Number(id)], wanted === "on", { reason });
+  if (what === "let-go") request("/board/let-go/", { meters: [Number(id)] });
+  if (what === "cancel") request(`/board/commands/${command}/cancel/`);
+}
+
+async function request(url, body) {
+  setHidden(failure, true);
+  try {
+    const told = await ask(url, body);
+    if (told.cancelled === 0) throw new Refusal("sent", say("cancel_too_late"));
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    setText(failure, refusal.message);
+    setHidden(failure, false);
+  }
+  refresh();
+}
+
+document.addEventListener("click", (event) => {
+  const what = event.target.closest("#switch [data-act]")?.dataset.act;
+  if (what) act(what);
+});
+
+const isDue = () => Date.now() - askedAt >= ("moving" in facts() ? MOVING_MS : EVERY_MS);
+setInterval(() => document.hidden || (isDue() && refresh()), 500);
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 addEventListener("online", refresh);

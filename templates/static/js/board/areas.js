@@ -1,8 +1,8 @@
 // One section an area: its name, counts, what its Zigbee2MQTT told of itself, its tiles, its repeaters.
 
 import { copy, element, setAttribute, setHidden, setText, symbol } from "./dom.js";
-import { isLinked, totals } from "./truth.js";
-import { clock, number, say } from "./words.js";
+import { isLinked, totals, wouldSwitch } from "./truth.js";
+import { byName, clock, number, say, sayMany } from "./words.js";
 
 export const SMALL = 6;
 
@@ -13,8 +13,12 @@ export class AreaSection {
   #repeaters = this.node.querySelector(".repeaters");
   #shownMarks = "";
   #shownRepeaters = "";
+  #hooks;
 
-  constructor(area) {
+  /** hooks: label(meter id), choose(): all of this area that is shown. */
+  constructor(area, hooks) {
+    this.#hooks = hooks;
+    this.node.querySelector(".choose").addEventListener("click", () => hooks.choose(area.id));
     this.node.dataset.area = area.slug;
     this.node.querySelector("h2").id = `area-${area.id}`;
     this.node.setAttribute("aria-labelledby", `area-${area.id}`);
@@ -35,8 +39,20 @@ export class AreaSection {
     setText(part(".area-bridge"), problem);
     setHidden(part(".area-bridge"), !problem);
     setText(part(".area-facts"), facts(area).join(" · "));
-    this.#showMarks(area.in_service ? marks(area) : []);
+    this.#showMarks([...this.#switchingMarks(area, described), ...(area.in_service ? marks(area) : [])]);
     this.#showRepeaters(area, store, now);
+  }
+
+  // What an area that observes would do, and what somebody left on the broker.
+  #switchingMarks(area, described) {
+    const { on, off } = wouldSwitch(described.map((seen) => seen.meter), area);
+    const names = (meters) => meters.map((meter) => this.#hooks.label(meter.id)).sort(byName).join(" · ");
+    const retained = area.retained_commands ?? [];
+    return [
+      ...(off.length ? [[sayMany("would_off", off.length), say("would_hint"), names(off)]] : []),
+      ...(on.length ? [[sayMany("would_on", on.length), say("would_hint"), names(on)]] : []),
+      ...(retained.length ? [[sayMany("retained", retained.length), say("retained_hint"), retained.join(" · ")]] : []),
+    ];
   }
 
   /** Areas of few tiles share a line. */
@@ -49,8 +65,10 @@ export class AreaSection {
     if (wanted === this.#shownMarks) return;
     this.#shownMarks = wanted;
     this.#marks.replaceChildren(
-      ...list.map(([text, hint]) => {
-        const more = element("details", {}, element("summary", {}, symbol("warning"), text), element("p", { textContent: hint }));
+      ...list.map(([text, hint, names]) => {
+        const words = element("div", {}, element("p", { textContent: hint }));
+        if (names) words.append(element("p", { className: "names", textContent: names }));
+        const more = element("details", {}, element("summary", {}, symbol("warning"), text), words);
         return element("li", {}, more);
       }),
     );
@@ -89,6 +107,7 @@ function bridgeProblem(area, store, now) {
 
 function facts(area) {
   return [
+    area.acts === undefined ? "" : say(area.acts ? "acts" : "observes"),
     area.version ? say("version", { version: area.version }) : "",
     area.channel === null ? "" : say("channel", { channel: area.channel }),
     area.backoff_safe === null ? say("backoff_unreported") : "",

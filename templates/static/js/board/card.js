@@ -2,7 +2,8 @@
 
 import { element, setHidden, setText } from "./dom.js";
 import { bars, why } from "./tiles.js";
-import { age, number, say, watts } from "./words.js";
+import { sayCommand, sayWant, sayWish } from "./wishes.js";
+import { age, clock, number, say, sayOf, watts } from "./words.js";
 
 const LINKS = ["", "link_weak", "link_fair", "link_good"];
 
@@ -25,6 +26,10 @@ export class Card {
 
   refresh() {
     if (this.#tile) this.#show();
+  }
+
+  close() {
+    this.#open(null);
   }
 
   #open(tile) {
@@ -50,16 +55,22 @@ export class Card {
     const { seen, label, area, now } = this.#describe(Number(this.#tile.dataset.id));
     const [title, text, list] = this.#node.children;
     setText(title, label);
-    setText(text, why(seen, now));
-    const lines = cardLines(seen, label, area, now);
+    setText(text, [why(seen, now), sayWish(seen)].filter(Boolean).join("; "));
+    const lines = cardLines(seen, label, area, now, sayLast(seen, now));
     while (list.children.length > lines.length * 3) list.lastElementChild.remove();
     while (list.children.length < lines.length * 3) list.append(element("dt"), element("dd"), element("dd"));
     lines.flat().forEach((text, index) => setText(list.children[index], text));
   }
 }
 
+// A last command that is under way, or came to nothing.
+function sayLast(seen, now) {
+  const { command } = seen.meter;
+  return command && command.status !== "confirmed" ? sayCommand(command, seen, now) : "";
+}
+
 /** [what, value, age] a line. */
-function cardLines({ meter }, label, area, now) {
+function cardLines({ meter }, label, area, now, last) {
   const line = (term, text, at) => [say(term), text ?? "–", text === null || at === null ? "" : age(now - at)];
   const quantity = (term, value, digits, unit, at) => line(term, value === null ? null : `${number(value, digits)} ${unit}`, at);
   const relay = meter.relay === null ? (meter.has_relay ? null : say("no_relay")) : say(meter.relay ? "on" : "off");
@@ -69,6 +80,11 @@ function cardLines({ meter }, label, area, now) {
     ...(meter.pitches.length && meter.pitches[0] !== label ? [line("pitch", meter.pitches[0], null)] : []),
     line("area", area?.name ?? say("no_area"), null),
     line("switch", relay, meter.relay_at),
+    line("wanted", sayWant(meter), null),
+    ...(meter.want?.reason ? [line("wanted_why", meter.want.reason, null)] : []),
+    ...(meter.want?.until ? [line("wanted_until", clock(meter.want.until, now), null)] : []),
+    ...(last ? [line("last_command", last, null)] : []),
+    ...(meter.want?.hold ? [line("left_alone", sayOf("holds", meter.want.hold), null)] : []),
     line("power", meter.power_w === null ? null : watts(meter.power_w), meter.power_at),
     quantity("voltage", meter.voltage_v, 0, "V", meter.voltage_at),
     quantity("current", meter.current_a, 2, "A", meter.current_at),

@@ -3,10 +3,15 @@
 import { AreaSection, SMALL } from "./areas.js";
 import { showBanner } from "./banner.js";
 import { Card } from "./card.js";
+import { ConfirmDialog, OrderDialog } from "./dialogs.js";
 import { setHidden, setText } from "./dom.js";
 import { Filter } from "./filter.js";
 import { fitTiles } from "./fit.js";
 import { Link } from "./link.js";
+import { Orders } from "./orders.js";
+import { Panel } from "./panel.js";
+import { Selection } from "./selection.js";
+import { Stop } from "./stop.js";
 import { Store } from "./store.js";
 import { Tile } from "./tiles.js";
 import { describe, isGone, isInState, isLinked, labels, passes, totals } from "./truth.js";
@@ -24,12 +29,20 @@ let isLaidOut = false;
 
 const filter = new Filter(() => refresh({ layout: true }));
 const link = new Link(take, "/board/state.json", Date.now());
-const card = new Card(root, (id) => ({
+const known = (id) => ({
   seen: described.get(id),
   label: names.get(id),
-  area: store.areas.get(store.meters.get(id).area),
+  area: store.areas.get(store.meters.get(id)?.area),
   now: store.now(Date.now()),
-}));
+});
+const label = (id, name = "") => names.get(id) ?? name;
+const card = new Card(root, known);
+const confirm = new ConfirmDialog();
+const order = new OrderDialog({ label, now: () => store.now(Date.now()), onDone: () => link.poll(Date.now()) });
+const panel = new Panel(known, order);
+const stop = new Stop(confirm);
+const orders = new Orders({ label, confirm, open: (id) => panel.open(id), resized: () => (isLaidOut = false) });
+const selection = new Selection({ shown: _shownIds, order, confirm, onChange: () => refresh({ layout: true }) });
 
 function take(message, isExact) {
   const isNews = (id) => !tiles.has(id);
@@ -53,7 +66,7 @@ function build() {
   const areas = _inOrder([...store.areas.values()]);
   filter.showAreas(areas);
   if ([...store.meters.values()].some((meter) => areaOf(meter) === NO_AREA)) areas.push(NO_AREA);
-  for (const area of areas) if (!sections.has(area.id)) sections.set(area.id, new AreaSection(area));
+  for (const area of areas) if (!sections.has(area.id)) sections.set(area.id, new AreaSection(area, { label, choose: _chooseArea }));
   for (const id of sections.keys()) if (!areas.some((area) => area.id === id)) sections.delete(id);
   _arrange(root, areas.map((area) => sections.get(area.id).node));
   for (const meter of store.meters.values()) if (!tiles.has(meter.id)) tiles.set(meter.id, new Tile(meter));
@@ -98,13 +111,18 @@ function refresh({ layout = false } = {}) {
     if (isShown) {
       shownIn.set(area.id, (shownIn.get(area.id) ?? 0) + 1);
       tile.show(seen, label, now);
+      tile.choose(selection.isOn, selection.has(meter.id));
     }
   }
   filter.showCounts(counts);
   _showAreas(shownIn, now);
   _showTotals(isLinked(store.worker, now));
   showBanner(store, link, now);
+  stop.refresh(store, now);
+  orders.refresh(store, Date.now());
+  selection.refresh(store.meters);
   card.refresh();
+  panel.refresh();
   if (layout || !isLaidOut) _layOut(shownIn);
 }
 
@@ -130,6 +148,32 @@ function _showTotals(isKnown) {
   setText(none, say(store.meters.size ? "none_shown" : "no_meters"));
   setHidden(none, [...tiles.values()].some((tile) => !tile.node.hidden));
 }
+
+function _shownIds() {
+  return [...tiles].filter(([, tile]) => !tile.node.hidden).map(([id]) => id);
+}
+
+function _chooseArea(areaId) {
+  selection.flipAll(_shownIds().filter((id) => areaOf(store.meters.get(id)).id === areaId));
+}
+
+// A click opens the panel, or chooses; with a modifier the link leads to the meter's page as links do.
+root.addEventListener("click", (event) => {
+  const tile = event.target.closest(".tile");
+  if (!tile || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  const id = Number(tile.dataset.id);
+  if (selection.isOn) selection.flip(id);
+  else {
+    card.close();
+    panel.open(id);
+  }
+});
+root.addEventListener("keydown", (event) => {
+  if (event.key !== " " || !event.target.matches(".tile")) return;
+  event.preventDefault();
+  event.target.click();
+});
 
 function _layOut(shownIn) {
   isLaidOut = true;

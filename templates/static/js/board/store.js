@@ -7,6 +7,7 @@ export class Store {
   areas = new Map();
   meters = new Map();
   devices = [];
+  switching = { stop: null, orders: [] }; // the stop in force, people's orders
   #skew = null; // server's clock minus the browser's
 
   /**
@@ -32,6 +33,7 @@ export class Store {
     this.areas = new Map(message.areas.map((area) => [area.id, area]));
     this.meters = new Map(message.meters.map((meter) => [meter.id, meter]));
     this.devices = message.devices;
+    this.switching = message.switching ?? this.switching;
     return { whole: true, missed: false, meters: [...this.meters.keys()], areas: [...this.areas.keys()] };
   }
 
@@ -43,6 +45,7 @@ export class Store {
     this.boot = message.boot;
     this.tick = message.tick;
     this.worker = message.worker;
+    this.switching = message.switching ?? this.switching; // null: nothing of it changed
     for (const area of message.areas) this.areas.set(area.id, area);
     for (const meter of message.meters) this.meters.set(meter.id, meter);
     return { whole: false, missed, meters: message.meters.map((m) => m.id), areas: message.areas.map((a) => a.id) };

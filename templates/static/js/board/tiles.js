@@ -1,6 +1,7 @@
 // One tile a meter: symbol, name, power, counter, age, radio link.
 
 import { copy, setAttribute, setText } from "./dom.js";
+import { sayWish } from "./wishes.js";
 import { age, number, say, sayReason, sayState, shortAge, watts } from "./words.js";
 
 const UNKNOWN = "–";
@@ -13,10 +14,17 @@ export class Tile {
   constructor(meter) {
     this.node.dataset.id = meter.id;
     this.node.href = `/board/meters/${encodeURIComponent(meter.ieee)}/`;
-    for (const part of ["head", "tail", "state", "power", "energy", "age", "bars"]) {
+    for (const part of ["head", "tail", "state", "power", "energy", "age", "bars", "wish"]) {
       this.#parts[part] = this.node.querySelector(`.${part}`);
     }
-    this.#parts.use = this.node.querySelector("use");
+    this.#parts.use = this.node.querySelector(".symbol use");
+    this.#parts.wishUse = this.node.querySelector(".wish use");
+  }
+
+  /** While several are chosen a tile is a box to tick. */
+  choose(isChoosing, isChosen) {
+    setAttribute(this.node, "role", isChoosing ? "checkbox" : null);
+    setAttribute(this.node, "aria-checked", isChoosing ? String(isChosen) : null);
   }
 
   /** seen: what truth.describe returns. */
@@ -28,10 +36,12 @@ export class Tile {
     setAttribute(this.node, "data-old", seen.isOld ? "" : null);
     setAttribute(this.node, "data-problem", seen.isProblem ? "" : null);
     setAttribute(parts.use, "href", `#symbol-${state}`);
+    setAttribute(this.node, "data-wish", seen.wish || null);
+    if (seen.wish) setAttribute(parts.wishUse, "href", `#symbol-${seen.wish}`);
     const [, head, tail] = label.match(NUMBERED) ?? [null, label, ""];
     setText(parts.head, head);
     setText(parts.tail, tail);
-    setText(parts.state, why(seen, now, seen.reason === "worker"));
+    setText(parts.state, [why(seen, now, seen.reason === "worker"), sayWish(seen)].filter(Boolean).join("; "));
     setText(parts.power, meter.power_w === null ? UNKNOWN : watts(meter.power_w));
     setText(parts.energy, meter.counter_kwh === null ? `${UNKNOWN} kWh` : `${number(meter.counter_kwh, 1)} kWh`);
     setText(parts.age, heardFor === null ? UNKNOWN : shortAge(seen.frozenFor ?? heardFor));

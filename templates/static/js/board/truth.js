@@ -23,13 +23,14 @@ export function statusOf(meter, store, now) {
   return { status: meter.online, reason: meter.reason };
 }
 
-/** All that a tile and its card say: state (load, idle, off, offline, unknown), reason, isOld, isProblem … */
+/** All that a tile and its card say: state (load, idle, off, offline, unknown), reason, wish, isOld, isProblem … */
 export function describe(meter, store, now) {
   const { status, reason } = statusOf(meter, store, now);
   const frozenFor = _frozenFor(meter, now);
   const isOld = status !== "online" || frozenFor !== null;
   const state = status === "online" ? _switchState(meter, isOld) : status;
   const area = store.areas.get(meter.area);
+  const wish = wishOf(meter, status === "online");
   const isWatched = !area || area.in_service;
   return {
     meter,
@@ -38,6 +39,8 @@ export function describe(meter, store, now) {
     reason: status === "online" && state === "unknown" ? "relay_unreported" : reason,
     isOld,
     frozenFor,
+    wish,
+    isOtherwise: wish === "should_on" || wish === "should_off",
     isProblem:
       isWatched && !isGone(meter) && reason !== "disabled" && (status !== "online" || state === "unknown" || isOld),
   };
@@ -82,7 +85,84 @@ export function isInState(seen, wanted) {
   if (isGone(seen.meter) || wanted === "removed") return isGone(seen.meter) && wanted === "removed";
   if (!wanted) return true;
   if (wanted === "on") return seen.state === "load" || seen.state === "idle";
+  if (wanted === "otherwise") return seen.isOtherwise;
   return wanted === "problem" ? seen.isProblem : seen.state === wanted;
+}
+
+// --- what is wanted ---
+
+const OPEN = new Set(["queued", "sent", "acknowledged"]);
+
+export const isOpen = (command) => command !== null && OPEN.has(command.status);
+
+/** Beside what is: switching, should_on, should_off; "" where it is as wanted, or nobody wants anything. */
+export function wishOf(meter, isOnline) {
+  const { command, want, wanted, relay } = meter;
+  if (isOpen(command) && (isOnline || command.status !== "queued")) return "switching";
+  if (wanted === null || (relay === wanted && want?.hold !== "load")) return "";
+  return wanted ? "should_on" : "should_off";
+}
+
+/** How far a command has come: [{step, at, mark: done | now | failed | skipped | later}]. */
+export function grades(command) {
+  const load = command.load === "none" ? command.load_at : null;
+  const steps = [
+    ["waiting", command.created_at],
+    ["sent", command.sent_at],
+    ["acknowledged", command.acknowledged_at],
+    ["confirmed", command.confirmed_at],
+    ...(command.state ? [] : [["no_load", load]]),
+  ];
+  const reached = steps.findLastIndex(([, at]) => at !== null);
+  const isFailed = command.failure !== "" && (!isOpen(command) || command.not_before !== null);
+  const isMoving = isOpen(command) || (command.status === "confirmed" && command.load === "");
+  const next = isFailed ? "failed" : isMoving ? "now" : command.load === "unknown" ? "skipped" : "later";
+  return steps.map(([step, at], index) => ({
+    step,
+    at,
+    mark: index <= reached ? (at === null ? "skipped" : "done") : index === reached + 1 ? next : "later",
+  }));
+}
+
+/** Whether a command can still be called back: it is not under way. */
+export const isCancellable = (command) =>
+  command !== null && command.status === "queued" && !command.automatic && (command.attempts === 0 || command.not_before !== null);
+
+/** The meters that this area would switch if it did not merely observe: {on: [meter], off: [meter]}. */
+export function wouldSwitch(meters, area) {
+  return area.acts ? _byDirection([]) : _byDirection(_heldBy(meters, "observe", "stopped"));
+}
+
+/** The meters that are switched once the stop is released: {on: [meter], off: [meter]}. */
+export function heldByStop(meters, areas) {
+  return _byDirection(_heldBy(meters, "stopped").filter((meter) => areas.get(meter.area)?.acts));
+}
+
+const _heldBy = (meters, ...holds) => meters.filter((meter) => holds.includes(meter.want?.hold));
+
+function _byDirection(meters) {
+  return { on: meters.filter((meter) => meter.wanted), off: meters.filter((meter) => !meter.wanted) };
+}
+
+export const isThrough = (order) => order.waiting + order.offline + order.under_way === 0;
+
+/** The meters whose last command, of this order, came to nothing. */
+export function failedOf(order, meters) {
+  const isFailed = ({ command }) => command?.order === order.id && (command.status === "failed" || command.status === "expired");
+  return [...meters].filter(isFailed);
+}
+
+/** The next 22:00 of the campsite, as its clock shows it: "2026-07-01T22:00". */
+export function nextEvening(now, zone) {
+  const day = (ms) => new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short" }).format(ms);
+  const hour = Number(new Intl.DateTimeFormat("en-GB", { timeZone: zone, hour: "2-digit", hourCycle: "h23" }).format(now));
+  return `${hour < 22 ? day(now) : _dayAfter(day(now))}T22:00`;
+}
+
+function _dayAfter(day) {
+  const next = new Date(`${day}T12:00Z`);
+  next.setUTCDate(next.getUTCDate() + 1);
+  return next.toISOString().slice(0, 10);
 }
 
 /** {all, online, watts, lacking}: power is of online meters only, `lacking`: how many it is without. */

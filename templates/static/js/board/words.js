@@ -2,8 +2,13 @@
 
 const language = document.documentElement.lang || "da";
 const catalogue = JSON.parse(document.getElementById("words")?.textContent ?? "{}");
-const timeOfDay = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
-const dayAndTime = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+/** What the page must know of its reader and of the rules: {may: {switch, stop, resume}, now, zone, attempts, offs_an_hour}. */
+export const page = { may: {}, ...JSON.parse(document.getElementById("page")?.textContent ?? "{}") };
+const minutes = { hour: "2-digit", minute: "2-digit", timeZone: page.zone };
+const timeOfDay = new Intl.DateTimeFormat(language, minutes);
+const dayAndTime = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", ...minutes });
+const seconds = new Intl.DateTimeFormat(language, { ...minutes, second: "2-digit" });
+const isoMinutes = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "short", timeZone: page.zone });
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "always" });
 const HAIR_SPACE = "\u200a";
 const numbers = [0, 1, 2, 3].map(
@@ -19,6 +24,14 @@ export const byName = new Intl.Collator(language, { numeric: true }).compare;
 export function say(key, values = {}) {
   return String(catalogue[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
+
+/** The text of a key for so many: `key_one` where it is one; {n} is the number. */
+export function sayMany(key, n, values = {}) {
+  return say(n === 1 ? `${key}_one` : key, { n, ...values });
+}
+
+/** A word of one of the model's lists: sources, holds, statuses, failures, loads. */
+export const sayOf = (list, key) => catalogue[list]?.[key] ?? key;
 
 export const sayState = (state) => catalogue.states[state];
 export const sayReason = (reason) => catalogue.reasons[reason] ?? say(reason);
@@ -43,10 +56,18 @@ export function age(ms) {
   return relative.format(-Math.floor(ms / DAY), "day");
 }
 
-/** A time of day, with the day when it was not within the last 12 hours. */
+/** A time of day at the campsite, with the day when it is not within 12 hours. */
 export function clock(ms, now) {
-  return (now - ms < 12 * HOUR ? timeOfDay : dayAndTime).format(ms);
+  return (Math.abs(now - ms) < 12 * HOUR ? timeOfDay : dayAndTime).format(ms);
 }
+
+/** As `clock`, with seconds. */
+export function exactClock(ms, now) {
+  return Math.abs(now - ms) < 12 * HOUR ? seconds.format(ms) : dayAndTime.format(ms);
+}
+
+/** The campsite's time as an <input type="datetime-local"> has it. */
+export const inputTime = (ms) => isoMinutes.format(ms).replace(" ", "T");
 
 /** 12 W, 12,3 kW from 10 kW on. */
 export function watts(value) {

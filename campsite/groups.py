@@ -1,0 +1,46 @@
+"""The groups of staff and what each may, declared here and brought into the tables after each migration.
+
+Whoever works at the campsite is put into one of them in the admin. Groups that the site makes itself are left alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.db.models import Q
+
+RECEPTION = frozenset({"meters.view_*", "meters.switch_meter", "meters.add_automaticstop"})
+TECHNICIAN = RECEPTION | {
+    *("meters.add_area", "meters.change_area", "meters.change_meter"),
+    *("meters.add_pitch", "meters.change_pitch", "meters.delete_pitch"),
+    *("meters.add_installation", "meters.change_installation"),
+    *("meters.add_bridgerequest", "meters.resume_automatic"),
+    *("auditlog.view_logentry", "django_q.view_failure"),
+}
+MANAGER = TECHNICIAN | {
+    *("auth.view_user", "auth.add_user", "auth.change_user", "auth.delete_user"),
+    *("auth.view_group", "auth.add_group", "auth.change_group", "auth.delete_group"),
+}
+GROUPS = {"reception": RECEPTION, "technician": TECHNICIAN, "manager": MANAGER}
+"""Permissions as app.codename; a codename that ends with * stands for all that begin so."""
+
+
+def sync(sender: AppConfig | None = None, apps: Any = apps, **_: Any) -> None:
+    """Make each group hold exactly its permissions; those that do not exist (yet) are left out. Idempotent."""
+    try:
+        group, permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
+    except LookupError:  # the tables were just migrated away
+        return
+    for name, declared in GROUPS.items():
+        held, _made = group.objects.get_or_create(name=name)
+        held.permissions.set(permission.objects.filter(_named(declared)))
+
+
+def _named(declared: frozenset[str]) -> Q:
+    named = Q(pk=None)
+    for word in declared:
+        app, codename = word.split(".")
+        lookup = {"codename__startswith": codename[:-1]} if codename.endswith("*") else {"codename": codename}
+        named |= Q(content_type__app_label=app, **lookup)
+    return named

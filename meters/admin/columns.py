@@ -1,0 +1,138 @@
+"""What lists and pages show of a meter: what it reported, and what is wanted of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from meters import commands, online
+from meters.admin.base import NOTHING, aged, ago, label, link, quantity, relay
+from meters.admin.devices import named
+from meters.admin.filters import STATUSES
+from meters.models import Meter, MeterState, Want
+
+VARIANTS = {online.Status.ONLINE: "success", online.Status.OFFLINE: "danger", online.Status.UNKNOWN: "warning"}
+
+
+def status(now: online.Online) -> str:
+    """The status as a coloured word, with the reason where it is not simply online."""
+    word = label(STATUSES[now.status], VARIANTS[now.status])
+    if now.is_online:
+        return word
+    html = '<span class="text-right lg:text-left">{} <span class="text-base-500">{}</span></span>'
+    return format_html(html, word, online.REASONS[now.reason])
+
+
+def wanted(want: Want | None, is_on: bool | None) -> str:
+    """What is wanted, and who wants it; a warning where the relay is not so."""
+    if want is None:
+        return format_html('<span class="text-base-500">{}</span>', gettext("not managed"))
+    if is_on is want.state:
+        word = relay(want.state)
+    else:
+        word = label(_("should be on, is not") if want.state else _("should be off, is not"), "danger")
+    why = f"{want.get_source_display()}: {want.get_hold_display()}" if want.hold else want.get_source_display()
+    return format_html('<span>{} <span class="text-base-500">{}</span></span>', word, why)
+
+
+def _state(meter: Meter) -> MeterState:
+    return getattr(meter, "state", None) or MeterState(meter=meter)
+
+
+class MeterColumns:
+    """Of a meter with device, area and state, from `overview.meters`."""
+
+    @admin.display(description=_("name"), ordering="device__friendly_name")
+    def name(self, meter: Meter) -> str:
+        return named(meter.device)
+
+    @admin.display(description=_("IEEE address"))
+    def ieee(self, meter: Meter) -> str:
+        return link("meters_device", meter.device_id, meter.device.ieee_address)
+
+    @admin.display(description=_("area"), ordering="device__area__name")
+    def area(self, meter: Meter) -> str:
+        if meter.device.area is None:
+            return NOTHING
+        return format_html('<span class="whitespace-nowrap">{}</span>', meter.device.area)
+
+    @admin.display(description=_("pitch"), ordering="pitch_number")
+    def pitch(self, meter: Any) -> str:
+        return meter.pitch_number or NOTHING
+
+    @admin.display(description=_("kind"))
+    def kind(self, meter: Meter) -> str:
+        return meter.device.get_kind_display()
+
+    @admin.display(description=_("model"))
+    def device_model(self, meter: Meter) -> str:
+        return " ".join(filter(None, [meter.device.vendor, meter.device.model])) or NOTHING
+
+    @admin.display(description=_("online"))
+    def online_now(self, meter: Any) -> str:
+        now = timezone.now()
+        return status(getattr(meter, "online", None) or online.status(meter, online.link(now), now))
+
+    @admin.display(description=_("last heard"), ordering="state__heard_at")
+    def heard(self, meter: Meter) -> str:
+        return ago(_state(meter).heard_at)
+
+    @admin.display(description=_("relay"), ordering="state__relay")
+    def relay_now(self, meter: Meter) -> str:
+        return relay(_state(meter).relay)
+
+    @admin.display(description=_("power"), ordering="state__power_w")
+    def power(self, meter: Meter) -> str:
+        return quantity(_state(meter).power_w, "W")
+
+    @admin.display(description=_("relay"))
+    def relay_aged(self, meter: Meter) -> str:
+        return aged(self.relay_now(meter), _state(meter).relay_at)
+
+    @admin.display(description=_("power"))
+    def power_aged(self, meter: Meter) -> str:
+        return aged(self.power(meter), _state(meter).power_at)
+
+    @admin.display(description=_("voltage"))
+    def voltage(self, meter: Meter) -> str:
+        state = _state(meter)
+        return aged(quantity(state.voltage_v, "V", 1), state.voltage_at)
+
+    @admin.display(description=_("current"))
+    def current(self, meter: Meter) -> str:
+        state = _state(meter)
+        return aged(quantity(state.current_a, "A", 2), state.current_at)
+
+    @admin.display(description=_("phases"))
+    def phases(self, meter: Meter) -> str:
+        state = _state(meter)
+        if not state.phase_power_w:
+            return NOTHING
+        pairs = zip(meter.device.phases, state.phase_power_w, strict=False)
+        return format_html_join(" · ", "{}: {}", ((name.upper(), quantity(watts, "W")) for name, watts in pairs))
+
+    @admin.display(description=_("counter"))
+    def counter(self, meter: Meter) -> str:
+        state = _state(meter)
+        return aged(quantity(state.counter_kwh, "kWh", 3), state.counter_at)
+
+    @admin.display(description=_("energy"), ordering="state__energy_kwh")
+    def energy(self, meter: Meter) -> str:
+        state = _state(meter)
+        return quantity(state.energy_kwh, "kWh", 1) if state.counter_at else NOTHING
+
+    @admin.display(description=_("link quality"))
+    def linkquality(self, meter: Meter) -> str:
+        state = _state(meter)
+        return aged(quantity(state.linkquality, ""), state.linkquality_at)
+
+    @admin.display(description=_("wanted"))
+    def wanted_now(self, meter: Any) -> str:
+        if not hasattr(meter, "want"):
+            meter.want = commands.in_force([meter.pk], timezone.now()).get(meter.pk)
+        return wanted(meter.want, _state(meter).relay)

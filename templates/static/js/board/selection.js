@@ -1,0 +1,81 @@
+// Choosing several meters: by tapping tiles, a whole area, or all that the filter shows; then one order for all.
+
+import { ask } from "./ask.js";
+import { setAttribute, setHidden, setText } from "./dom.js";
+import { page, say, sayMany } from "./words.js";
+
+export class Selection {
+  isOn = false;
+  #ids = new Set();
+  #bar = document.getElementById("selection");
+  #toggle = document.getElementById("select");
+  #shown;
+  #order;
+  #confirm;
+  #onChange;
+
+  /** shown() returns the ids of the tiles that are seen; order, confirm: the dialogs. */
+  constructor({ shown, order, confirm, onChange }) {
+    this.#shown = shown;
+    this.#order = order;
+    this.#confirm = confirm;
+    this.#onChange = onChange;
+    setHidden(this.#toggle, !page.may.switch);
+    this.#toggle.addEventListener("click", () => this.#turn(!this.isOn));
+    this.#bar.addEventListener("click", (event) => this.#act(event.target.closest("[data-act]")?.dataset.act));
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.isOn && !document.querySelector("dialog[open]")) this.#turn(false);
+    });
+  }
+
+  has(id) {
+    return this.#ids.has(id);
+  }
+
+  flip(id) {
+    if (!this.#ids.delete(id)) this.#ids.add(id);
+    this.#onChange();
+  }
+
+  /** Chooses all of these, or none of them where all were chosen. */
+  flipAll(ids) {
+    const all = ids.every((id) => this.#ids.has(id));
+    for (const id of ids) all ? this.#ids.delete(id) : this.#ids.add(id);
+    this.#onChange();
+  }
+
+  /** known: the ids that there are. */
+  refresh(known) {
+    for (const id of this.#ids) if (!known.has(id)) this.#ids.delete(id);
+    if (!this.isOn) return;
+    const count = this.#ids.size;
+    setText(this.#bar.querySelector(".count"), sayMany("selected", count));
+    setText(this.#bar.querySelector("[data-act=shown]"), say("select_shown", { n: this.#shown().length }));
+    for (const act of ["none", "on", "off", "let-go"]) this.#bar.querySelector(`[data-act="${act}"]`).disabled = count === 0;
+  }
+
+  #turn(isOn) {
+    this.isOn = isOn;
+    if (!isOn) this.#ids.clear();
+    setHidden(this.#bar, !isOn);
+    setAttribute(this.#toggle, "aria-pressed", isOn ? "true" : "false");
+    document.body.toggleAttribute("data-selecting", isOn);
+    this.#onChange();
+  }
+
+  #act(act) {
+    const ids = [...this.#ids];
+    if (act === "shown") this.flipAll(this.#shown());
+    if (act === "none") this.flipAll(ids);
+    if (act === "done") this.#turn(false);
+    if (act === "on" || act === "off") this.#order.open(ids, act === "on");
+    if (act === "let-go") {
+      this.#confirm.open({
+        title: sayMany("let_go_title", ids.length),
+        text: say("let_go_text"),
+        button: say("let_go"),
+        act: () => ask("/board/let-go/", { meters: ids }),
+      });
+    }
+  }
+}

@@ -1,0 +1,200 @@
+"""Who may what: the groups are declared in code, the tables follow, and the admin keeps to them."""
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from campsite import groups
+from meters.models import Area, AutomaticStop, BridgeRequest, Command, Order, Want
+from tests import make
+
+pytestmark = pytest.mark.django_db
+ENGLISH = {"accept-language": "en"}
+EVERYBODY = {"reception", "technician", "manager"}
+TECHNICIANS = {"technician", "manager"}
+MANAGERS = {"manager"}
+NOBODY: set[str] = set()
+
+
+def names(group: str) -> set[str]:
+    held = Group.objects.get(name=group).permissions.select_related("content_type")
+    return {f"{each.content_type.app_label}.{each.codename}" for each in held}
+
+
+def person(group: str) -> Client:
+    """Somebody of this group, logged in; of none with an empty name."""
+    client, user = Client(headers=ENGLISH), make.staff(f"one of {group}")
+    if group:
+        user.groups.add(Group.objects.get(name=group))
+    client.force_login(user)
+    return client
+
+
+# --- the tables ------------------------------------------------------------------------------------------------------
+
+
+def test_each_group_holds_what_is_declared_after_a_migration():
+    for name, declared in groups.GROUPS.items():
+        assert {word for word in declared if not word.endswith("*")} <= names(name)
+    seen = {f"meters.view_{model._meta.model_name}" for model in apps.get_app_config("meters").get_models()}
+    assert seen <= names("reception") <= names("technician") <= names("manager")
+
+
+def test_what_was_changed_by_hand_is_put_right_and_other_groups_are_left_alone():
+    reception, own = Group.objects.get(name="reception"), Group.objects.create(name="bookkeeping")
+    delete = Permission.objects.get(codename="delete_area")
+    declared = names("reception")
+    reception.permissions.set([delete])
+    own.permissions.set([delete])
+    Group.objects.get(name="manager").delete()
+    for _ in range(2):
+        groups.sync()
+    assert names("reception") == declared
+    assert names("bookkeeping") == {"meters.delete_area"}
+    assert "auth.change_user" in names("manager")
+
+
+def test_permissions_that_do_not_exist_yet_are_left_out():
+    Permission.objects.filter(codename__in=["switch_meter", "add_bridgerequest"]).delete()
+    groups.sync()
+    assert "meters.switch_meter" not in names("reception")
+    assert "meters.view_meter" in names("reception")
+
+
+def test_tables_that_were_migrated_away_are_no_fault():
+    class Nothing:
+        def get_model(self, *_: str) -> None:
+            raise LookupError
+
+    groups.sync(apps=Nothing())
+
+
+# --- who may what in the admin ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rows() -> dict[str, Any]:
+    """An area with a switched meter on a pitch, and a command of an order that waits."""
+    area = make.acting("North")
+    meter = make.switchable("101", area=area)
+    order = Order.objects.create(state=True, created_at=timezone.now())
+    make.installed(meter, make.pitch("101"))
+    return {"area": area, "meter": meter, "order": order, "command": make.command(make.want(meter), order=order)}
+
+
+POSTS: list[tuple[str, str, set[str]]] = [
+    ("meters_meter_switch on", "meter confirmed", EVERYBODY),
+    ("meters_meter_switch off", "meter confirmed", EVERYBODY),
+    ("meters_meter_let_go", "meter confirmed", EVERYBODY),
+    ("meters_order_cancel order", "", EVERYBODY),
+    ("meters_automaticstop_stop", "", EVERYBODY),
+    ("meters_automaticstop_resume", "", TECHNICIANS),
+    ("meters_area_control observe", "area", TECHNICIANS),
+    ("meters_area_control act", "area", TECHNICIANS),
+    ("meters_area_ask area open", "", TECHNICIANS),
+    ("meters_area_ask area restart", "", TECHNICIANS),
+    ("meters_device_rename device", "", TECHNICIANS),
+    ("meters_device_configure device", "", TECHNICIANS),
+    ("meters_meter_exchange meter", "", TECHNICIANS),
+    ("meters_installation_add", "", TECHNICIANS),
+    ("meters_pitch_add", "", TECHNICIANS),
+    ("meters_area_add", "", TECHNICIANS),
+    ("auth_user_add", "", {"manager"}),
+    ("auth_group_add", "", {"manager"}),
+]
+
+
+def post(client: Client, target: str, fields: str, rows: dict[str, Any]) -> Any:
+    view, *words = target.split()
+    ids = {name: row.pk for name, row in rows.items()} | {"device": rows["meter"].device_id, "confirmed": "yes"}
+    address = reverse(f"admin:{view}", args=[ids.get(word, word) for word in words])
+    return client.post(address, {field: ids[field] for field in fields.split()})
+
+
+@pytest.mark.parametrize("group", ["", *groups.GROUPS])
+@pytest.mark.parametrize(("target", "fields", "allowed"), POSTS)
+def test_what_a_group_may_not_do_is_refused_by_hand_too(rows, group, target, fields, allowed):
+    before = [model.objects.count() for model in (Want, AutomaticStop, BridgeRequest)]
+    answer = post(person(group), target, fields, rows)
+    assert (answer.status_code == 403) == (group not in allowed)
+    if group not in allowed:
+        assert [model.objects.count() for model in (Want, AutomaticStop, BridgeRequest)] == before
+        assert Area.objects.get().control == "act"
+        assert Command.objects.get().status == "queued"
+
+
+LISTS = {
+    **dict.fromkeys(["meters_meter", "meters_pitch", "meters_area", "meters_device", "meters_command"], EVERYBODY),
+    **dict.fromkeys(["meters_want", "meters_order", "meters_automaticstop", "meters_bridgerequest"], EVERYBODY),
+    **dict.fromkeys(["auditlog_logentry", "django_q_failure"], TECHNICIANS),
+    **dict.fromkeys(["auth_user", "auth_group"], MANAGERS),
+    "authtoken_tokenproxy": NOBODY,
+}
+
+
+@pytest.mark.parametrize("group", groups.GROUPS)
+@pytest.mark.parametrize(("table", "allowed"), LISTS.items())
+def test_a_group_sees_its_lists_and_the_menu_leads_to_no_others(group, table, allowed):
+    client, address = person(group), reverse(f"admin:{table}_changelist")
+    assert (client.get(address).status_code == 200) == (group in allowed)
+    in_menu = f'href="{address}"' in client.get(reverse("admin:index")).content.decode()
+    assert in_menu <= (group in allowed)
+
+
+def actions(client: Client, table: str) -> set[str]:
+    form = client.get(reverse(f"admin:{table}_changelist")).context["action_form"]
+    return {name for name, _ in form.fields["action"].choices if name} if form else set()
+
+
+def test_a_list_offers_only_the_actions_that_one_may(rows):
+    switching = {"switch_on", "switch_off", "let_go"}
+    assert actions(person("reception"), "meters_meter") == switching
+    assert actions(person("technician"), "meters_meter") == switching | {"install_on_suggested"}
+    all_of_area = {"switch_all_on", "switch_all_off"}
+    assert actions(person("manager"), "meters_area") >= all_of_area | {"act", "observe"}
+
+
+def test_reception_cancels_commands_and_somebody_who_only_looks_does_not(rows):
+    looker = make.staff("looker")
+    looker.user_permissions.set(Permission.objects.filter(codename="view_command"))
+    client = Client(headers=ENGLISH)
+    client.force_login(looker)
+    form = {"action": "cancel", "_selected_action": [rows["command"].pk]}
+    for who, status in ((client, "queued"), (person("reception"), "cancelled")):
+        who.post(reverse("admin:meters_command_changelist"), form)
+        assert Command.objects.get().status == status
+
+
+def test_pages_show_only_the_buttons_that_one_may_press(rows):
+    pages = {
+        "meters_meter_change": (rows["meter"].pk, {"Switch on…": EVERYBODY, "Exchange this meter": TECHNICIANS}),
+        "meters_area_change": (
+            rows["area"].pk,
+            {"Switch all meters off…": EVERYBODY, "Only observe…": TECHNICIANS, "Check its health": TECHNICIANS},
+        ),
+        "meters_device_change": (rows["meter"].device_id, {"Configure again": TECHNICIANS}),
+    }
+    for group in groups.GROUPS:
+        client = person(group)
+        for view, (pk, buttons) in pages.items():
+            html = client.get(reverse(f"admin:{view}", args=[pk])).content.decode()
+            for button, allowed in buttons.items():
+                assert (button in html) == (group in allowed), (group, button)
+
+
+def test_a_manager_makes_users_but_no_superusers_and_touches_none():
+    client, chief, anna = person("manager"), make.superuser(), make.staff("Anna")
+    assert client.post(reverse("admin:auth_user_change", args=[chief.pk]), {"username": "x"}).status_code == 403
+    assert client.post(reverse("admin:auth_user_delete", args=[chief.pk]), {"post": "yes"}).status_code == 403
+    assert client.get(reverse("admin:auth_user_password_change", args=[chief.pk])).status_code == 403
+    reception = Group.objects.get(name="reception")
+    form = {"username": "Anna", "is_active": "on", "is_staff": "on", "is_superuser": "on", "groups": [reception.pk]}
+    times = {"date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}
+    client.post(reverse("admin:auth_user_change", args=[anna.pk]), form | times)
+    changed = User.objects.get(username="Anna")
+    assert (changed.is_superuser, list(changed.groups.all())) == (False, [reception])
