@@ -24,12 +24,13 @@ logger = logging.getLogger(__name__)
 LONGEST_WAIT_S = 1.0
 ASLEEP_S = 30.0
 SAVE_INTERVAL_S = 10.0
+CONTROL = ""
 WILL = b'{"state":"offline"}'
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A broker took the connection of this instance."""
+    """A broker took the connection of this instance, or of the road for faults."""
 
     base_topic: str
 
@@ -45,10 +46,15 @@ class Runner:
         memory.load(state_file, self.instances.values())
         self._inbox: SimpleQueue[mqtt.Message | Connected] = SimpleQueue()
         self._clients: dict[str, mqtt.Client] = {}
+        self._begun: set[str] = set()
         self._started: set[str] = set()
         self._stop = Event()
         self._control = mqtt.Client(
-            url, "simulation-control", on_message=self._inbox.put, topics=lambda: [("sim/+/+", 0)]
+            url,
+            "simulation-control",
+            on_message=self._inbox.put,
+            topics=lambda: [("sim/+/+", 0)],
+            on_connect=lambda: self._inbox.put(Connected(CONTROL)),
         )
 
     def stop(self) -> None:
@@ -57,8 +63,6 @@ class Runner:
 
     def run(self) -> None:
         self._control.start()
-        for base_topic in self.instances:
-            self._connect(base_topic)
         self.agenda.after(SAVE_INTERVAL_S, self._save)
         while not self._stop.is_set():
             self._step()
@@ -83,13 +87,22 @@ class Runner:
         self._publish()
 
     def _handle(self, event: mqtt.Message | Connected) -> None:
-        if isinstance(event, Connected):
+        if event == Connected(CONTROL):
+            self._begin()
+        elif isinstance(event, Connected):
             self._connected(self.instances[event.base_topic])
         elif event.topic.startswith("sim/"):
             self._controlled(event)
         else:
             owner = event.topic.split("/", 1)[0]
             self.instances[owner].receive(event.topic, event.payload.decode("utf-8", "replace"))
+
+    def _begin(self) -> None:
+        """The instances come after the road for faults: who hears one of them may order trouble."""
+        for base_topic in self.instances:
+            if base_topic not in self._begun:
+                self._begun.add(base_topic)
+                self._connect(base_topic)
 
     def _connected(self, instance: Instance) -> None:
         if instance.network.running:

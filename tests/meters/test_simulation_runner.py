@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -37,8 +38,9 @@ class Listener:
         assert connected.wait(PATIENCE_S)
 
     def wait(self, fits: Callable[[mqtt.Message], bool]) -> mqtt.Message:
-        while True:
-            message = self.messages.get(timeout=PATIENCE_S)
+        end = time.monotonic() + PATIENCE_S
+        while True:  # the simulation talks without end: what does not come must not be waited for as long
+            message = self.messages.get(timeout=max(0.0, end - time.monotonic()))
             if fits(message):
                 return message
 
