@@ -129,10 +129,10 @@ def _act(facts: Facts, limits: Limits) -> Act:
         return Act.SWITCH
     if not facts.is_readable:
         return Act.SWITCH
-    is_told = facts.relay_at is not None and limits.session is not None and facts.relay is not None
-    if is_told and facts.relay_at >= limits.session - JUST_BEFORE:  # type: ignore[operator]
-        return Act.SWITCH
-    return Act.ASK
+    told_at, session = facts.relay_at, limits.session
+    if facts.relay is None or told_at is None or session is None or told_at < session - JUST_BEFORE:
+        return Act.ASK
+    return Act.SWITCH
 
 
 def _came_back(facts: Facts) -> bool:
