@@ -74,6 +74,8 @@ def note_retained_command(area_id: int, rest: str, *, lies: bool) -> list[int]:
 
     Returns the ids of the areas whose state changed. Bounded.
     """
+    if lies:
+        _make(area_id)  # what is retained comes in any order
     state = AreaState.objects.filter(area=area_id).first()
     if state is None or lies is (rest[:LONGEST_COMMAND] in state.retained_commands):
         return []

@@ -44,8 +44,7 @@ FIELDS = (
     *("meter__device__ieee_address", "meter__device__friendly_name", "meter__device__relay_readable"),
     "meter__device__area__base_topic",
     *("meter__device__area__commands_per_s", "meter__device__area__most_unanswered"),
-    *(f"meter__device__{name}" for name in ("area_id", "removed_at", "disabled", "left_at", "available")),
-    *("meter__state__heard_at", "meter__state__gap_s"),
+    *online.fact_fields("meter__"),
 )
 
 
@@ -213,7 +212,9 @@ class Dispatcher:
             self._intake.hurry(HURRY_S)
         if self._intake.connected_at is None:
             return LOOK_S
-        waits = [self._follow(errand, now) for errand in errands if not errand.is_waiting and errand.base_topic]
+        under_way = [errand for errand in errands if not errand.is_waiting and errand.base_topic]
+        under_way.sort(key=lambda errand: errand.confirmed_at is not None)  # positions are asked before loads
+        waits = [self._follow(errand, now) for errand in under_way]
         link = online.link(now)
         areas: dict[int, list[Errand]] = {}
         for errand in errands:
@@ -243,7 +244,7 @@ class Dispatcher:
         except NotConnected:
             queue.unclaim(errand.id, now)
             return LOOK_S
-        lane.take(time.monotonic(), errand.per_s, self._pace.stretch(sum(e.state for e in ready)))
+        lane.take(time.monotonic(), errand.per_s, self._pace.evenness(sum(e.state for e in ready)))
         queue.note_sent(errand.id, now, timezone.now())
         self._note({errand.meter_id})
         return lane.wait_s(time.monotonic()) if len(ready) > 1 else LOOK_S

@@ -269,21 +269,24 @@ class Ingest:
             return
         counts = state.ieee_address is not None or self._is_trusted(work, area, message)
         said = work.proofs.weigh(known, state, message.received_at)
-        if self._is_answer(work, known.meter_id, said, message.received_at):
+        if self._is_answer(work, known, said, message.received_at):
             known = replace(known, fresh=known.fresh | {"state"})
         elif "state" not in known.fresh:  # may be a cache's repeat, of somebody's wish even: asked if it is news
             said = replace(said, relay=None)
         work.reports.append(readings.Report(known, said, measured_at, counts))
 
-    def _is_answer(self, work: _Pass, meter_id: int, said: zigbee2mqtt.State, at: datetime) -> bool:
+    def _is_answer(self, work: _Pass, known: Known, said: zigbee2mqtt.State, at: datetime) -> bool:
         """Whether the position told is the device's answer to our question; a move without one is noted."""
+        meter_id, is_fresh = known.meter_id or 0, "state" in known.fresh
         asked_at = self._asked.get(meter_id)
         is_answer = asked_at is not None and asked_at <= at <= asked_at + ANSWERED_WITHIN
         if self._relays is None:
             self._relays = dict(MeterState.objects.values_list("meter_id", "relay"))
-        if said.relay is not None:
-            if not is_answer and self._relays.get(meter_id) is not said.relay:
-                work.outcome.moved.add(meter_id)
+        if said.relay is None:
+            return is_answer
+        if not is_answer and self._relays.get(meter_id) is not said.relay:
+            work.outcome.moved.add(meter_id)
+        if is_answer or is_fresh:  # else each repeat asks again, until the meter has answered
             self._relays[meter_id] = said.relay
         return is_answer
 

@@ -111,6 +111,13 @@ class Facts(NamedTuple):
     gap_s: float | None
 
 
+def fact_fields(prefix: str = "") -> tuple[str, ...]:
+    """The columns of Facts, for a query of meters, or of what leads to a meter by `prefix`."""
+    device = ("area_id", "removed_at", "disabled", "left_at", "available")
+    state = ("heard_at", "gap_s")
+    return (*(f"{prefix}device__{name}" for name in device), *(f"{prefix}state__{name}" for name in state))
+
+
 def status(meter: Meter, link: Link, now: datetime) -> Online:
     """Whether this meter is online, and why or why not. `meter` comes from `meters()`."""
     device, state = meter.device, getattr(meter, "state", None)
@@ -122,8 +129,7 @@ def status(meter: Meter, link: Link, now: datetime) -> Online:
 def statuses(now: datetime, worker: WorkerState | None = None) -> dict[int, Online]:
     """The status of every meter by its id: small queries, no model instances. The worker's row is read unless given."""
     now_link = link_of(worker, now) if worker else link(now)
-    fields = ("area_id", "removed_at", "disabled", "left_at", "available")
-    rows = Meter.objects.values_list("id", *(f"device__{field}" for field in fields), "state__heard_at", "state__gap_s")
+    rows = Meter.objects.values_list("id", *fact_fields())
     return {meter_id: judge(Facts(*facts), now_link, now) for meter_id, *facts in rows}
 
 

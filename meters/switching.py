@@ -225,8 +225,7 @@ def cancel_command(request: HttpRequest, body: Body, pk: int) -> Body:
 def let_go(request: HttpRequest, body: Body) -> Body:
     """Staff want nothing of these meters any more → {ended: of how many they did}."""
     reason = _text(body, "reason")
-    ended = [commands.end(meter, Source.STAFF, _user(request), reason) for meter in _meters(body)]
-    return {"ended": sum(want is not None for want in ended)}
+    return {"ended": len(commands.end_all(_meters(body), Source.STAFF, _user(request), reason))}
 
 
 @action("stop")

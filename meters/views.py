@@ -164,12 +164,13 @@ def _switching(meter: Meter, now: datetime) -> dict[str, Any]:
     ruling = next((want for want in wants if want.until is None or want.until > now), None)
     newest = list(meter.commands.select_related("want__by", "order__by")[:COMMANDS_SHOWN])
     under_way = newest[0] if newest and newest[0].is_open else None
-    relay = meter.state.relay if hasattr(meter, "state") else None
+    wish = _wish(ruling, under_way, meter.state.relay if hasattr(meter, "state") else None)
     return {
         "wants": wants,
         "ruling": ruling,
-        "wish": _wish(ruling, under_way, relay),
-        "wish_word": words.BOARD.get(_wish(ruling, under_way, relay), ""),
+        "wish": wish,
+        "wish_word": words.BOARD.get(wish, ""),
+        "is_switching": wish.startswith("being_"),
         "efforts": [Effort(command, _proofs(command), _ending(command, now)) for command in newest],
         "under_way": under_way,
         "is_cancellable": under_way is not None and not under_way.automatic and under_way.claimed_at is None,
@@ -178,7 +179,7 @@ def _switching(meter: Meter, now: datetime) -> dict[str, Any]:
 
 
 def _wish(want: Want | None, under_way: Command | None, relay: bool | None) -> str:
-    if under_way and (under_way.attempts or under_way.claimed_at):
+    if under_way and under_way.claimed_at and not under_way.failure:
         return "being_switched_on" if under_way.state else "being_switched_off"
     if want is None or (relay is want.state and want.hold != Want.Hold.LOAD):
         return ""

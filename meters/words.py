@@ -127,7 +127,7 @@ BOARD = {
     "mark_later": _("not yet"),
     "command_waiting": _("It waits for its turn. If it is not sent by {until}, it never is."),
     "command_offline": _("It waits for the meter, until {until}; after that it is never sent."),
-    "command_again": _("{wrong}. Attempt {n} of {most} at {at}; it gives up at {until}."),
+    "command_again": _("{wrong}. Attempt {n} of {most} at {at}."),
     "command_attempt": _("Attempt {n} of {most}."),
     "command_before": _("Before: {wrong}."),
     "command_failed": _("Failed after {n} attempts: {wrong}."),

@@ -253,7 +253,7 @@ def _left(meters: Sequence[Meter], now: datetime) -> list[Left]:
 
 
 def _let_go(request: HttpRequest, meters: Sequence[Meter], reason: str) -> None:
-    done = sum(commands.end(meter, Source.STAFF, request.user, reason) is not None for meter in meters)
+    done = len(commands.end_all(meters, Source.STAFF, request.user, reason))
     text = ngettext(
         "Staff want nothing of %(count)d meter any more.", "Staff want nothing of %(count)d meters any more.", done
     )

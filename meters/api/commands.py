@@ -221,7 +221,8 @@ class CommandViewSet(ReadOnly[Command]):
             200: CommandSerializer,
             409: OpenApiResponse(
                 ErrorSerializer,
-                description="`under_way`: what was sent cannot be called back; `finished`: it ended otherwise.",
+                description="`under_way`: what was sent cannot be called back; `finished`: it ended otherwise; "
+                "`automatic`: the software does it by itself.",
             ),
         },
     )
@@ -235,6 +236,8 @@ class CommandViewSet(ReadOnly[Command]):
         command = self.get_object()
         if is_cancelled or command.status == Command.Status.CANCELLED:
             return Response(self.get_serializer(command).data)
+        if command.is_open and command.automatic:
+            raise Refused("automatic", "The software does it by itself: the stop halts what is automatic.")
         if command.is_open:
             raise Refused("under_way", "It is under way: what was sent cannot be called back.")
         raise Refused("finished", f"It is finished: {command.status}.")

@@ -52,7 +52,10 @@ LEFT JOIN LATERAL (
     SELECT count(*) FROM meters_command c
     WHERE c.meter_id = m.id AND c.automatic AND c.created_at > %(now)s - interval '1 hour'
 ) corrections ON true
-WHERE (s.relay IS DISTINCT FROM w.state OR w.fulfilled_at IS NULL OR w.hold <> '')
+WHERE (
+        s.relay IS DISTINCT FROM w.state OR w.fulfilled_at IS NULL OR w.hold <> ''
+        OR (w.fulfilled_at < d.announced_at AND s.relay_at >= d.announced_at)
+    )
     AND NOT EXISTS (
         SELECT FROM meters_command c
         WHERE c.meter_id = m.id AND c.status IN ('queued', 'sent', 'acknowledged')
@@ -104,7 +107,9 @@ def correct(now: datetime, session: datetime | None, online_link: online.Link | 
 def would_switch(now: datetime) -> list[Want]:
     """What is left alone only because the area observes, with meter and area: what acting would do."""
     held = Want.objects.filter(Q(until=None) | Q(until__gt=now), ended_at=None, hold=Want.Hold.OBSERVE)
-    return list(held.select_related("meter__device__area").order_by("meter__device__friendly_name"))
+    found = list(held.select_related("meter__device__area").order_by("meter__device__friendly_name"))
+    ruling = wants.in_force([want.meter_id for want in found], now)
+    return [want for want in found if ruling[want.meter_id].pk == want.pk]
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -131,14 +136,21 @@ def _case(row: dict[str, Any], link: online.Link, is_stopped: bool, now: datetim
 
 
 def _fulfilled(case: Case, now: datetime) -> set[int]:
-    Want.objects.filter(pk=case.want_id, fulfilled_at=None).update(fulfilled_at=now)
-    cleared = Want.objects.filter(pk=case.want_id).exclude(hold="").update(hold="", hold_at=None)
-    return {case.meter_id} if cleared else set()
+    """It is as wanted; also after a return of power, which explains nothing that happens from now on."""
+    told, want = case.facts, Want.objects.filter(pk=case.want_id, ended_at=None)
+    if told.fulfilled_at is None or (told.announced_at and told.fulfilled_at < told.announced_at):
+        want.update(fulfilled_at=now)
+    if not told.hold:
+        return set()
+    want.update(hold="", hold_at=None)
+    return {case.meter_id}
 
 
 def _hold(case: Case, hold: str, now: datetime) -> set[int]:
-    changed = Want.objects.filter(pk=case.want_id).exclude(hold=hold).update(hold=hold, hold_at=now)
-    return {case.meter_id} if changed else set()
+    if case.facts.hold == hold:
+        return set()
+    Want.objects.filter(pk=case.want_id, ended_at=None).update(hold=hold, hold_at=now)
+    return {case.meter_id}
 
 
 def _switch(cases: list[Case], now: datetime) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from django.db.models import Count, F
+from django.db.models import Count, F, Q
 
 from meters import online
 from meters.commands import wants
@@ -17,6 +17,8 @@ from meters.models import Command, Meter, Order, Want
 SHOWN_FOR = timedelta(minutes=2)
 """Boards show an order that is through for a little longer."""
 LOOKED_BACK = timedelta(hours=1)
+MOST_SHOWN = 10
+GROUPS = ("waiting", "offline", "under_way", "confirmed", "failed", "cancelled")
 Status = Command.Status
 
 
@@ -76,32 +78,47 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
 
 def recent(now: datetime) -> list[Progress]:
     """Orders that are not through, or were a moment ago; the newest first."""
-    found = Order.objects.filter(created_at__gt=now - LOOKED_BACK).select_related("by").order_by("-pk")
-    moving = set(found.filter(commands__status__in=Command.OPEN).values_list("pk", flat=True))
-    moving |= set(found.filter(commands__finished_at__gt=now - SHOWN_FOR).values_list("pk", flat=True))
-    return [progress(order, now) for order in found if order.pk in moving]
+    moving = Q(commands__status__in=Command.OPEN) | Q(commands__finished_at__gt=now - SHOWN_FOR)
+    found = Order.objects.filter(moving, created_at__gt=now - LOOKED_BACK).distinct().order_by("-pk")
+    return _progress(list(found.select_related("by")[:MOST_SHOWN]), now)
 
 
 def progress(order: Order, now: datetime) -> Progress:
     """How far this order has come."""
+    return _progress([order], now)[0]
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _progress(orders: Sequence[Order], now: datetime) -> list[Progress]:
+    """Three queries, however many orders and commands."""
+    if not orders:
+        return []
     link = online.link(now)
-    counts: Counter[str] = Counter()
-    for command in Command.objects.filter(order=order).select_related("meter__device", "meter__state"):
-        group = _group(command)
-        if group == "waiting" and not online.status(command.meter, link, now).is_online:
+    totals = dict(Want.objects.filter(order__in=orders).values_list("order").annotate(Count("pk")).order_by())
+    counts: dict[int, Counter[str]] = {order.pk: Counter() for order in orders}
+    found = Command.objects.filter(order__in=orders).values_list(
+        "order_id", "status", "claimed_at", *online.fact_fields("meter__")
+    )
+    for order_id, status, claimed_at, *facts in found:
+        group = _group(status, claimed_at is not None)
+        if group == "waiting" and not online.judge(online.Facts(*facts), link, now).is_online:
             group = "offline"
-        counts[group] += 1
-    total = Want.objects.filter(order=order).count()
+        counts[order_id][group] += 1
+    return [_told(order, totals.get(order.pk, 0), counts[order.pk]) for order in orders]
+
+
+def _told(order: Order, total: int, counts: Counter[str]) -> Progress:
     counts["cancelled"] += total - sum(counts.values())  # a later click has taken their command over
-    names = ("waiting", "offline", "under_way", "confirmed", "failed", "cancelled")
     by = order.by.get_username() if order.by else ""
-    return Progress(order.pk, order.state, by, order.created_at, total, {name: counts[name] for name in names})
+    return Progress(order.pk, order.state, by, order.created_at, total, {name: counts[name] for name in GROUPS})
 
 
-def _group(command: Command) -> str:
-    match command.status:
+def _group(status: str, is_under_way: bool) -> str:
+    match status:
         case Status.QUEUED:
-            return "waiting" if command.claimed_at is None else "under_way"
+            return "under_way" if is_under_way else "waiting"
         case Status.SENT | Status.ACKNOWLEDGED:
             return "under_way"
         case Status.CANCELLED | Status.SUPERSEDED:

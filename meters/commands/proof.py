@@ -144,6 +144,9 @@ class Proofs:
             if state.relay is attempt.state and queue.acknowledge(attempt.id, claimed_at, at):
                 attempt.status, attempt.acknowledged_at = Status.ACKNOWLEDGED, at
                 self.changed.add(attempt.meter_id)
+            elif self._contradicts(attempt, known, state, at):
+                queue.fail_attempt(attempt.id, claimed_at, Failure.NOT_MOVED, at)
+                self._done(attempt, Status.QUEUED)
         elif state.relay is not attempt.state:
             queue.fail_attempt(attempt.id, claimed_at, Failure.NOT_MOVED, at)
             self._done(attempt, Status.QUEUED)
@@ -156,6 +159,11 @@ class Proofs:
         ):  # may be a repeat of the echo: the last word counts
             queue.note_read(attempt.id, claimed_at, state.relay)
             self._heard.add(attempt.meter_id)
+
+    def _contradicts(self, attempt: Attempt, known: Known, state: State, at: datetime) -> bool:
+        """Nobody acknowledged, but asked, the meter tells the other position: an echo would tell the wanted one."""
+        is_asked = attempt.asked_at is not None and at >= attempt.asked_at
+        return is_asked and state.relay is not attempt.state and "state" in known.fresh
 
     def _current(self, attempt: Attempt, known: Known, state: State, at: datetime) -> None:
         names = known.phase_values("current") or ["current"]
@@ -202,6 +210,7 @@ class Proofs:
         if self._attempts is None:
             recent = Q(finished_at=None) | Q(finished_at__gt=at - ECHO_WITHIN)
             self._attempts = {}
+            queue.lock(Q(claimed_at__isnull=False))
             for row in Command.objects.filter(recent).order_by("pk").values_list(*FIELDS):
                 self._attempts.setdefault(row[1], []).append(Attempt(*row))
         return self._attempts

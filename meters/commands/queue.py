@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.utils import timezone
 
 from meters.commands.rules import LEASED
 from meters.models import Area, AutomaticStop, Command, Installation, Order, Pitch, Want
@@ -27,8 +28,28 @@ def answer_time(attempts: int = 1) -> timedelta:
 # --- making and unmaking ---------------------------------------------------------------------------------------------
 
 
-def make(wants: Sequence[Want], now: datetime, *, automatic: bool, order: Order | None = None) -> list[Command]:
-    """A command for each of these wants; what was open for their meters must have been overtaken before."""
+def lock(which: Q) -> None:
+    """Within a transaction: these of the commands that are not through, in an order that everybody keeps.
+
+    Whoever changes commands and wants locks the commands first, the ingest and the verbs alike.
+    """
+    unread = Q(status=Status.CONFIRMED, state=False, load="", finished_at__gt=timezone.now() - 10 * LATE)
+    live = Command.objects.filter(which, Q(finished_at=None) | unread)
+    list(live.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+
+
+def make(
+    wants: Sequence[Want],
+    now: datetime,
+    *,
+    automatic: bool,
+    order: Order | None = None,
+    decided_at: datetime | None = None,
+) -> list[Command]:
+    """A command for each of these wants; what was open for their meters must have been overtaken before.
+
+    `decided_at`: when it was decided, where that was not now; the deadline counts from then.
+    """
     return Command.objects.bulk_create(
         Command(
             meter_id=want.meter_id,
@@ -37,7 +58,7 @@ def make(wants: Sequence[Want], now: datetime, *, automatic: bool, order: Order 
             state=want.state,
             automatic=automatic,
             created_at=now,
-            expires_at=_deadline(want, now),
+            expires_at=_deadline(want, decided_at or now),
         )
         for want in wants
     )

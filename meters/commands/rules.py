@@ -23,6 +23,8 @@ Hold = Want.Hold
 
 NO_LOAD_A = 0.1
 """Less than this is no load; a relay that is off measures 0.00 A."""
+SOON_AFTER = timedelta(minutes=5)
+"""An OFF that is told later after a return of power has another cause."""
 JUST_BEFORE = timedelta(seconds=10)
 """Clocks of Zigbee2MQTT and ours may differ by so much."""
 
@@ -144,7 +146,7 @@ def _came_back(facts: Facts) -> bool:
 def _power_returned(facts: Facts) -> bool:
     """The meter lost its power and got it back: it was on before, went off by that, and is not yet put right."""
     back = facts.announced_at
-    if back is None or facts.relay_at is None or facts.relay_at < back - JUST_BEFORE:
+    if back is None or facts.relay_at is None or not back - JUST_BEFORE <= facts.relay_at <= back + SOON_AFTER:
         return False
     was_off_before = facts.hold == Hold.UNASKED_OFF and facts.hold_at is not None and facts.hold_at < back
     was_tried = facts.last_created_at is not None and facts.last_created_at > back

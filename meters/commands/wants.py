@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from auditlog.models import LogEntry
+from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -106,12 +107,18 @@ def end(meter: Meter, source: str, by: Person = None, reason: str = "") -> Want 
 
     Where nobody wants anything the relay stays as it is, and is not managed.
     """
+    return next(iter(end_all([meter], source, by, reason)), None)
+
+
+def end_all(meters: Iterable[Meter], source: str, by: Person = None, reason: str = "") -> list[Want]:
+    """As `end`, for many at once; returns the wants that were ended."""
     now = timezone.now()
     with transaction.atomic():
-        lock([meter.pk])
-        ended = Want.objects.filter(meter=meter, source=source, ended_at=None).first()
-        if ended is not None:
-            _end([ended], Want.End.ENDED, now, by, reason)
+        ids = [meter.pk for meter in meters]
+        lock(ids)
+        ended = list(Want.objects.filter(meter__in=ids, source=source, ended_at=None))
+        if ended:
+            _end(ended, Want.End.ENDED, now, by, reason)
     return ended
 
 
@@ -135,11 +142,12 @@ def end_expired(now: datetime) -> set[int]:
 def cancel(command_ids: Iterable[int], by: Person) -> int:
     """Cancel those of these commands that are not under way, and what was wanted with them; returns how many.
 
-    What the same source wanted before is in force again, as it was. What was sent cannot be called back.
+    What the same source wanted before is in force again, as it was. What was sent cannot be called back; what the
+    software does by itself is not cancelled one by one: the stop halts it all.
     """
     now = timezone.now()
     with transaction.atomic():
-        asked = Command.objects.filter(pk__in=list(command_ids))
+        asked = Command.objects.filter(pk__in=list(command_ids), automatic=False)
         lock(asked.values_list("meter_id", flat=True))
         cancelled = queue.cancel(asked.values_list("pk", flat=True), now)
         wants = list(Want.objects.filter(commands__in=cancelled, ended_at=None).select_related("replaces"))
@@ -205,7 +213,9 @@ def check(meter: Meter, wish: Wish, pitches: Sequence[Pitch], now: datetime) -> 
 
 def lock(meter_ids: Iterable[int]) -> None:
     """Within a transaction: one change at a time for each meter; what is stored of it meanwhile does not wait."""
-    list(Meter.objects.select_for_update(no_key=True).filter(pk__in=list(meter_ids)).order_by("pk").values_list("pk"))
+    ids = list(meter_ids)
+    list(Meter.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
+    queue.lock(Q(meter__in=ids))
 
 
 def _want(meters: Sequence[Meter], wish: Wish, now: datetime, order: Order | None = None) -> list[Want]:
@@ -292,11 +302,13 @@ def _end(wants: Sequence[Want], how: str, now: datetime, by: Person = None, reas
 
 
 def _resume(again: Sequence[int], now: datetime) -> None:
-    """A person's want that is in force again, and was never carried out, is pursued again."""
+    """A person's want that is in force again, and was never carried out, is pursued again; an ON only while fresh."""
+    fresh = now - timedelta(seconds=settings.COMMAND_DEADLINE_S)
     unfulfilled = Want.objects.filter(pk__in=again, ended_at=None, fulfilled_at=None, source__in=PERSONS)
-    for want in unfulfilled.select_related("order"):
+    for want in unfulfilled.filter(Q(state=False) | Q(since__gt=fresh)).select_related("order"):
         if in_force([want.meter_id], now)[want.meter_id].pk == want.pk:
-            queue.make([want], now, automatic=False, order=want.order)
+            decided_at = want.since if want.state else now
+            queue.make([want], now, automatic=False, order=want.order, decided_at=decided_at)
 
 
 def _note(

@@ -80,7 +80,7 @@ def _description(instance: Instance, device: Device) -> dict[str, Any]:
 
 
 def _mode(instance: Instance, device: Device, message: dict[str, Any]) -> None:
-    device.meter.mode = next(mode for mode in MODES if mode == message["cmd"])
+    device.meter.fail(next(mode for mode in MODES if mode == message["cmd"]), instance.agenda.now)
 
 
 def _press(instance: Instance, device: Device, message: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from meters.simulation import load as loads
 from meters.simulation.load import Load
 from meters.simulation.site import SimulatedDevice
 
-type_of_mode = Literal["ok", "offline", "deaf", "refuse", "stuck"]
-MODES: tuple[type_of_mode, ...] = ("ok", "offline", "deaf", "refuse", "stuck")
+type_of_mode = Literal["ok", "offline", "deaf", "refuse", "stuck", "weld"]
+MODES: tuple[type_of_mode, ...] = ("ok", "offline", "deaf", "refuse", "stuck", "weld")
 PHASES = {"a": 0.40, "b": 0.35, "c": 0.25}
 POWER_FACTOR = 0.95
 ENERGY_STEP_KWH = 2.57
@@ -40,7 +40,7 @@ class Meter:
 
     def count(self, now: float) -> None:
         """Add the energy that flowed since the counter was last looked at."""
-        if self.relay and now > self.counted_at:
+        if self.conducts and now > self.counted_at:
             self.counter_kwh += self._flowed_kwh(now)
         self.counted_at = max(now, self.counted_at)
 
@@ -50,6 +50,11 @@ class Meter:
         moved = relay != self.relay
         self.relay = relay
         return moved
+
+    def fail(self, mode: type_of_mode, now: float) -> None:
+        """Be in trouble of this kind from now on, or in none ("ok")."""
+        self.count(now)
+        self.mode = mode
 
     def draw(self, watts: float | None, now: float) -> None:
         """Fix the load while on, or hand it back to the pitch with None."""
@@ -62,8 +67,13 @@ class Meter:
 
     # --- what it shows -------------------------------------------------------------------------------
 
+    @property
+    def conducts(self) -> bool:
+        """Whether current can flow: through a welded relay also where it says that it is off."""
+        return self.relay or self.mode == "weld"
+
     def power_w(self, now: float) -> float:
-        if not self.relay:
+        if not self.conducts:
             return 0.0
         return self.fixed_load_w if self.fixed_load_w is not None else loads.power_w(self.load, now)
 
@@ -92,7 +102,7 @@ class Meter:
         watts = self.power_w(now)
         match attribute:
             case "activePower":
-                return round(watts)
+                return round(watts) if self.relay else 0  # Z2M makes it 0 while the relay says off; the current shows
             case "rmsVoltage":
                 return round(loads.voltage_v(self.load.seed, now, watts))
             case "rmsCurrent":

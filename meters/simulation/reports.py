@@ -106,7 +106,7 @@ class Reports:
 
     def obey(self, device: Device, relay: bool) -> None:
         """The device was told to switch: it does in a moment, if nothing is wrong with it."""
-        if device.meter.mode == "ok":
+        if device.meter.mode in ("ok", "weld"):
             self._later(RELAY_MOVES_AFTER_S, lambda: self.move(device, relay))
 
     def move(self, device: Device, relay: bool) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
@@ -114,9 +114,11 @@ class Workers:
         self._services, self._database_url, self._mqtt_url = services, database_url, mqtt_url
         self.started: list[Process] = []
 
-    def start(self, begun: bool = True) -> Process:
-        """`begun`: wait until it leads."""
-        worker = self._services.manage("mqtt_worker", database_url=self._database_url, mqtt_url=self._mqtt_url)
+    def start(self, begun: bool = True, **environment: str) -> Process:
+        """`begun`: wait until it leads. `environment`: settings of this worker's own."""
+        worker = self._services.manage(
+            "mqtt_worker", database_url=self._database_url, mqtt_url=self._mqtt_url, **environment
+        )
         self.started.append(worker)
         if begun:
             until(lambda: says(worker, "Connected to the MQTT broker"), f"the worker's beginning; see {worker.log}")
@@ -218,9 +220,12 @@ class Fleet:
         """Retained: online, its configuration, its inventory."""
         self.online()
         self.talker.say(f"{self.base}/bridge/info", info(**config), retain=True)
+        self.list_devices()
+        self.talker.flush()
+
+    def list_devices(self) -> None:
         devices = [listed(self.ieee(meter), self.name(meter)) for meter in range(self.meters)]
         self.talker.say(f"{self.base}/bridge/devices", [COORDINATOR, *devices], retain=True)
-        self.talker.flush()
 
     def online(self) -> None:
         self.talker.say(f"{self.base}/bridge/state", {"state": "online"}, retain=True)
@@ -351,30 +356,203 @@ def listed(ieee_address: str, name: str, **more: Any) -> dict[str, Any]:
     return line | more
 
 
+# --- a Zigbee2MQTT that obeys ----------------------------------------------------------------------------------------
+
+COMPLAINTS = {
+    "deaf": '{"sender":4711,"clusterId":6,"commandIdentifier":11} timed out after 10000ms',
+    "unreachable": "Delivery failed for '4711'.",
+}
+AMPERES, WATTS = 5.2, 1200
+
+
+class ObeyingFleet(Fleet):
+    """A Fleet whose meters do what `/set` and `/get` tell them, by name or by address, as fast as they hear it.
+
+    `modes` by meter: stuck (echoed, the relay stays: refused commands look the same), welded (the relay moves, current
+    flows on), deaf and unreachable (an error line), silent (nothing at all), held (kept in `held` until `release`).
+    `same_as`: its meters are those of another area, heard here too.
+    """
+
+    def __init__(
+        self, url: str, base: str, meters: int = 1, *, on: bool = True, same_as: ObeyingFleet | None = None
+    ) -> None:
+        super().__init__(url, base, meters)
+        self.relay = [on] * meters
+        self.modes: dict[int, str] = {}
+        self.held: list[tuple[int, str, dict[str, Any]]] = []
+        self._number: int = same_as._number if same_as else next(_numbers)
+        self._new_names: dict[int, str] = {}
+        self.ear = Listener(url, f"{base}/#", self._obey)
+        self.talker.client.on_connect = lambda *_: (
+            self.online()
+        )  # all that Zigbee2MQTT repeats to a broker that is back
+
+    def ieee(self, meter: int) -> str:
+        return f"0xa4c13877{self._number:04x}{meter + 1:04x}"
+
+    def name(self, meter: int) -> str:
+        return self._new_names.get(meter) or super().name(meter)
+
+    def stop(self) -> None:
+        self.ear.stop()
+        self.talker.stop()
+
+    # --- what happens to it
+
+    def appear(self, **config: Any) -> None:
+        super().appear(**config)
+        self.hear()
+
+    def hear(self) -> None:
+        """Every meter is heard with its position."""
+        for meter in range(self.meters):
+            self.tell(meter, state=self._word(meter))
+        self.talker.flush()
+
+    def tell(self, meter: int, **values: Any) -> None:
+        """A message of this meter, heard just now, with these values alone."""
+        told = {"linkquality": 120, "last_seen": datetime.now(UTC).isoformat()} | values
+        device = {"ieeeAddr": self.ieee(meter), "friendlyName": self.name(meter), "type": "Router"}
+        self.talker.say(f"{self.base}/{self.name(meter)}", told | {"device": device})
+
+    def press(self, meter: int, on: bool) -> None:
+        """Somebody's hand, or the breaker."""
+        self.relay[meter] = on
+        self.tell(meter, state=self._word(meter))
+
+    def announce(self, meter: int) -> None:
+        """It got power: Zigbee2MQTT says so, and reads its position."""
+        about = {"friendly_name": self.name(meter), "ieee_address": self.ieee(meter)}
+        self.talker.say(f"{self.base}/bridge/event", {"type": "device_announce", "data": about})
+        self.tell(meter, state=self._word(meter))
+
+    def be_available(self, meter: int, available: bool) -> None:
+        state = {"state": "online" if available else "offline"}
+        self.talker.say(f"{self.base}/{self.name(meter)}/availability", state, retain=True)
+
+    def rename(self, meter: int, name: str) -> None:
+        self._new_names[meter] = name
+        self.list_devices()
+
+    def leave(self) -> None:
+        """Zigbee2MQTT ends: what it is told from now on is lost."""
+        self.talker.say(f"{self.base}/bridge/state", {"state": "offline"}, retain=True)
+        self.modes = dict.fromkeys(range(self.meters), "silent")
+
+    def come_back(self) -> None:
+        self.modes.clear()
+        self.online()
+        self.hear()
+
+    # --- what it does
+
+    def release(self) -> None:
+        """Do now what was held."""
+        held, self.held = self.held, []
+        self.modes = {meter: mode for meter, mode in self.modes.items() if mode != "held"}
+        for meter, kind, asked in held:
+            self._do(meter, kind, asked)
+
+    def _obey(self, topic: str, payload: bytes) -> None:
+        name, _, kind = topic.removeprefix(f"{self.base}/").rpartition("/")
+        if kind not in ("set", "get") or not payload:
+            return
+        meter = next((m for m in range(self.meters) if name in (self.ieee(m), self.name(m))), None)
+        if meter is None:
+            self._complain(f"Entity '{name}' is unknown")
+        elif self.modes.get(meter) == "held":
+            self.held.append((meter, kind, json.loads(payload)))
+        else:
+            self._do(meter, kind, json.loads(payload))
+
+    def _do(self, meter: int, kind: str, asked: dict[str, Any]) -> None:
+        mode = self.modes.get(meter, "")
+        if mode == "silent":
+            return
+        if mode in COMPLAINTS:
+            error = f"Error: ZCL command {self.ieee(meter)}/1 genOnOff.x({{}}, {{}}) failed ({COMPLAINTS[mode]})"
+            self._complain(f"Publish '{kind}' '{next(iter(asked))}' to '{self.name(meter)}' failed: '{error}'")
+        elif kind == "get":
+            self.tell(meter, state=self._word(meter))
+        elif "read" in asked:
+            self.tell(meter, current=self._amperes(meter))
+        else:
+            self._switch(meter, asked["state"])
+
+    def _switch(self, meter: int, wanted: str) -> None:
+        """The acknowledgement, the echo, and what the device does then, if it does."""
+        self.tell(meter)
+        self.tell(meter, state=wanted)
+        if self.modes.get(meter) == "stuck":
+            return
+        self.relay[meter] = wanted == "ON"
+        self.tell(meter, state=self._word(meter))
+        self.tell(meter, current=self._amperes(meter), power=WATTS if self.relay[meter] else 0)
+
+    def _complain(self, text: str) -> None:
+        self.talker.say(f"{self.base}/bridge/logging", {"level": "error", "message": f"z2m: {text}"})
+
+    def _word(self, meter: int) -> str:
+        return "ON" if self.relay[meter] else "OFF"
+
+    def _amperes(self, meter: int) -> float:
+        return AMPERES if self.relay[meter] or self.modes.get(meter) == "welded" else 0.0
+
+
 # --- the real Zigbee2MQTT on a simulated radio -----------------------------------------------------------------------
 
 
-class Listener:
-    """Hears everything on the broker from now on, in order."""
+class Sent(NamedTuple):
+    """A `/set` as the broker handed it on: the device's address or name, ON or OFF, when (of time.time())."""
 
-    def __init__(self, url: str) -> None:
+    device: str
+    state: str
+    at: float
+
+
+class Listener:
+    """Hears everything on the broker from now on, in order. `heard_at`: when, of time.time().
+
+    `act` is called with topic and payload of each, in the network thread.
+    """
+
+    def __init__(
+        self, url: str, wanted: str = "#", act: Callable[[str, bytes], None] = lambda topic, payload: None
+    ) -> None:
         self.heard: list[tuple[str, bytes]] = []
+        self.heard_at: list[float] = []
+        self._wanted, self._act = wanted, act
         parts = urlsplit(url)
         self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"listener-{next(_numbers)}-{os.getpid()}")
         self.client.username_pw_set(unquote(parts.username or ""), unquote(parts.password or ""))
         ready = threading.Event()
         self.client.on_connect = self._subscribe
         self.client.on_subscribe = lambda *_: ready.set()
-        self.client.on_message = lambda _c, _u, message: self.heard.append((message.topic, bytes(message.payload)))
+        self.client.on_message = self._hear
+        self.client.reconnect_delay_set(1, 1)
         self.client.connect(parts.hostname or "", parts.port or 1883)
         self.client.loop_start()
         assert ready.wait(PATIENCE_S)
 
     def _subscribe(self, *_: object) -> None:
-        self.client.subscribe("#")
+        self.client.subscribe(self._wanted)
+
+    def _hear(self, _client: object, _user: object, message: paho.MQTTMessage) -> None:
+        self.heard_at.append(time.time())
+        self.heard.append((message.topic, bytes(message.payload)))
+        self._act(message.topic, bytes(message.payload))
 
     def mark(self) -> int:
         return len(self.heard)
+
+    def switched(self, base: str, mark: int = 0) -> list[Sent]:
+        """Every `/set` of a relay's position in this area since the mark, whoever sent it."""
+        found = []
+        for (topic, payload), at in zip(self.heard[mark:], self.heard_at[mark:], strict=False):
+            if not (topic.startswith(f"{base}/") and topic.endswith("/set")) or not payload.startswith(b'{"state"'):
+                continue
+            found.append(Sent(topic.removeprefix(f"{base}/").removesuffix("/set"), json.loads(payload)["state"], at))
+        return found
 
     def since(self, mark: int, topic: str) -> list[bytes]:
         return [payload for heard, payload in self.heard[mark:] if heard == topic]

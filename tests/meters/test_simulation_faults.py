@@ -6,7 +6,7 @@ import pytest
 
 from meters.simulation import configuration, faults, site
 from meters.simulation.network import Publication
-from tests.meters.test_simulation import errors, quiet, run, send, started, states
+from tests.meters.test_simulation import SET_OFF, errors, quiet, run, send, started, states
 
 
 def availability(publications: list[Publication]) -> list[tuple[str, str]]:
@@ -164,6 +164,25 @@ def test_an_override_lies() -> None:
     faults.control(instance, "101", {"cmd": "override", "attrs": {"rmsVoltage": 47}})
 
     assert states(run(instance, 61))[2]["voltage"] == 47
+
+
+def test_a_welded_relay_says_off_and_takes_no_power_but_current_and_energy_flow_on() -> None:
+    instance = started()
+    quiet(instance)
+    device = instance.network.find("101")
+    assert device is not None
+    device.meter.draw(1000, instance.agenda.now)
+    faults.control(instance, "101", {"cmd": "weld"})
+    before_kwh = device.meter.counter_kwh
+
+    found = states(send(instance, "101/set", SET_OFF))
+    run(instance, 3600)
+    device.meter.count(instance.agenda.now)
+
+    assert found[-1]["state"] == "OFF"
+    assert found[-1]["power"] == 0
+    assert found[-1]["current"] > 4
+    assert device.meter.counter_kwh - before_kwh == pytest.approx(1.0, abs=0.01)
 
 
 def test_an_unknown_fault_is_named() -> None:

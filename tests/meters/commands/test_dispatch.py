@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from meters import commands, requests
 from meters.commands import queue
-from meters.commands.pace import Pace
+from meters.commands.pace import EVEN, Pace
 from meters.dispatch import Dispatcher
 from meters.models import Area, Command, Device, Meter, MeterState, Source, Want, WorkerState
 from meters.mqtt import NotConnected
@@ -326,7 +326,7 @@ def test_an_area_is_sent_no_more_than_its_share(sender: Sender) -> None:
     while len(sender.road.published) < 5:
         sender.dispatcher.step()
     gaps = [b - a for a, b in pairwise(sender.road.times)]
-    assert min(gaps) >= 1 / 20
+    assert min(gaps) >= EVEN / 20
     assert sum(gaps) < 4 / 20 * 2
 
 

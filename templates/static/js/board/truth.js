@@ -42,7 +42,7 @@ export function describe(meter, store, now) {
     wish,
     isOtherwise: wish === "should_on" || wish === "should_off",
     isProblem:
-      isWatched && !isGone(meter) && reason !== "disabled" && (status !== "online" || state === "unknown" || isOld),
+      isWatched && !isGone(meter) && reason !== "disabled" && (wish.startsWith("should_") || status !== "online" || state === "unknown" || isOld),
   };
 }
 
@@ -95,10 +95,11 @@ const OPEN = new Set(["queued", "sent", "acknowledged"]);
 
 export const isOpen = (command) => command !== null && OPEN.has(command.status);
 
-/** Beside what is: switching, should_on, should_off; "" where it is as wanted, or nobody wants anything. */
+/** Beside what is: switching, should_on, should_off; "" where it is as wanted, or nobody wants anything.
+ *  Once an attempt has failed it is no longer "being switched", although others follow. */
 export function wishOf(meter, isOnline) {
   const { command, want, wanted, relay } = meter;
-  if (isOpen(command) && (isOnline || command.status !== "queued")) return "switching";
+  if (isOpen(command) && !command.failure && (isOnline || command.status !== "queued")) return "switching";
   if (wanted === null || (relay === wanted && want?.hold !== "load")) return "";
   return wanted ? "should_on" : "should_off";
 }

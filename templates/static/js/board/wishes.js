@@ -38,8 +38,8 @@ export function sayCommand(command, seen, now) {
   const { status, failure } = command;
   const wrong = failure ? sayOf("failures", failure) : "";
   const until = clock(command.expires_at, now);
-  if (status === "queued" && command.not_before !== null) {
-    const values = { wrong, n: command.attempts + 1, most: page.attempts, at: exactClock(command.not_before, now), until };
+  if (status === "queued" && command.not_before !== null && seen.status === "online") {
+    const values = { wrong, n: command.attempts + 1, most: page.attempts, at: exactClock(command.not_before, now) };
     return say("command_again", values);
   }
   if (status === "queued") return say(seen.status === "online" ? "command_waiting" : "command_offline", { until });

@@ -50,6 +50,7 @@ export function shortAge(ms) {
 
 /** An age in words: "3 minutes ago". */
 export function age(ms) {
+  if (ms < 2000) return say("now");
   if (ms < MINUTE) return relative.format(-Math.max(0, Math.floor(ms / 1000)), "second");
   if (ms < HOUR) return relative.format(-Math.floor(ms / MINUTE), "minute");
   if (ms < 2 * DAY) return relative.format(-Math.floor(ms / HOUR), "hour");

@@ -1,0 +1,186 @@
+"""How fast and how evenly switching goes: `python -m bench.switching [--clicks 100]`.
+
+Real services of its own, durable. What was sent and when is told by a subscriber of its own, another process's clock
+being the same. Each figure stands beside a baseline of the same run, since machines differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.ingest_cost import django, line, running
+from tests.meters import harness
+from tests.meters.harness import ObeyingFleet, Sent, until
+
+AREAS, METERS = 6, 50
+READINGS_PER_S = 400
+PER_S = 4
+TOLERANCE_S = 0.03
+"""The subscriber hears a command some milliseconds late, and not always as many: five that it heard within a second
+less this time were sent too fast."""
+
+
+# --- the site --------------------------------------------------------------------------------------------------------
+
+
+def fleets(url: str) -> list[ObeyingFleet]:
+    """Six areas of 50 meters, all online and on."""
+    from meters import notify, online
+    from meters.models import Area, Device
+
+    made = []
+    for number in range(AREAS):
+        base = f"z2m_{number}"
+        Area.objects.create(name=base, slug=base, base_topic=base, commands_per_s=PER_S)
+        made.append(ObeyingFleet(url, base, METERS))
+    notify.touch()
+    for fleet in made:
+        fleet.appear()
+    until(lambda: Device.objects.exclude(area=None).count() == AREAS * METERS, "the inventories")
+    for fleet in made:
+        fleet.hear()
+
+    def are_online() -> bool:
+        from django.utils import timezone
+
+        return sum(status.is_online for status in online.statuses(timezone.now()).values()) == AREAS * METERS
+
+    until(are_online, "all to be online")
+    return made
+
+
+# --- a click ---------------------------------------------------------------------------------------------------------
+
+
+def clicks(listener: harness.Listener, fleets: Sequence[ObeyingFleet], how_many: int) -> list[float]:
+    """Milliseconds from the commit of each click to its command at the subscriber; each meter once, areas in turn."""
+    from meters import commands
+    from meters.models import Meter
+
+    took = []
+    for number in range(how_many):
+        fleet, index = fleets[number % AREAS], number // AREAS % METERS
+        meter = Meter.objects.select_related("device").get(device__ieee_address=fleet.ieee(index))
+        on = not fleet.relay[index]
+        mark = listener.mark()
+        commands.want(meter, "staff", on, "bench")
+        committed = time.time()
+        until(lambda mark=mark, fleet=fleet: listener.switched(fleet.base, mark), "the command")  # type: ignore[misc]
+        took.append(1000 * (listener.switched(fleet.base, mark)[0].at - committed))
+        until(lambda fleet=fleet, index=index, on=on: fleet.relay[index] is on, "the meter")  # type: ignore[misc]
+        time.sleep(0.1)
+    return took
+
+
+def settle() -> None:
+    """Wait until nothing is under way, and no load is asked for."""
+    from django.utils import timezone
+
+    from meters.models import Command
+
+    until(lambda: not Command.objects.filter(finished_at=None).exists(), "all to be done", 120)
+    loads = Command.objects.filter(status="confirmed", state=False, load="", finished_at__gt=timezone.now())
+    until(lambda: not loads.exists(), "the loads", 60)
+
+
+# --- 300 meters ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """Seconds until the last command was heard, and what was wrong with them."""
+
+    took_s: float
+    least_s: float
+    lost: int
+    doubled: int
+    too_fast: int
+    confirmed: int
+    confirmed_s: float
+
+    @property
+    def ratio(self) -> float:
+        return self.took_s / self.least_s
+
+
+def bulk(listener: harness.Listener, state: bool) -> Bulk:
+    """Switch all 300 with one order."""
+    from meters import commands, online
+    from meters.models import Command
+
+    mark = listener.mark()
+    meters = list(online.meters())
+    order = commands.order(meters, state, "bench")
+    committed = time.time()
+    mine = Command.objects.filter(order=order)
+    until(lambda: not mine.filter(finished_at=None).exists(), "all to be done", 300)
+    confirmed_s = time.time() - committed
+    heard = {number: listener.switched(f"z2m_{number}", mark) for number in range(AREAS)}
+    every = [sent for area in heard.values() for sent in area]
+    times = Counter(sent.device for sent in every)
+    return Bulk(
+        took_s=max(sent.at for sent in every) - committed,
+        least_s=(METERS - 1) / PER_S,
+        lost=len(meters) - len(times),
+        doubled=sum(count - 1 for count in times.values()),
+        too_fast=sum(over_pace(area) for area in heard.values()),
+        confirmed=mine.filter(status="confirmed").count(),
+        confirmed_s=confirmed_s,
+    )
+
+
+def over_pace(sent: Sequence[Sent]) -> int:
+    """How many of an area's commands were one too many of their second."""
+    at = [each.at for each in sent]
+    return sum(later - earlier < 1 - TOLERANCE_S for earlier, later in zip(at, at[PER_S:], strict=False))
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def p99(values: Sequence[float]) -> float:
+    return statistics.quantiles(values, n=100)[98]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clicks", type=int, default=150)
+    how_many = parser.parse_args().clicks
+    with running() as (services, database_url, broker_url):
+        django(services, database_url)
+        workers = harness.Workers(services, database_url, broker_url)
+        workers.start()
+        listener, sources = harness.Listener(broker_url), fleets(broker_url)
+        try:
+            idle = clicks(listener, sources, how_many)
+            settle()
+            for fleet in sources:
+                fleet.run(READINGS_PER_S // AREAS)
+            loaded = clicks(listener, sources, how_many)
+            for fleet in sources:
+                fleet.rest()
+            settle()
+            bulks = {word: bulk(listener, word == "on") for word in ("off", "on")}
+        finally:
+            workers.end_all()
+            for fleet in sources:
+                fleet.stop()
+            listener.stop()
+    print(f"{'':<44}{'ours':>9}{'baseline':>10}{'ratio':>9}  goal")
+    median = statistics.median
+    line("click, commit to publish, p50 ms, 400 rdg/s", median(loaded), median(idle), "(idle worker)", "")
+    line("click, commit to publish, p99 ms, 400 rdg/s", p99(loaded), p99(idle), "(idle worker)", "≪ 100")
+    line("click, commit to publish, worst ms, 400 rdg/s", max(loaded), max(idle), "(idle worker)", "")
+    for word, found in bulks.items():
+        line(f"300 meters {word}, s to the last command", found.took_s, found.least_s, "(the pace)", "≤ 1.15×")
+        faults = f"{found.lost} lost, {found.doubled} doubled, {found.too_fast} too fast"
+        print(f"  {found.ratio:.3f}×; {faults}; {found.confirmed} confirmed in {found.confirmed_s:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
