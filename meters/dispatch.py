@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 from django.conf import settings
-from django.db import Error, close_old_connections, connection
+from django.db import Error, close_old_connections, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -261,8 +261,9 @@ class Dispatcher:
             case Step.ASK_LOAD:
                 return self._ask(errand, lambda at: queue.note_load_asked(errand.id, at), "set", CURRENT)
             case Step.CONFIRM:
-                if queue.confirm(errand.id, claimed_at, now):
-                    readings.note_position(errand.meter_id, errand.state, now)
+                with transaction.atomic():
+                    if queue.confirm(errand.id, claimed_at, now):
+                        readings.note_position(errand.meter_id, errand.state, now)
             case Step.FAIL:
                 queue.fail_attempt(errand.id, claimed_at, step.failure, now)
             case Step.END_LOAD:

@@ -32,8 +32,15 @@ def wanted(want: Want | None, is_on: bool | None) -> str:
     """What is wanted, and who wants it; a warning where the relay is not so."""
     if want is None:
         return format_html('<span class="text-base-500">{}</span>', gettext("not managed"))
-    if is_on is want.state:
+    if is_on is want.state and want.hold != Want.Hold.LOAD:
         word = relay(want.state)
+    elif is_on is None:
+        word = label(
+            _("should be on, its position is not known")
+            if want.state
+            else _("should be off, its position is not known"),
+            "warning",
+        )
     else:
         word = label(_("should be on, is not") if want.state else _("should be off, is not"), "danger")
     why = f"{want.get_source_display()}: {want.get_hold_display()}" if want.hold else want.get_source_display()

@@ -108,7 +108,7 @@ The answer comes at once and proves nothing yet: the command is then sent and fo
 
 * A meter that is online usually has `confirmed` within 5 seconds. Where an attempt fails, `failure` says why and the
   command is `queued` again; after three attempts, about 2 minutes in all, it is `failed`.
-* After a `confirmed` OFF the current is read; `load` is known within 20 seconds, at the latest after 30. Where current
+* After a `confirmed` OFF the current is read; `load` is known within 20 seconds, at the latest after 40. Where current
   still flows (a welded relay) the confirmed command becomes `failed` after all, with the failure `load`: to be sure,
   wait for `load_at`, too.
 * For a meter that is not online the command stays `queued` and is sent when the meter is heard; after `expires_at` it

@@ -50,7 +50,7 @@ LEFT JOIN LATERAL (
 ) last ON true
 LEFT JOIN LATERAL (
     SELECT count(*) FROM meters_command c
-    WHERE c.meter_id = m.id AND c.automatic AND c.created_at > %(now)s - interval '1 hour'
+    WHERE c.meter_id = m.id AND c.automatic AND c.attempts > 0 AND c.created_at > %(now)s - interval '1 hour'
 ) corrections ON true
 WHERE (
         s.relay IS DISTINCT FROM w.state OR w.fulfilled_at IS NULL OR w.hold <> ''

@@ -110,7 +110,7 @@ def _progress(orders: Sequence[Order], now: datetime) -> list[Progress]:
 
 
 def _told(order: Order, total: int, counts: Counter[str]) -> Progress:
-    counts["cancelled"] += total - sum(counts.values())  # a later click has taken their command over
+    counts["cancelled"] += max(0, total - sum(counts.values()))  # a later click has taken their command over
     by = order.by.get_username() if order.by else ""
     return Progress(order.pk, order.state, by, order.created_at, total, {name: counts[name] for name in GROUPS})
 

@@ -202,6 +202,7 @@ class Proofs:
             names = {attempt.ieee_address} if complaint.ieee_address else {attempt.ieee_address, attempt.name}
             is_it = (complaint.ieee_address or complaint.name) in names
             is_position = complaint.key in ("state", "") and (complaint.kind == "set" or attempt.asked_at is not None)
+            is_position &= complaint.state in (None, attempt.state)  # of an overtaken one comes late
             if attempt.is_under_way and attempt.area_id == area_id and is_it and is_position:
                 found.append(attempt)
         return found

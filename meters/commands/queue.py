@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
-from django.utils import timezone
 
 from meters.commands.rules import LEASED
 from meters.models import Area, AutomaticStop, Command, Installation, Order, Pitch, Want
@@ -33,7 +32,7 @@ def lock(which: Q) -> None:
 
     Whoever changes commands and wants locks the commands first, the ingest and the verbs alike.
     """
-    unread = Q(status=Status.CONFIRMED, state=False, load="", finished_at__gt=timezone.now() - 10 * LATE)
+    unread = Q(status=Status.CONFIRMED, state=False, load="")
     live = Command.objects.filter(which, Q(finished_at=None) | unread)
     list(live.select_for_update(no_key=True).order_by("pk").values_list("pk"))
 
@@ -243,9 +242,7 @@ def _forbidden(now: datetime) -> QuerySet[Command]:
 
 def _close_unread(now: datetime) -> set[int]:
     """OFFs whose load nobody told in time."""
-    unread = Command.objects.filter(
-        status=Status.CONFIRMED, state=False, load="", finished_at__gt=now - 10 * LATE, finished_at__lt=now - LATE
-    )
+    unread = Command.objects.filter(status=Status.CONFIRMED, state=False, load="", confirmed_at__lt=now - LATE)
     meters = set(unread.values_list("meter_id", flat=True))
     if meters:
         unread.update(load=Load.UNKNOWN, load_at=now)

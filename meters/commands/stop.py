@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from auditlog.models import LogEntry
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from meters import notify
@@ -14,7 +15,7 @@ from meters.commands import queue
 from meters.commands.errors import AlreadyStopped, NotStopped
 from meters.commands.rules import person
 from meters.installations import Person
-from meters.models import AutomaticStop, Command
+from meters.models import AutomaticStop, Command, Want
 
 HOUR = timedelta(hours=1)
 
@@ -40,14 +41,15 @@ def press(by: Person, reason: str = "", cause: str = AutomaticStop.Cause.PERSON)
 
 
 def release(by: Person) -> AutomaticStop:
-    """Let the software switch by itself again. Raises NotStopped."""
+    """Let the software switch by itself again, and at once what it held back meanwhile. Raises NotStopped."""
     now = timezone.now()
     with transaction.atomic():
         stop = AutomaticStop.objects.select_for_update().filter(ended_at=None).first()
         if stop is None:
             raise NotStopped
-        stop.ended_at, stop.ended_by = now, person(by)
-        stop.save(update_fields=["ended_at", "ended_by"])
+        held = Want.objects.filter(ended_at=None, state=False, hold=Want.Hold.STOPPED)
+        stop.ended_at, stop.ended_by, stop.allowed = now, person(by), held.count()
+        stop.save(update_fields=["ended_at", "ended_by", "allowed"])
         _note(stop, LogEntry.Action.UPDATE, {"ended": ["None", now.isoformat()]}, by)
         notify.wake()
         notify.touch()
@@ -55,11 +57,15 @@ def release(by: Person) -> AutomaticStop:
 
 
 def offs_left(now: datetime) -> int:
-    """How many automatic switch-offs this hour still allows; it counts from the last stop's end."""
+    """How many automatic switch-offs this hour still allows; it counts from the last stop's end.
+
+    What a stop held back was seen by the person who released it, and does not count.
+    """
     ended = AutomaticStop.objects.filter(ended_at__gt=now - HOUR).order_by("-ended_at").first()
     since = ended.ended_at if ended else now - HOUR
-    done = Command.objects.filter(automatic=True, state=False, created_at__gt=since).count()
-    return max(0, int(settings.AUTOMATIC_OFFS_AN_HOUR) - done)
+    sent = Q(attempts__gt=0) | Q(status__in=Command.OPEN)
+    done = Command.objects.filter(sent, automatic=True, state=False, created_at__gt=since).count()
+    return max(0, int(settings.AUTOMATIC_OFFS_AN_HOUR) + (ended.allowed if ended else 0) - done)
 
 
 def _note(stop: AutomaticStop, action: int, changes: dict[str, list[str]], by: Person) -> None:

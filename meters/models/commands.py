@@ -193,6 +193,11 @@ class Command(models.Model):
         indexes = [
             models.Index(fields=["meter", "-id"], name="commands_of_a_meter"),
             models.Index(fields=["finished_at"], name="commands_by_end"),
+            models.Index(
+                fields=["confirmed_at"],
+                condition=Q(status="confirmed", state=False, load=""),
+                name="offs_without_a_load",
+            ),
         ]
         verbose_name = _("command")
         verbose_name_plural = _("commands")
@@ -219,6 +224,9 @@ class AutomaticStop(models.Model):
     cause = models.CharField(_("cause"), max_length=10, choices=Cause.choices, default=Cause.PERSON)
     reason = models.CharField(_("reason"), max_length=250, blank=True)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by"))
+    allowed = models.PositiveIntegerField(
+        default=0, help_text=_("So many switch-offs were waiting when a person let them go on.")
+    )
     ended_at = models.DateTimeField(_("ended"), null=True)
     ended_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("ended by")

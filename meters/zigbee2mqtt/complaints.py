@@ -11,6 +11,7 @@ Reason = Literal["no_answer", "unreachable", "unknown_device", "refused"]
 FAILED = re.compile(r"Publish '(set|get)' '([\w/]+)' to '(.+?)' failed: '(.*)'$", re.DOTALL)
 UNKNOWN = re.compile(r"Entity '(.+)' is unknown")
 NO_CONVERTER = re.compile(r"No converter available for '([\w/]+)' on '(.+?)'")
+POSITION = re.compile(r"genOnOff\.(on|off)\(")
 ADDRESS = re.compile(r"ZCL command (0x[0-9a-f]{16})/")
 ADAPTER = re.compile(r"failed \((.*)\)$", re.DOTALL)
 # The adapters' own words: Z-Stack's and Ember's.
@@ -20,7 +21,10 @@ NO_ROAD = re.compile(r"Delivery failed|Data request failed|MAC_|NWK_|NO_ROUTE|NO
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """`name` as the topic named the device, `ieee_address` where the line tells it; `key`: state, read, … ("": all)."""
+    """`name` as the topic named the device, `ieee_address` where the line tells it; `key`: state, read, … ("": all).
+
+    `state`: which position was to be set, where the line tells it.
+    """
 
     kind: str
     key: str
@@ -28,6 +32,7 @@ class Complaint:
     ieee_address: str
     reason: Reason
     text: str
+    state: bool | None = None
 
 
 def parse_complaint(line: str) -> Complaint | None:
@@ -36,7 +41,9 @@ def parse_complaint(line: str) -> Complaint | None:
         kind, key, name, error = match.groups()
         address = ADDRESS.search(error)
         words = _words(error)
-        return Complaint(kind, key, name, address[1] if address else "", _reason(words), words)
+        position = POSITION.search(error)
+        state = position[1] == "on" if position else None
+        return Complaint(kind, key, name, address[1] if address else "", _reason(words), words, state)
     if match := UNKNOWN.search(line):
         return Complaint("set", "", match[1], "", "unknown_device", match[0])
     if match := NO_CONVERTER.search(line):

@@ -64,9 +64,8 @@ def test_the_page_takes_the_same_few_queries_however_many_meters(
         for _ in range(20):
             make.state(meter := make.meter(area=area), power_w=5)
             make.installed(meter, make.pitch())
-    with django_assert_num_queries(
-        13
-    ):  # session, user, 2 permissions, worker, areas, bridges, meters, devices, stop, 3 orders
+    # session, user, 2 of permissions, worker, areas, bridges, meters, devices, stop, orders
+    with django_assert_num_queries(11):
         client.get("/board/")
 
 

@@ -42,7 +42,7 @@ def tell(meter: Meter, relay: bool, seconds_ago: float = 0) -> None:
 
 def finish(**values: Any) -> None:
     """Whatever is open ends so."""
-    Command.objects.filter(finished_at=None).update(finished_at=timezone.now(), load="none", **values)
+    Command.objects.filter(finished_at=None).update(finished_at=timezone.now(), load="none", attempts=1, **values)
 
 
 # --- unasked ---------------------------------------------------------------------------------------------------------

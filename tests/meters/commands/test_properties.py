@@ -234,12 +234,13 @@ class World:
 
     def rest(self) -> None:
         """Nothing more happens, and the meter obeys."""
-        self.mode = "obeys"
+        self.mode, quiet = "obeys", 0
         for _ in range(40):
             self.deliver()
             self.do_wait(4)
             self.deliver()
-            if not Command.objects.filter(finished_at=None).exists():
+            quiet = 0 if Command.objects.filter(finished_at=None).exists() else quiet + 1
+            if quiet == 2:  # what came into force as the last one ended was looked at, too
                 break
 
 

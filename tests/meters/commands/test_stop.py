@@ -111,7 +111,9 @@ def test_the_offs_of_the_last_hour_count(settings: Any) -> None:
     settings.AUTOMATIC_OFFS_AN_HOUR = 2
     for ago_s in (10, 3000, 3700):
         command = automatic(ago_s)
-        Command.objects.filter(pk=command.pk).update(status="confirmed", finished_at=timezone.now(), load="none")
+        Command.objects.filter(pk=command.pk).update(
+            status="confirmed", attempts=1, finished_at=timezone.now(), load="none"
+        )
     assert commands.stop.offs_left(timezone.now()) == 0
     more = unasked_on()
     look()

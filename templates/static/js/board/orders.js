@@ -33,7 +33,7 @@ export class Orders {
   }
 
   #isShown(order, localNow) {
-    if (this.#dismissed.has(order.id)) return false;
+    if (this.#dismissed.has(order.id) || order.total === 1) return false; // one meter tells it on its own tile
     if (!isThrough(order)) return this.#throughSince.delete(order.id), true;
     const since = this.#throughSince.get(order.id) ?? localNow;
     this.#throughSince.set(order.id, since);
@@ -74,7 +74,7 @@ class Strip {
     setText(this.#part(".order-text"), sayProgress(order));
     const bar = this.#part("progress");
     setAttribute(bar, "max", Math.max(1, order.total));
-    setAttribute(bar, "value", order.confirmed + order.failed + order.cancelled);
+    setAttribute(bar, "value", order.confirmed);
     setAttribute(bar, "aria-label", sayProgress(order));
     setHidden(this.#part(".cancel"), !page.may.switch || order.waiting + order.offline === 0);
     setHidden(this.#part(".dismiss"), !isDone);
