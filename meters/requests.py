@@ -1,14 +1,13 @@
 """The road for everything else that is asked of a Zigbee2MQTT: `bridge/request/…`. The only module that writes
 BridgeRequest.
 
-The row is made first; the worker sends it and stores the answer on it. Whoever waits, waits on the row.
+The row is made first; the worker sends it and stores the answer on it. Whoever waits reads the row again.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +33,6 @@ KNOWN = frozenset(
 )
 """What may be asked. converter/save and extension/save run foreign code; a backup holds the network's key."""
 LONGEST_TIMEOUT_S = 300
-POLL_S = 0.1
 Status = BridgeRequest.Status
 
 
@@ -72,15 +70,6 @@ def ask(
         )
         notify.wake()
     return made
-
-
-def wait(request: BridgeRequest, timeout_s: float = 30.0) -> BridgeRequest:
-    """The request as it is once it is finished, or when the time is over. Not within the transaction that made it."""
-    end = time.monotonic() + timeout_s
-    while request.finished_at is None and time.monotonic() < end:
-        time.sleep(POLL_S)
-        request.refresh_from_db()
-    return request
 
 
 # --- the worker's road -----------------------------------------------------------------------------------------------

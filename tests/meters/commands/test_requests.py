@@ -77,7 +77,6 @@ def test_a_request_is_claimed_once_and_may_be_given_back(area: Area) -> None:
 def test_the_answer_is_stored(area: Area) -> None:
     made = answer(sent(area))
     assert (made.status, made.response, made.error) == ("done", {"to": "b"}, "")
-    assert requests.wait(made, 0) == made
 
 
 def test_a_refusal_is_stored_with_its_words(area: Area) -> None:
@@ -122,10 +121,6 @@ def test_what_could_not_be_sent_in_time_is_never_sent(area: Area) -> None:
 
 def test_nobody_waits_longer_than_five_minutes(area: Area) -> None:
     assert requests.ask(area, RENAME, timeout_s=100_000).timeout_s == 300
-
-
-def test_waiting_ends_with_the_time_where_no_answer_comes(area: Area) -> None:
-    assert requests.wait(sent(area), 0).finished_at is None
 
 
 def test_finished_requests_are_forgotten_after_a_while(area: Area) -> None:
