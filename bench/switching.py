@@ -1,7 +1,7 @@
 """How fast and how evenly switching goes: `python -m bench.switching [--clicks 100]`.
 
-Real services of its own, durable. What was sent and when is told by a subscriber of its own, another process's clock
-being the same. Each figure stands beside a baseline of the same run, since machines differ.
+Real services of its own, durable. What was sent and when is told by a subscriber in a process of its own, whose clock
+is the same. Each figure stands beside a baseline of the same run, since machines differ.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import argparse
 import statistics
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.ingest_cost import django, line, running
+from bench.subscriber import Subscriber
 from tests.meters import harness
 from tests.meters.harness import ObeyingFleet, Sent, until
 
@@ -57,7 +58,7 @@ def fleets(url: str) -> list[ObeyingFleet]:
 # --- a click ---------------------------------------------------------------------------------------------------------
 
 
-def clicks(listener: harness.Listener, fleets: Sequence[ObeyingFleet], how_many: int) -> list[float]:
+def clicks(listener: Subscriber, fleets: Sequence[ObeyingFleet], how_many: int) -> list[float]:
     """Milliseconds from the commit of each click to its command at the subscriber; each meter once, areas in turn."""
     from meters import commands
     from meters.models import Meter
@@ -108,7 +109,7 @@ class Bulk:
         return self.took_s / self.least_s
 
 
-def bulk(listener: harness.Listener, state: bool) -> Bulk:
+def bulk(listener: Subscriber, state: bool) -> Bulk:
     """Switch all 300 with one order."""
     from meters import commands, online
     from meters.models import Command
@@ -147,30 +148,7 @@ def p99(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=100)[98]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clicks", type=int, default=150)
-    how_many = parser.parse_args().clicks
-    with running() as (services, database_url, broker_url):
-        django(services, database_url)
-        workers = harness.Workers(services, database_url, broker_url)
-        workers.start()
-        listener, sources = harness.Listener(broker_url), fleets(broker_url)
-        try:
-            idle = clicks(listener, sources, how_many)
-            settle()
-            for fleet in sources:
-                fleet.run(READINGS_PER_S // AREAS)
-            loaded = clicks(listener, sources, how_many)
-            for fleet in sources:
-                fleet.rest()
-            settle()
-            bulks = {word: bulk(listener, word == "on") for word in ("off", "on")}
-        finally:
-            workers.end_all()
-            for fleet in sources:
-                fleet.stop()
-            listener.stop()
+def show(idle: Sequence[float], loaded: Sequence[float], bulks: Mapping[str, Bulk]) -> None:
     print(f"{'':<44}{'ours':>9}{'baseline':>10}{'ratio':>9}  goal")
     median = statistics.median
     line("click, commit to publish, p50 ms, 400 rdg/s", median(loaded), median(idle), "(idle worker)", "")
@@ -180,6 +158,35 @@ def main() -> None:
         line(f"300 meters {word}, s to the last command", found.took_s, found.least_s, "(the pace)", "≤ 1.15×")
         faults = f"{found.lost} lost, {found.doubled} doubled, {found.too_fast} too fast"
         print(f"  {found.ratio:.3f}×; {faults}; {found.confirmed} confirmed in {found.confirmed_s:.1f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clicks", type=int, default=150)
+    parser.add_argument("--only-clicks", action="store_true", help="leave the 300 meters out")
+    words = parser.parse_args()
+    how_many = words.clicks
+    with running() as (services, database_url, broker_url):
+        django(services, database_url)
+        workers = harness.Workers(services, database_url, broker_url)
+        workers.start()
+        listener, sources = Subscriber(broker_url), fleets(broker_url)
+        try:
+            idle = clicks(listener, sources, how_many)
+            settle()
+            for fleet in sources:
+                fleet.run(READINGS_PER_S // AREAS)
+            loaded = clicks(listener, sources, how_many)
+            for fleet in sources:
+                fleet.rest()
+            settle()
+            bulks = {} if words.only_clicks else {word: bulk(listener, word == "on") for word in ("off", "on")}
+        finally:
+            workers.end_all()
+            for fleet in sources:
+                fleet.stop()
+            listener.stop()
+    show(idle, loaded, bulks)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""What an error page of a developer may show."""
+"""What is shown when something fails: to a developer, to people, to machines."""
 
 import re
 
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.debug import SafeExceptionReporterFilter
+from django.views.defaults import server_error
 
 
 class WithoutAddresses(SafeExceptionReporterFilter):
@@ -11,3 +13,11 @@ class WithoutAddresses(SafeExceptionReporterFilter):
     hidden_settings = re.compile(
         SafeExceptionReporterFilter.hidden_settings.pattern + "|_URL|DATABASES|CHANNEL_LAYERS", flags=re.IGNORECASE
     )
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """A mistake of ours: a page for people, the API's own shape for machines. Needs no database."""
+    if not request.path.startswith("/api/"):
+        return server_error(request)
+    message = "Something went wrong here. Whether it was done is not known: look, before you ask again."
+    return JsonResponse({"error": {"code": "error", "message": message, "fields": {}}}, status=500)

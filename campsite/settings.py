@@ -174,6 +174,7 @@ LANGUAGES = [
     ("sv", "Svenska"),
 ]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["campsite.formats"]
 TIME_ZONE = env.str("TIME_ZONE", default="Europe/Copenhagen")
 USE_TZ = True
 
@@ -297,6 +298,7 @@ UNFOLD = {
     "SITE_SYMBOL": "bolt",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("icons/favicon.svg")}],
     "SITE_URL": reverse_lazy("board"),
+    "STYLES": [lambda request: static("css/admin.css")],
     "COLORS": {"primary": TEAL},
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_LANGUAGES": False,
@@ -321,6 +323,7 @@ UNFOLD = {
                     _menu(_("Orders"), "touch_app", "meters_order"),
                     _menu(_("Commands"), "bolt", "meters_command"),
                     _menu(_("What is wanted"), "rule", "meters_want"),
+                    {"title": _("How switching works"), "icon": "help", "link": reverse_lazy("board-help")},
                 ],
             },
             {

@@ -6,7 +6,9 @@ from django.views.generic import RedirectView
 
 from meters.urls import websocket_urlpatterns
 
-__all__ = ["urlpatterns", "websocket_urlpatterns"]
+__all__ = ["handler500", "urlpatterns", "websocket_urlpatterns"]
+
+handler500 = "campsite.errors.failed"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="board")),

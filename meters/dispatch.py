@@ -11,19 +11,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import psycopg
 from django.conf import settings
 from django.db import Error, close_old_connections, connection, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from meters import commands, notify, online, readings, requests
 from meters.commands import queue
-from meters.commands.follow import Progress, Step, follow
+from meters.commands.follow import Step, follow
 from meters.commands.pace import Pace
+from meters.errands import Errand, open_errands
 from meters.intake import Intake, first_line, is_passing
 from meters.leader import Ear
 from meters.models import Command, Meter
@@ -36,76 +35,6 @@ LOOK_S = 2.0
 HURRY_S = 3.0
 ASK_AGAIN_S = 60.0
 CURRENT = json.dumps({"read": {"cluster": "haElectricalMeasurement", "attributes": ["rmsCurrent"]}})
-POSITION = '{"state":""}'
-
-FIELDS = (
-    *("id", "meter_id", "state", "automatic", "status", "by_name", "area_id", "attempts", "expires_at"),
-    *("not_before", "claimed_at", "acknowledged_at", "asked_at", "read_state", "confirmed_at", "load_asked_at"),
-    *("meter__device__ieee_address", "meter__device__friendly_name", "meter__device__relay_readable"),
-    "meter__device__area__base_topic",
-    *("meter__device__area__commands_per_s", "meter__device__area__most_unanswered"),
-    *online.fact_fields("meter__"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """An open command with all that sending it takes."""
-
-    id: int
-    meter_id: int
-    state: bool
-    automatic: bool
-    status: str
-    by_name: bool
-    sent_area_id: int | None
-    attempts: int
-    expires_at: datetime
-    not_before: datetime | None
-    claimed_at: datetime | None
-    acknowledged_at: datetime | None
-    asked_at: datetime | None
-    read_state: bool | None
-    confirmed_at: datetime | None
-    load_asked_at: datetime | None
-    ieee_address: str
-    name: str
-    is_readable: bool
-    base_topic: str | None
-    per_s: float
-    most_unanswered: int
-    facts: online.Facts
-
-    @property
-    def area_id(self) -> int:
-        """The area that hears the meter now."""
-        return self.facts.area_id or 0
-
-    @property
-    def is_waiting(self) -> bool:
-        return self.claimed_at is None and self.status == Command.Status.QUEUED
-
-    @property
-    def is_unanswered(self) -> bool:
-        return self.claimed_at is not None and self.acknowledged_at is None and self.asked_at is None
-
-    def topic(self, kind: str) -> str:
-        return f"{self.base_topic}/{self.name if self.by_name else self.ieee_address}/{kind}"
-
-    def progress(self) -> Progress:
-        return Progress(
-            status=self.status,
-            state=self.state,
-            not_before=self.not_before,
-            claimed_at=self.claimed_at,
-            acknowledged_at=self.acknowledged_at,
-            asked_at=self.asked_at,
-            read_state=self.read_state,
-            confirmed_at=self.confirmed_at,
-            load_asked_at=self.load_asked_at,
-            is_elsewhere=self.claimed_at is not None and self.sent_area_id != self.facts.area_id,
-            is_readable=self.is_readable,
-        )
 
 
 class Dispatcher:
@@ -205,7 +134,7 @@ class Dispatcher:
     # --- commands ----------------------------------------------------------------------------------------------------
 
     def _errands(self, now: datetime) -> float:
-        errands = _open_errands(now)
+        errands = open_errands(now)
         if not errands:
             return LOOK_S
         if any(not errand.is_waiting for errand in errands):
@@ -227,7 +156,7 @@ class Dispatcher:
 
         People's clicks go first, first attempts before second ones: who may be dead holds up nobody who lives.
         """
-        ready = [errand for errand in errands if errand.is_waiting and _is_due(errand, link, now)]
+        ready = [errand for errand in errands if errand.is_waiting and errand.is_due(link, now)]
         if not ready:
             return LOOK_S
         lane = self._pace.lane(area_id, "command")
@@ -257,9 +186,9 @@ class Dispatcher:
         claimed_at = errand.claimed_at or now
         match step.step:
             case Step.ASK:
-                return self._ask(errand, lambda at: queue.note_asked(errand.id, claimed_at, at), "get", POSITION)
+                return self._ask_position(errand, claimed_at)
             case Step.ASK_LOAD:
-                return self._ask(errand, lambda at: queue.note_load_asked(errand.id, at), "set", CURRENT)
+                return self._ask_load(errand)
             case Step.CONFIRM:
                 with transaction.atomic():
                     if queue.confirm(errand.id, claimed_at, now):
@@ -271,7 +200,29 @@ class Dispatcher:
         self._note({errand.meter_id})
         return 0.0
 
-    def _ask(self, errand: Errand, note: Callable[[datetime], None], kind: str, payload: str) -> float:
+    def _ask_position(self, errand: Errand, claimed_at: datetime) -> float:
+        return self._ask(
+            errand,
+            errand.asked_at,
+            lambda at: queue.note_asked(errand.id, claimed_at, at),
+            lambda at: self._intake.ask_position(errand.meter_id, errand.topic("get"), at),
+        )
+
+    def _ask_load(self, errand: Errand) -> float:
+        return self._ask(
+            errand,
+            errand.load_asked_at,
+            lambda at: queue.note_load_asked(errand.id, at),
+            lambda at: self._intake.publish(errand.topic("set"), CURRENT),
+        )
+
+    def _ask(
+        self,
+        errand: Errand,
+        asked_before: datetime | None,
+        note: Callable[[datetime | None], None],
+        publish: Callable[[datetime], None],
+    ) -> float:
         """A question to the meter, noted before it is published; questions have a pace of their own."""
         lane = self._pace.lane(errand.area_id, "question")
         if wait_s := lane.wait_s(time.monotonic()):
@@ -279,11 +230,9 @@ class Dispatcher:
         at = timezone.now()
         note(at)
         try:
-            if kind == "get":
-                self._intake.ask_position(errand.meter_id, errand.topic("get"), at)
-            else:
-                self._intake.publish(errand.topic(kind), payload)
+            publish(at)
         except NotConnected:
+            note(asked_before)
             return LOOK_S
         lane.take(time.monotonic(), errand.per_s)
         return lane.wait_s(time.monotonic())
@@ -321,18 +270,3 @@ class Dispatcher:
             except NotConnected:
                 requests.unclaim(request_id)
                 return
-
-
-def _open_errands(now: datetime) -> list[Errand]:
-    """Open commands, and OFFs whose load is not yet known; the oldest first."""
-    loaded = Q(status=Command.Status.CONFIRMED, state=False, load="", finished_at__gt=now - queue.LATE)
-    found = Command.objects.filter(Q(finished_at=None) | loaded).order_by("pk")
-    cut = len(FIELDS) - len(online.Facts._fields)
-    return [Errand(*(*row[:cut], online.Facts(*row[cut:]))) for row in found.values_list(*FIELDS)]
-
-
-def _is_due(errand: Errand, link: online.Link, now: datetime) -> bool:
-    """Whether it may go now: its time has come and not passed, and the meter is online."""
-    if (errand.not_before and errand.not_before > now) or errand.expires_at <= now:
-        return False
-    return online.judge(errand.facts, link, now).is_online

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DataError, Error, IntegrityError, transaction
 
-from meters import areas, commands, directory, readings, registry, rejected, requests, zigbee2mqtt
+from meters import areas, directory, readings, registry, rejected, requests, zigbee2mqtt
+from meters.answers import Answers
+from meters.batch import Outcome, Pass
 from meters.directory import AreaEntry, Directory, Known
-from meters.models import MeterState
 from meters.mqtt import Message
 from meters.zigbee2mqtt import Rejected
 
@@ -28,51 +29,8 @@ DISCOVERY = ("bridge/state", "bridge/info")
 NOTED_EVERY = timedelta(seconds=5)
 """That an area lives is noted so often, not for each message."""
 MOST_EARLY = 5000
-ANSWERED_WITHIN = timedelta(seconds=3)
-"""A relay's position told so soon after it was asked for is the device's own word."""
 TRUST_AFTER = timedelta(seconds=60)
 """Names are trusted for billing once this connection has brought the area's inventory, or has stood for so long."""
-
-
-@dataclass
-class Outcome:
-    """What a batch led to. `meters` and `areas` (ids) changed; `all_changed`: the inventory did.
-
-    `moved`: meters whose relay was told to have moved although we did not ask: somebody's button, or somebody's echo.
-    """
-
-    stored: int = 0
-    rejected: int = 0
-    meters: set[int] = field(default_factory=set)
-    areas: set[int] = field(default_factory=set)
-    moved: set[int] = field(default_factory=set)
-    all_changed: bool = False
-
-    def __or__(self, other: Outcome) -> Outcome:
-        """What both led to."""
-        return Outcome(
-            self.stored + other.stored,
-            self.rejected + other.rejected,
-            self.meters | other.meters,
-            self.areas | other.areas,
-            self.moved | other.moved,
-            self.all_changed or other.all_changed,
-        )
-
-
-@dataclass
-class _Pass:
-    """One transaction's work."""
-
-    outcome: Outcome = field(default_factory=Outcome)
-    reports: list[readings.Report] = field(default_factory=list)
-    refusals: list[rejected.Refusal] = field(default_factory=list)
-    heard_areas: set[int] = field(default_factory=set)
-    others: dict[int, datetime] = field(default_factory=dict)
-    returned: set[int] = field(default_factory=set)
-    inventories: dict[int, int] = field(default_factory=dict)
-    noted: dict[int, datetime] = field(default_factory=dict)
-    proofs: commands.Proofs = field(default_factory=commands.Proofs)
 
 
 class Ingest:
@@ -82,12 +40,11 @@ class Ingest:
     """
 
     def __init__(self, asked: Mapping[int, datetime] | None = None) -> None:
-        self._asked = {} if asked is None else asked
+        self._answers = Answers({} if asked is None else asked)
         self._directory: Directory | None = None
         self._connected: tuple[int, datetime] | None = None
         self._inventories: dict[int, int] = {}  # area → generation of the connection that brought its inventory
         self._noted: dict[int, datetime] = {}  # area → when it was last noted that it lives
-        self._relays: dict[int, bool | None] | None = None  # meter → the position last told
         self._early: dict[tuple[int, str], bool] = {}  # (area, name) → available, told before the inventory
 
     def forget(self) -> None:
@@ -126,8 +83,8 @@ class Ingest:
 
     # --- one transaction ---------------------------------------------------------------------------------------------
 
-    def _process(self, batch: Sequence[Message]) -> _Pass:
-        work = _Pass()
+    def _process(self, batch: Sequence[Message]) -> Pass:
+        work = Pass()
         for message in batch:
             self._note_connection(message)
             try:
@@ -149,7 +106,7 @@ class Ingest:
         outcome.stored, outcome.rejected = len(work.reports), len(work.refusals)
         return work
 
-    def _remember(self, work: _Pass) -> None:
+    def _remember(self, work: Pass) -> None:
         """What was committed may be built upon."""
         self._inventories |= work.inventories
         self._noted |= work.noted
@@ -162,7 +119,7 @@ class Ingest:
             areas.forget_retained_commands()  # the broker has just told those that still lie there, or will
             self._noted, self._early = {}, {}
 
-    def _note_live(self, work: _Pass, now: datetime) -> list[int]:
+    def _note_live(self, work: Pass, now: datetime) -> list[int]:
         due = {a for a in work.heard_areas if a not in self._noted or now - self._noted[a] > NOTED_EVERY}
         work.noted |= dict.fromkeys(due, now)
         return areas.note_live(due, now) if due else []
@@ -172,7 +129,7 @@ class Ingest:
             self._directory = directory.load()
         return self._directory
 
-    def _route(self, work: _Pass, message: Message) -> None:
+    def _route(self, work: Pass, message: Message) -> None:
         located = zigbee2mqtt.locate(message.topic, self._known().base_topics)
         if located is None:
             self._discover(message)
@@ -190,6 +147,19 @@ class Ingest:
                 self._state(work, area, told, message)
             case zigbee2mqtt.Availability():
                 self._availability(work, area, told, message)
+            case zigbee2mqtt.Inventory():
+                self._inventory(work, area, told, message)
+            case zigbee2mqtt.LogLine():
+                if told.level == "error" and (complaint := zigbee2mqtt.parse_complaint(told.text)):
+                    work.proofs.complain(area.id, complaint, at)
+            case zigbee2mqtt.Response():
+                requests.answer(area.id, told, at)
+            case _:
+                self._bridge(work, area, told, at)
+
+    def _bridge(self, work: Pass, area: AreaEntry, told: zigbee2mqtt.Message, at: datetime) -> None:
+        """What a Zigbee2MQTT tells of itself."""
+        match told:
             case zigbee2mqtt.BridgeState():
                 if areas.apply_bridge_state(area.id, told.online, at):
                     work.outcome.areas.add(area.id)
@@ -197,8 +167,6 @@ class Ingest:
                 areas.apply_info(area.id, told, at)
                 work.outcome.areas.add(area.id)
                 self.forget()  # what is fresh may have changed
-            case zigbee2mqtt.Inventory():
-                self._inventory(work, area, told, message)
             case zigbee2mqtt.Groups():
                 areas.apply_groups(area.id, told)
                 self.forget()
@@ -208,11 +176,6 @@ class Ingest:
                 registry.apply_event(area.id, told, at)
                 work.outcome.all_changed = True
                 self.forget()
-            case zigbee2mqtt.LogLine():
-                if told.level == "error" and (complaint := zigbee2mqtt.parse_complaint(told.text)):
-                    work.proofs.complain(area.id, complaint, at)
-            case zigbee2mqtt.Response():
-                requests.answer(area.id, told, at)
 
     def _discover(self, message: Message) -> None:
         base_topic, _, kind = message.topic.rpartition("/bridge/")
@@ -222,7 +185,7 @@ class Ingest:
         info = told if isinstance(told, zigbee2mqtt.BridgeInfo) else None
         areas.note_found(base_topic, message.received_at, info)
 
-    def _inventory(self, work: _Pass, area: AreaEntry, told: zigbee2mqtt.Inventory, message: Message) -> None:
+    def _inventory(self, work: Pass, area: AreaEntry, told: zigbee2mqtt.Inventory, message: Message) -> None:
         registry.apply_inventory(area.id, told.devices, message.received_at, told.unreadable)
         areas.note_inventory(area.id, message.received_at)
         for error in told.refused:
@@ -235,7 +198,7 @@ class Ingest:
         work.outcome.all_changed = True
         self.forget()
 
-    def _availability(self, work: _Pass, area: AreaEntry, told: zigbee2mqtt.Availability, message: Message) -> None:
+    def _availability(self, work: Pass, area: AreaEntry, told: zigbee2mqtt.Availability, message: Message) -> None:
         ieee_address = area.names.get(told.name)
         if ieee_address is None:
             # The retained word on a device that was removed stays on the broker: no news. Groups have one too.
@@ -251,7 +214,7 @@ class Ingest:
         else:
             work.outcome.all_changed = True
 
-    def _state(self, work: _Pass, area: AreaEntry, state: zigbee2mqtt.State, message: Message) -> None:
+    def _state(self, work: Pass, area: AreaEntry, state: zigbee2mqtt.State, message: Message) -> None:
         if message.retained or state.is_from_cache or state.name in area.groups:
             return  # nothing was heard from a device just now
         measured_at = _measured_at(state, message.received_at)
@@ -269,26 +232,14 @@ class Ingest:
             return
         counts = state.ieee_address is not None or self._is_trusted(work, area, message)
         said = work.proofs.weigh(known, state, message.received_at)
-        if self._is_answer(work, known, said, message.received_at):
+        is_answer, has_moved = self._answers.weigh(known, said.relay, message.received_at)
+        if has_moved:
+            work.outcome.moved.add(known.meter_id)
+        if is_answer:
             known = replace(known, fresh=known.fresh | {"state"})
         elif "state" not in known.fresh:  # may be a cache's repeat, of somebody's wish even: asked if it is news
             said = replace(said, relay=None)
         work.reports.append(readings.Report(known, said, measured_at, counts))
-
-    def _is_answer(self, work: _Pass, known: Known, said: zigbee2mqtt.State, at: datetime) -> bool:
-        """Whether the position told is the device's answer to our question; a move without one is noted."""
-        meter_id, is_fresh = known.meter_id or 0, "state" in known.fresh
-        asked_at = self._asked.get(meter_id)
-        is_answer = asked_at is not None and asked_at <= at <= asked_at + ANSWERED_WITHIN
-        if self._relays is None:
-            self._relays = dict(MeterState.objects.values_list("meter_id", "relay"))
-        if said.relay is None:
-            return is_answer
-        if not is_answer and self._relays.get(meter_id) is not said.relay:
-            work.outcome.moved.add(meter_id)
-        if is_answer or is_fresh:  # else each repeat asks again, until the meter has answered
-            self._relays[meter_id] = said.relay
-        return is_answer
 
     def _claim(self, known: Known, area: AreaEntry) -> Known:
         """Heard live in another area than the one that owned it."""
@@ -298,11 +249,11 @@ class Ingest:
         self.forget()
         return self._known().devices[known.ieee_address]
 
-    def _has_inventory(self, work: _Pass, area: AreaEntry, message: Message) -> bool:
+    def _has_inventory(self, work: Pass, area: AreaEntry, message: Message) -> bool:
         """Whether this connection has brought the area's inventory."""
         return (self._inventories | work.inventories).get(area.id) == message.generation
 
-    def _is_trusted(self, work: _Pass, area: AreaEntry, message: Message) -> bool:
+    def _is_trusted(self, work: Pass, area: AreaEntry, message: Message) -> bool:
         """Whether the area's names are sure to be today's: while we were away a name may have gone to another meter."""
         if self._connected is None:
             return False

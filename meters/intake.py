@@ -18,7 +18,8 @@ from django.conf import settings
 from django.db import Error, connection
 
 from meters import mqtt
-from meters.ingest import Ingest, Outcome
+from meters.batch import Outcome
+from meters.ingest import Ingest
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,11 @@ class Intake:
     def ask_position(self, meter_id: int, topic: str, at: datetime) -> None:
         """Ask a meter for its relay's position; what it tells within seconds of `at` is no cache's repeat."""
         self._asked[meter_id] = at
-        self.publish(topic, '{"state":""}')
+        try:
+            self.publish(topic, '{"state":""}')
+        except mqtt.NotConnected:
+            self._asked.pop(meter_id, None)
+            raise
 
     def hurry(self, for_s: float) -> None:
         """Somebody waits for a proof: for so long, store what comes at once."""

@@ -36,7 +36,7 @@ def snapshot() -> dict[str, Any]:
         "tick": worker.tick if worker else 0,
         "now": _ms(now),
         "worker": describe_worker(worker, now),
-        "areas": describe_areas(Area.objects.select_related("state")),
+        "areas": describe_areas(Area.objects.select_related("state"), worker),
         "meters": describe_meters(worker, now),
         "devices": describe_devices(),
         "switching": describe_switching(now),
@@ -64,7 +64,7 @@ def changes(
         "tick": tick,
         "now": _ms(now),
         "worker": describe_worker(worker, now),
-        "areas": describe_areas(Area.objects.select_related("state").filter(pk__in=areas)) if areas else [],
+        "areas": describe_areas(Area.objects.select_related("state").filter(pk__in=areas), worker) if areas else [],
         "meters": describe_meters(worker, now, meters) if meters else [],
         "switching": describe_switching(now) if switching else None,
     }
@@ -105,18 +105,18 @@ def describe_worker(worker: WorkerState | None, now: datetime) -> dict[str, Any]
     }
 
 
-def describe_areas(areas: Iterable[Area]) -> list[dict[str, Any]]:
-    return [_area(area, getattr(area, "state", None) or AreaState(area=area)) for area in areas]
+def describe_areas(areas: Iterable[Area], worker: WorkerState | None) -> list[dict[str, Any]]:
+    return [_area(area, getattr(area, "state", None) or AreaState(area=area), worker) for area in areas]
 
 
-def _area(area: Area, state: AreaState) -> dict[str, Any]:
+def _area(area: Area, state: AreaState, worker: WorkerState | None) -> dict[str, Any]:
     return {
         "id": area.pk,
         "name": area.name,
         "slug": area.slug,
         "base_topic": area.base_topic,
         "in_service": area.in_service,
-        "bridge": state.bridge,
+        "bridge": online.bridge(state, worker),
         "bridge_since": _ms(state.bridge_since),
         "seen_at": _ms(state.seen_at),
         "version": state.version,

@@ -1,7 +1,8 @@
 """Whether a meter is online: computed here and nowhere else. The only module that writes OnlineSpan and Watch.
 
 Online = the worker lives and is connected, AND the area's Zigbee2MQTT is online, AND the device is available, AND it
-was heard within its expected interval. What was never heard is unknown, never online.
+was heard within its expected interval. What was never heard is unknown, never online. What nobody listened to is
+unknown, not offline: a silence counts only from when we listen.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from meters.models import AreaState, Meter, OnlineSpan, Watch, WorkerState
@@ -42,6 +43,7 @@ REASONS = {
     "unavailable": _("does not answer Zigbee2MQTT"),
     "silent": _("has not been heard for longer than usual"),
     "never": _("has never been heard"),
+    "unheard": _("has not been heard yet since we are listening again"),
     "left": _("has left the Zigbee network"),
     "removed": _("was removed from Zigbee2MQTT"),
     "disabled": _("is disabled in Zigbee2MQTT"),
@@ -63,10 +65,14 @@ class Online:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The parts between a device and us, at a moment: does the worker take in what comes, each area's bridge."""
+    """The parts between a device and us, at a moment: does the worker take in what comes, each area's bridge.
+
+    `since`: from when on somebody has listened without a break; None where nobody does.
+    """
 
     worker_ok: bool
     bridges: Mapping[int, str]
+    since: datetime | None = None
 
 
 def expected_interval(gap_s: float | None) -> timedelta:
@@ -80,8 +86,21 @@ def link(now: datetime) -> Link:
 
 
 def link_of(worker: WorkerState | None, now: datetime) -> Link:
-    """The link where the worker's row is at hand."""
-    return Link(is_listening(worker, now), dict(AreaState.objects.values_list("area_id", "bridge")))
+    """The link where the worker's row is at hand. One query."""
+    unbroken = Watch.objects.filter(until__gt=now - WORKER_SILENCE).order_by("-until").values("since")[:1]
+    states = list(AreaState.objects.only("area_id", "bridge", "confirmed_at").annotate(since=Subquery(unbroken)))
+    since = next((state.since for state in states), None) or (worker.connected_at if worker else None)
+    return Link(is_listening(worker, now), {state.area_id: bridge(state, worker) for state in states}, since)
+
+
+def bridge(state: AreaState, worker: WorkerState | None) -> str:
+    """How this area's Zigbee2MQTT is: that it was not running before our present connection tells nothing of now.
+
+    A broker hands out what it retains at once: an area that is offline still is confirmed within a moment.
+    """
+    said_at, connected_at = state.confirmed_at, worker.connected_at if worker else None
+    is_old = said_at is not None and connected_at is not None and said_at < connected_at
+    return AreaState.Bridge.UNKNOWN if is_old and state.bridge == AreaState.Bridge.OFFLINE else state.bridge
 
 
 def is_listening(worker: WorkerState | None, now: datetime) -> bool:
@@ -152,10 +171,13 @@ def judge(facts: Facts, link: Link, now: datetime) -> Online:
         return Online(Status.UNKNOWN, "never")
     if facts.available is False:
         return Online(Status.OFFLINE, "unavailable")
-    until = facts.heard_at + expected_interval(facts.gap_s)
-    if now >= until:
-        return Online(Status.OFFLINE, "silent")
-    return Online(Status.ONLINE, "ok", until)
+    expected = expected_interval(facts.gap_s)
+    until = facts.heard_at + expected
+    if now < until:
+        return Online(Status.ONLINE, "ok", until)
+    if link.since is not None and now < link.since + expected:
+        return Online(Status.UNKNOWN, "unheard")
+    return Online(Status.OFFLINE, "silent")
 
 
 # --- history ---------------------------------------------------------------------------------------------------------

@@ -24,17 +24,16 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from meters import commands, online
+from meters import commands, online, wishes
 from meters.commands import queue
-from meters.models import Command, Meter, Order, Source, Want
+from meters.models import Command, Meter, Order, Source
 
 MOST_METERS = 2000
+MOST_RELEASERS = 5
 LONGEST_TEXT = 250
 LONGEST_KEY = 100
 GREATEST_ID = 2**63 - 1
 CONFLICTS = (commands.Gone, commands.KeyUsed, commands.AlreadyStopped, commands.NotStopped)
-OFFERED_AGAIN = (Want.Hold.UNASKED_OFF, Want.Hold.STALE, Want.Hold.FAILED, Want.Hold.FLIPS, Want.Hold.LOAD)
-"""Where a person is offered to switch again; the same in static/js/board/panel.js."""
 PERMISSIONS = {
     "switch": "meters.switch_meter",
     "stop": "meters.add_automaticstop",
@@ -50,7 +49,16 @@ def page(user: User | AnonymousUser) -> dict[str, Any]:
         "zone": settings.TIME_ZONE,
         "attempts": queue.ATTEMPTS,
         "offs_an_hour": settings.AUTOMATIC_OFFS_AN_HOUR,
+        "offered": wishes.OFFERED,
     }
+
+
+def releasers(user: User | AnonymousUser) -> list[str]:
+    """Whom to ask to end a stop, by name, at most so many; nobody where this person may do it."""
+    if user.has_perm(PERMISSIONS["resume"]):
+        return []
+    able = User.objects.with_perm(PERMISSIONS["resume"]).filter(is_staff=True).order_by("is_superuser", "username")
+    return [person.get_full_name() or person.get_username() for person in able[:MOST_RELEASERS]]
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
@@ -219,6 +227,30 @@ def cancel_command(request: HttpRequest, body: Body, pk: int) -> Body:
     """Cancel a command that was not sent yet → {cancelled: 0 or 1}."""
     found = _there(Command.objects.filter(pk=pk).first()) if _is_id(pk) else _there(None)
     return {"cancelled": commands.cancel([found.pk], _user(request))}
+
+
+@action("switch")
+def plan_let_go(request: HttpRequest, body: Body) -> Body:
+    """What letting go would lead to: {meters: [id]} → {held: of how many staff want something, then}.
+
+    `then`: [{state, source, meters: [{id, name}], moving: of how many the relay is otherwise now}]; state and source
+    are null where nobody else wants anything.
+    """
+    rows = [row for row in wishes.left(_meters(body), timezone.now()) if row.staff]
+    groups: dict[tuple[bool | None, str | None], list[Meter]] = {}
+    for row in rows:
+        key = (row.then.state, row.then.source) if row.then else (None, None)
+        groups.setdefault(key, []).append(row.meter)
+    return {"held": len(rows), "then": [_then(*key, meters) for key, meters in groups.items()]}
+
+
+def _then(state: bool | None, source: str | None, meters: list[Meter]) -> Body:
+    moving = 0 if state is None else sum(_relay(meter) is not state for meter in meters)
+    return {"state": state, "source": source, "meters": _named(meters), "moving": moving}
+
+
+def _relay(meter: Meter) -> bool | None:
+    return meter.state.relay if hasattr(meter, "state") else None
 
 
 @action("switch")

@@ -13,12 +13,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import formats, timezone
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from meters import charts, history, live, online, switching, words
+from meters import charts, history, live, online, switching, wishes, words
 from meters.commands import queue
-from meters.models import Command, FoundInstance, Meter, MeterState, Want
+from meters.models import Command, FoundInstance, Meter, MeterState
 
 VALUES_FROZEN_AFTER = timedelta(hours=1)
 """A voltage that has not moved for so long is not measured any more. The same in static/js/board/truth.js."""
@@ -37,7 +38,8 @@ COMMANDS_SHOWN = 10
 def board(request: HttpRequest) -> HttpResponse:
     state = live.snapshot()
     found = 0 if state["areas"] else FoundInstance.objects.count()
-    told = {"state": state, "words": words.board(), "page": switching.page(request.user), "found": found}
+    page = switching.page(request.user) | {"releasers": switching.releasers(request.user)}
+    told = {"state": state, "words": words.board(), "page": page, "found": found}
     return render(request, "board/board.html", told)
 
 
@@ -56,7 +58,8 @@ def meter(request: HttpRequest, ieee: str) -> HttpResponse:
     found = get_object_or_404(online.meters().select_related("device__area"), device__ieee_address=ieee)
     now = timezone.now()
     told = {"words": words.board(), "page": switching.page(request.user)}
-    return render(request, "board/meter.html", told | _page(found, now) | _switching(found, now))
+    facts = _page(found, now)
+    return render(request, "board/meter.html", told | facts | _switching(found, facts["status"], now))
 
 
 # --- a meter's page --------------------------------------------------------------------------------------------------
@@ -158,34 +161,35 @@ class Effort:
     text: str
 
 
-def _switching(meter: Meter, now: datetime) -> dict[str, Any]:
-    """Its open wants, the highest first (`ruling` is in force), and last commands; `wish`: a key of words.BOARD."""
+def _switching(meter: Meter, status: online.Online, now: datetime) -> dict[str, Any]:
+    """Its open wants, the highest first (`ruling` is in force), and last commands; `wish`: a key of words.BOARD.
+
+    `is_moving`: a command is under way, and not merely parked until the meter is heard or its next attempt is due.
+    """
     wants = list(meter.wants.filter(ended_at=None).select_related("by").order_by("-priority"))
     ruling = next((want for want in wants if want.until is None or want.until > now), None)
     newest = list(meter.commands.select_related("want__by", "order__by")[:COMMANDS_SHOWN])
     under_way = newest[0] if newest and newest[0].is_open else None
-    wish = _wish(ruling, under_way, meter.state.relay if hasattr(meter, "state") else None)
+    relay = meter.state.relay if hasattr(meter, "state") else None
+    wish = wishes.of(ruling, relay, under_way, is_online=status.is_online)
     return {
         "wants": wants,
         "ruling": ruling,
         "wish": wish,
         "wish_word": words.BOARD.get(wish, ""),
         "is_switching": wish.startswith("being_"),
+        "is_moving": under_way is not None and _is_moving(under_way, status),
         "efforts": [Effort(command, _proofs(command), _ending(command, now)) for command in newest],
         "under_way": under_way,
         "is_cancellable": under_way is not None and not under_way.automatic and under_way.claimed_at is None,
-        "is_offered_again": ruling is not None and ruling.hold in switching.OFFERED_AGAIN,
+        "offer": words.BOARD.get(wishes.offer(ruling, wish), ""),
     }
 
 
-def _wish(want: Want | None, under_way: Command | None, relay: bool | None) -> str:
-    if under_way and under_way.claimed_at and not under_way.failure:
-        return "being_switched_on" if under_way.state else "being_switched_off"
-    if want is None or (relay is want.state and want.hold != Want.Hold.LOAD):
-        return ""
-    if want.hold == Want.Hold.LOAD:
-        return "should_off_load"
-    return ("should_on" if want.state else "should_off") + ("_unknown" if relay is None else "")
+def _is_moving(command: Command, status: online.Online) -> bool:
+    if command.status != Command.Status.QUEUED:
+        return True
+    return status.is_online and command.not_before is None
 
 
 def _proofs(command: Command) -> list[tuple[str | Promise, datetime]]:
@@ -227,4 +231,5 @@ def _clock(moment: datetime | None, now: datetime) -> str:
     if moment is None:
         return ""
     local = timezone.localtime(moment)
-    return formats.date_format(local, "H:i" if local.date() == timezone.localdate(now) else "j. M H:i")
+    today = local.date() == timezone.localdate(now)
+    return formats.date_format(local, gettext("H:i") if today else gettext("j. M H:i"))

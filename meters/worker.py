@@ -50,6 +50,7 @@ class Worker:
         self._due: dict[str, float] = {}
         self._state = WorkerState(name="mqtt", boot=self.boot)
         self._doubted: datetime | None = None  # the connection after which silent bridges were doubted
+        self._told: dict[int, tuple[online.Status, str]] = {}  # meter → how the browsers know it
 
     def stop(self) -> None:
         """Ask for the end: no more messages are taken, those in the queue are stored."""
@@ -200,6 +201,15 @@ class Worker:
         self._doubted = connected_at
         return doubted
 
+    def _watch(self, now: datetime) -> set[int]:
+        """Note who is online; returns the meters (ids) that turned. Some turn by the clock alone."""
+        if online.is_listening(self._state, now):
+            online.watch(now)
+        statuses = online.statuses(now, self._state)
+        self._asker.consider(statuses)
+        told, self._told = self._told, {meter: (each.status, each.reason) for meter, each in statuses.items()}
+        return online.record(statuses, now) | {meter for meter, each in self._told.items() if told.get(meter) != each}
+
     def _tell(self) -> None:
         """Note who turned on- or offline, then send the browsers what changed: one message."""
         close_old_connections()
@@ -213,13 +223,11 @@ class Worker:
         # After the changes were taken and before they are sent: who reads the whole state meanwhile, and in it this
         # number, has seen them.
         self._tick += 1
+        before = self._state.connected_at
         self._beat(self._intake.connected_at)
+        self._look |= self._state.connected_at != before  # what was said on another connection may count no more
         if self._is_due("watch", WATCH_S):
-            if online.is_listening(self._state, now):
-                online.watch(now)
-            statuses = online.statuses(now, self._state)
-            changed.meters |= online.record(statuses, now)
-            self._asker.consider(statuses)
+            changed.meters |= self._watch(now)
         self._asker.ask()
         if self._look or changed.all_changed:
             message = live.everything(self.boot, self._tick)

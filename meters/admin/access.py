@@ -10,10 +10,12 @@ from auditlog.models import LogEntry
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django_q.models import OrmQ, Schedule, Success
 from rest_framework.authtoken.admin import TokenAdmin as DrfTokenAdmin
@@ -22,24 +24,86 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from meters.admin import history
-from meters.admin.base import link, local
+from meters.admin.base import NOTHING, Text, link, local
 
 # Of background jobs only those that failed are anybody's business: the schedules stand in code.
 for _model in (User, Group, TokenProxy, LogEntry, OrmQ, Schedule, Success):
     admin.site.unregister(_model)
 
 
+# --- the words -------------------------------------------------------------------------------------------------------
+
+GROUPS: dict[str, Text] = {
+    "reception": _("Reception"),
+    "technician": _("Technicians"),
+    "manager": _("Managers"),
+}
+ACTS: dict[str, Text] = {"view": _("see"), "add": _("add"), "change": _("change"), "delete": _("remove")}
+GIVEN = ["meters", "bookings", "monitoring", "auth", "authtoken", "auditlog", "django_q"]
+"""Apps whose permissions lead somewhere in the admin."""
+OWN_ACTS: dict[str, Text] = {"switch_meter": _("switch on and off"), "resume_automatic": _("let it switch again")}
+
+
+def group_words(group: Group) -> str:
+    """Ours by what they are called here, others as staff named them."""
+    return str(GROUPS.get(group.name, group.name))
+
+
+def permission_words(permission: Permission) -> tuple[str, str]:
+    """What it is about, and what may be done with it: Django stores this in English."""
+    model = permission.content_type.model_class()
+    table = capfirst(model._meta.verbose_name_plural) if model else permission.content_type.model
+    act = OWN_ACTS.get(permission.codename) or ACTS.get(permission.codename.split("_")[0], permission.codename)
+    return str(table), str(act)
+
+
+def in_words(field: Any) -> Any:
+    """A choice of permissions."""
+    field.label_from_instance = lambda permission: ": ".join(permission_words(permission))
+    field.queryset = field.queryset.filter(content_type__app_label__in=GIVEN).select_related("content_type")
+    return field
+
+
+class GroupFilter(admin.RelatedFieldListFilter):
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(str(group.pk), group_words(group)) for group in Group.objects.order_by("name")]
+
+
+# --- who -------------------------------------------------------------------------------------------------------------
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):
-    """Who may change users gives them groups; only a superuser makes superusers, or touches one."""
+    """Who may change users touches only those who may no more than they do themselves, and gives no more than that.
+
+    Only a superuser makes superusers, touches one, or gives a permission without a group.
+    """
 
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    list_filter = ["is_staff", "is_superuser", "is_active", ("groups", GroupFilter)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
-        return fields if request.user.is_superuser else [*fields, "is_superuser", "user_permissions"]
+        return fields if request.user.is_superuser else [*fields, "is_superuser"]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if request.user.is_superuser:
+            return fieldsets
+        return [
+            (title, told | {"fields": [name for name in told["fields"] if name != "user_permissions"]})
+            for title, told in fieldsets
+        ]
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        made: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if db_field.name == "groups":
+            made.label_from_instance = group_words
+            if not request.user.is_superuser:
+                made.queryset = made.queryset.exclude(permissions__in=Permission.objects.exclude(held_by(request.user)))
+        return in_words(made) if db_field.name == "user_permissions" else made
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and _may_touch(request, obj)
@@ -49,12 +113,43 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
 
 def _may_touch(request: HttpRequest, user: Any) -> bool:
-    return bool(request.user.is_superuser) or not (isinstance(user, User) and user.is_superuser)
+    if request.user.is_superuser or not isinstance(user, User):
+        return True
+    more = Permission.objects.filter(held_by(user)).exclude(held_by(request.user))
+    return not user.is_superuser and not more.exists()
+
+
+def held_by(user: Any) -> Q:
+    """The permissions that somebody has, or would have as soon as the account is active."""
+    return Q(pk__in=user.user_permissions.values("pk")) | Q(group__in=user.groups.values("pk"))
 
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    pass
+    list_display = ["title"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ["name", "permissions"] if self.has_change_permission(request, obj) else ["title", "may"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [] if self.has_change_permission(request, obj) else ["title", "may"]
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        return in_words(super().formfield_for_manytomany(db_field, request, **kwargs))
+
+    @admin.display(description=_("group"), ordering="name")
+    def title(self, group: Group) -> str:
+        return group_words(group)
+
+    @admin.display(description=_("what it may do"))
+    def may(self, group: Group) -> str:
+        """A line for each table."""
+        acts: dict[str, list[str]] = {}
+        for permission in group.permissions.select_related("content_type"):
+            table, act = permission_words(permission)
+            acts.setdefault(table, []).append(act)
+        lines = sorted((table, ", ".join(words)) for table, words in acts.items())
+        return format_html_join("", '<div><span class="text-base-500">{}:</span> {}</div>', lines) or NOTHING
 
 
 @admin.register(TokenProxy)

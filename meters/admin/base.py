@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
@@ -72,6 +73,10 @@ class ToldAdmin(ModelAdmin):
             notify.touch()
 
 
+class ReasonForm(forms.Form):
+    reason = forms.CharField(label=_("Reason"), max_length=250, required=False, widget=UnfoldAdminTextInputWidget)
+
+
 class PeriodColumns:
     """From when to when an installation lasted."""
 
@@ -87,6 +92,7 @@ class PeriodColumns:
 # --- how a value looks -----------------------------------------------------------------------------------------------
 
 NOTHING = "–"
+admin.site.empty_value_display = NOTHING
 ON_OFF: dict[bool, tuple[Text, str]] = {True: (_("on"), "success"), False: (_("off"), "")}
 
 
@@ -115,6 +121,18 @@ def ago(moment: datetime | None) -> str:
 def local(moment: datetime | None) -> str:
     """A moment by the campsite's clock."""
     return formats.date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT") if moment else NOTHING
+
+
+def clock(moment: datetime) -> str:
+    """A time of day to the second, by the campsite's clock."""
+    return formats.date_format(timezone.localtime(moment), gettext("H:i:s"))
+
+
+def exact(moment: datetime | None) -> str:
+    """A moment to the second, by the campsite's clock."""
+    if moment is None:
+        return NOTHING
+    return f"{formats.date_format(timezone.localtime(moment), 'SHORT_DATE_FORMAT')} {clock(moment)}"
 
 
 def quantity(value: Any, unit: str, places: int = 0) -> str:

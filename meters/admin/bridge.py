@@ -41,6 +41,8 @@ WORDS: dict[str, Text] = {
     "device/interview": _("interview a device again"),
     "device/reporting/configure": _("change what a device reports"),
 }
+ASKED: dict[str, Text] = {"id": _("device"), "from": _("from"), "to": _("to")}
+TOLD_BY_THE_REQUEST = ("time",)
 VARIANTS = {"queued": "info", "sent": "info", "done": "success", "refused": "danger", "timed_out": "warning"}
 OF_AREA: dict[str, tuple[str, dict[str, Any]]] = {
     "open": ("permit_join", {"time": 60}),
@@ -103,7 +105,10 @@ class BridgeRequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("asked"))
     def asked(self, asked: BridgeRequest) -> str:
-        return ", ".join(f"{key}: {value}" for key, value in asked.payload.items())[:200] or NOTHING
+        told = {key: asked.payload[key] for key in [*ASKED, *asked.payload] if key in asked.payload}
+        for key in TOLD_BY_THE_REQUEST:
+            told.pop(key, None)
+        return ", ".join(f"{ASKED.get(key, key)}: {value}" for key, value in told.items())[:200] or NOTHING
 
     @admin.display(description=_("status"), ordering="status")
     def outcome(self, asked: BridgeRequest) -> str:

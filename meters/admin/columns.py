@@ -10,7 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from meters import commands, online
+from meters import commands, online, wishes, words
 from meters.admin.base import NOTHING, aged, ago, label, link, quantity, relay
 from meters.admin.devices import named
 from meters.admin.filters import STATUSES
@@ -32,17 +32,11 @@ def wanted(want: Want | None, is_on: bool | None) -> str:
     """What is wanted, and who wants it; a warning where the relay is not so."""
     if want is None:
         return format_html('<span class="text-base-500">{}</span>', gettext("not managed"))
-    if is_on is want.state and want.hold != Want.Hold.LOAD:
+    wish = wishes.of(want, is_on)
+    if not wish:
         word = relay(want.state)
-    elif is_on is None:
-        word = label(
-            _("should be on, its position is not known")
-            if want.state
-            else _("should be off, its position is not known"),
-            "warning",
-        )
     else:
-        word = label(_("should be on, is not") if want.state else _("should be off, is not"), "danger")
+        word = label(words.BOARD[wish], "warning" if wish.endswith("_unknown") else "danger")
     why = f"{want.get_source_display()}: {want.get_hold_display()}" if want.hold else want.get_source_display()
     return format_html('<span>{} <span class="text-base-500">{}</span></span>', word, why)
 
@@ -128,7 +122,12 @@ class MeterColumns:
         state = _state(meter)
         return aged(quantity(state.counter_kwh, "kWh", 3), state.counter_at)
 
-    @admin.display(description=_("energy"), ordering="state__energy_kwh")
+    @admin.display(description=_("counter"), ordering="state__counter_kwh")
+    def counter_now(self, meter: Meter) -> str:
+        """As the board shows it: what the meter's own counter stands at."""
+        return quantity(_state(meter).counter_kwh, "kWh", 1)
+
+    @admin.display(description=_("used since it was first heard"))
     def energy(self, meter: Meter) -> str:
         state = _state(meter)
         return quantity(state.energy_kwh, "kWh", 1) if state.counter_at else NOTHING

@@ -14,7 +14,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from meters import commands
-from meters.admin.base import NOTHING, ReadOnlyAdmin, ReadOnlyInline, Text, label, link, local, relay
+from meters.admin.base import NOTHING, ReadOnlyAdmin, ReadOnlyInline, Text, clock, exact, label, link, local, relay
 from meters.admin.filters import EndedFilter, FailureFilter, HoldFilter, StateFilter
 from meters.admin.switching import may_switch
 from meters.models import Command, Installation, Want
@@ -44,10 +44,6 @@ def on_pitch(row: Any) -> str:
         return meter
     pitch = gettext("pitch %(pitch)s") % {"pitch": row.pitch_number}
     return format_html('{} <span class="text-base-500">{}</span>', meter, pitch)
-
-
-def clock(moment: datetime) -> str:
-    return timezone.localtime(moment).strftime("%H:%M:%S")
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -167,11 +163,6 @@ class CommandAdmin(CommandColumns, ReadOnlyAdmin):
     @admin.display(description=_("deadline"))
     def deadline(self, command: Command) -> str:
         return exact(command.expires_at)
-
-
-def exact(moment: datetime | None) -> str:
-    """To the second, by the campsite's clock."""
-    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}" if moment else NOTHING
 
 
 def cancel(request: HttpRequest, found: QuerySet[Command]) -> None:

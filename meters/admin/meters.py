@@ -38,13 +38,13 @@ class HungInline(PeriodColumns, ReadOnlyInline):
 
 class EpochInline(EpochColumns, ReadOnlyInline):
     model = CounterEpoch
-    fields = readonly_fields = ["number", "reason", "first_at", "first", "last_at", "last", "energy"]
+    fields = readonly_fields = ["number", "happened", "first_at", "first", "last_at", "last", "energy"]
     ordering = ["-number"]
 
 
 class QuarantinedInline(QuarantinedColumns, ReadOnlyInline):
     model = QuarantinedReading
-    fields = readonly_fields = ["measured_at", "counter", "expected", "reason"]
+    fields = readonly_fields = ["measured_at", "counter", "expected", "happened"]
 
 
 class MeterList(ChangeList):
@@ -65,7 +65,7 @@ class MeterList(ChangeList):
 
 @admin.register(Meter)
 class MeterAdmin(MeterColumns, Switching, History, ToldAdmin):
-    list_display = ["name", "area", "pitch", "online_now", "relay_now", "wanted_now", "power", "energy", "heard"]
+    list_display = ["name", "area", "pitch", "online_now", "relay_now", "wanted_now", "power", "counter_now", "heard"]
     list_filter = [OnlineFilter, "device__area", "device__kind", OnPitchFilter, PresentMeters]
     search_fields = ["device__friendly_name", "device__ieee_address", "pitch_number"]
     search_help_text = _("name, IEEE address or pitch")

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
@@ -21,7 +22,7 @@ from meters.admin.base import NOTHING, ReadOnlyAdmin, Text, label, local, relay
 from meters.admin.commands import CommandInline, cancel, pitch_of
 from meters.admin.filters import StateFilter
 from meters.admin.switching import may_switch
-from meters.models import Command, Order
+from meters.models import Command, Order, Want
 
 REFRESH_S = 3
 REFRESH_SLOWLY_S = 20
@@ -52,19 +53,20 @@ class OrderAdmin(ReadOnlyAdmin):
     list_display = ["made", "to", "whose", "reason", "until_when", "meters", "outcome"]
     list_filter = [StateFilter, "created_at"]
     search_fields = ["by__username", "reason", "commands__meter__device__friendly_name"]
-    fields = ["made", "to", "whose", "reason", "until_when"]
+    fields = ["made", "to", "whose", "reason", "until_when", "cancelled_when"]
     inlines = [OrderedInline]
     change_form_outer_before_template = "admin/meters/order_progress.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         is_open, done = Q(commands__status__in=Command.OPEN), Q(commands__status=Command.Status.CONFIRMED)
         wrong = Q(commands__status__in=[Command.Status.FAILED, Command.Status.EXPIRED])
+        wants = Want.objects.filter(order=OuterRef("pk")).order_by().values("order")
         return (
             super()
             .get_queryset(request)
             .select_related("by")
             .annotate(
-                total=Count("commands"),
+                total=Coalesce(Subquery(wants.annotate(count=Count("pk")).values("count")), 0),
                 open=Count("commands", is_open),
                 confirmed=Count("commands", done),
                 failed=Count("commands", wrong),
@@ -119,6 +121,10 @@ class OrderAdmin(ReadOnlyAdmin):
     def until_when(self, order: Order) -> str:
         return local(order.until)
 
+    @admin.display(description=_("cancelled"))
+    def cancelled_when(self, order: Order) -> str:
+        return local(order.cancelled_at)
+
     @admin.display(description=_("meters"), ordering="total")
     def meters(self, order: Any) -> str:
         return str(order.total)
@@ -131,6 +137,9 @@ class OrderAdmin(ReadOnlyAdmin):
         words = [label(done, "success" if order.confirmed == order.total else "")]
         if order.failed:
             words.append(label(gettext("%(count)d failed") % {"count": order.failed}, "danger"))
+        cancelled = order.total - order.confirmed - order.failed - order.open
+        if cancelled > 0:
+            words.append(label(gettext("%(count)d cancelled or overtaken") % {"count": cancelled}))
         if order.open:
             words.append(label(gettext("%(count)d to come") % {"count": order.open}, "info"))
         html = '<div class="leading-loose py-1 text-right lg:text-left">{}</div>'

@@ -20,17 +20,31 @@ def kwh(watt_hours: int | None) -> str:
     return NOTHING if watt_hours is None else quantity(Decimal(watt_hours).scaleb(-3), "kWh", 3)
 
 
+class HappenedFilter(admin.ChoicesFieldListFilter):
+    """What a machine found; a reason is what a person gives."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("what happened")
+
+
+class HappenedColumn:
+    @admin.display(description=_("what happened"), ordering="reason")
+    def happened(self, row: CounterEpoch | QuarantinedReading) -> str:
+        return row.get_reason_display()
+
+
 class Recorded(ReadOnlyAdmin):
     """Rows of a meter."""
 
     search_fields = ["meter__device__friendly_name", "meter__device__ieee_address"]
-    list_filter = ["reason", "meter__device__area"]
+    list_filter = [("reason", HappenedFilter), "meter__device__area"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("meter__device")
 
 
-class QuarantinedColumns:
+class QuarantinedColumns(HappenedColumn):
     @admin.display(description=_("counter"), ordering="counter_wh")
     def counter(self, row: QuarantinedReading) -> str:
         return kwh(row.counter_wh)
@@ -40,7 +54,7 @@ class QuarantinedColumns:
         return kwh(row.expected_wh)
 
 
-class EpochColumns:
+class EpochColumns(HappenedColumn):
     @admin.display(description=_("first value"), ordering="first_wh")
     def first(self, epoch: CounterEpoch) -> str:
         return kwh(epoch.first_wh)
@@ -56,13 +70,13 @@ class EpochColumns:
 
 @admin.register(QuarantinedReading)
 class QuarantinedReadingAdmin(QuarantinedColumns, Recorded):
-    list_display = ["meter", "measured_at", "counter", "expected", "reason"]
+    list_display = fields = ["meter", "measured_at", "counter", "expected", "happened"]
     date_hierarchy = "measured_at"
 
 
 @admin.register(CounterEpoch)
 class CounterEpochAdmin(EpochColumns, Recorded):
-    list_display = ["meter", "number", "reason", "first_at", "first", "last_at", "last", "energy"]
+    list_display = fields = ["meter", "number", "happened", "first_at", "first", "last_at", "last", "energy"]
 
 
 @admin.register(RejectedMessage)

@@ -15,8 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from meters import commands
-from meters.admin.base import NOTHING, ReadOnlyAdmin, label, local
-from meters.admin.switching import ReasonForm
+from meters.admin.base import NOTHING, ReadOnlyAdmin, ReasonForm, label, local
 from meters.models import Area, AutomaticStop
 
 

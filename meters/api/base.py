@@ -29,6 +29,8 @@ NOT_SWITCHED = MISSING | {
     415: OpenApiResponse(ErrorSerializer, description="The body is no application/json."),
 }
 
+NOT_SEEN = {403: OpenApiResponse(ErrorSerializer, description="Only for staff who may see commands.")}
+
 Anything = TypeVar("Anything", bound=Model)
 
 
@@ -39,6 +41,15 @@ class MaySwitch(IsAdminUser):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return super().has_permission(request, view) and request.user.has_perm("meters.switch_meter")
+
+
+class MaySeeCommands(IsAdminUser):
+    """Staff with the permission to see commands, as in the admin."""
+
+    message = "This needs the permission to see commands."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return super().has_permission(request, view) and request.user.has_perm("meters.view_command")
 
 
 class English:

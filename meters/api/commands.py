@@ -20,7 +20,7 @@ from rest_framework.response import Response
 
 from meters import commands
 from meters.api import bodies
-from meters.api.base import MISSING, NOT_SWITCHED, REFUSED, MaySwitch, ReadOnly
+from meters.api.base import MISSING, NOT_SEEN, NOT_SWITCHED, REFUSED, MaySeeCommands, MaySwitch, ReadOnly
 from meters.api.errors import ErrorSerializer, Refused
 from meters.api.filters import CommandFilter
 from meters.api.serializers import ON_OFF, time
@@ -201,13 +201,15 @@ body leads to the same command again, with another body to 409 `key_used`. A key
 
 @extend_schema_view(
     list=extend_schema(
-        summary="All commands, the newest first", responses={200: CommandSerializer(many=True)} | REFUSED
+        summary="All commands, the newest first",
+        responses={200: CommandSerializer(many=True)} | REFUSED | NOT_SEEN,
     ),
-    retrieve=extend_schema(summary="One command", responses={200: CommandSerializer} | MISSING),
+    retrieve=extend_schema(summary="One command", responses={200: CommandSerializer} | MISSING | NOT_SEEN),
 )
 class CommandViewSet(ReadOnly[Command]):
     """Commands: those that staff gave and those that the software made by itself. Old ones are forgotten in time."""
 
+    permission_classes = [MaySeeCommands]
     serializer_class = CommandSerializer
     filterset_class = CommandFilter
     lookup_value_converter = "int"

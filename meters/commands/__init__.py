@@ -1,11 +1,13 @@
 """What is wanted of relays, and the commands that make it so. The only package that writes Want, Order, Command and
 AutomaticStop.
 
-`wants` says what should be; `drift` finds where it is not; `queue` holds the commands; `follow`, `pace` and `rules` are
-the pure rules; `proof` reads from the meters' own words what was done. meters/dispatch.py sends.
+`wants` says what should be, `allowed` what may be, `audit` notes it; `drift` finds where it is not so; `queue` holds
+the commands; `follow`, `pace` and `rules` are the pure rules; `proof` reads from the meters' own words what was done.
+meters/dispatch.py sends.
 """
 
 from meters.commands import orders, stop
+from meters.commands.allowed import depends, serving, unswitchable
 from meters.commands.drift import correct, would_switch
 from meters.commands.errors import (
     AlreadyStopped,
@@ -15,25 +17,14 @@ from meters.commands.errors import (
     NeedsReason,
     NoRelay,
     NothingToSwitch,
+    NotManaged,
     NotStopped,
     Protected,
     SwitchingError,
 )
 from meters.commands.proof import Proofs
 from meters.commands.queue import close_overdue, prune
-from meters.commands.wants import (
-    cancel,
-    depends,
-    end,
-    end_all,
-    end_expired,
-    in_force,
-    order,
-    renew,
-    serving,
-    unswitchable,
-    want,
-)
+from meters.commands.wants import again, cancel, end, end_all, end_expired, in_force, order, renew, want
 
 __all__ = [
     "AlreadyStopped",
@@ -42,11 +33,13 @@ __all__ = [
     "KeyUsed",
     "NeedsReason",
     "NoRelay",
+    "NotManaged",
     "NotStopped",
     "NothingToSwitch",
     "Proofs",
     "Protected",
     "SwitchingError",
+    "again",
     "cancel",
     "close_overdue",
     "correct",

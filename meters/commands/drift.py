@@ -49,8 +49,13 @@ LEFT JOIN LATERAL (
     SELECT c.* FROM meters_command c WHERE c.meter_id = m.id AND c.want_id = w.id ORDER BY c.id DESC LIMIT 1
 ) last ON true
 LEFT JOIN LATERAL (
-    SELECT count(*) FROM meters_command c
-    WHERE c.meter_id = m.id AND c.automatic AND c.attempts > 0 AND c.created_at > %(now)s - interval '1 hour'
+    -- What is wanted anew may be switched however often it is: only what was done or tried before is a correction.
+    SELECT count(*) FROM meters_command c JOIN meters_want cw ON cw.id = c.want_id
+    WHERE c.meter_id = m.id AND c.automatic AND c.attempts > 0
+        AND c.created_at > %(now)s - interval '1 hour' AND c.created_at >= cw.since
+        AND (cw.fulfilled_at < c.created_at OR EXISTS (
+            SELECT FROM meters_command e WHERE e.want_id = c.want_id AND e.id < c.id AND e.created_at >= cw.since
+        ))
 ) corrections ON true
 WHERE (
         s.relay IS DISTINCT FROM w.state OR w.fulfilled_at IS NULL OR w.hold <> ''

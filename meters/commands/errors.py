@@ -55,6 +55,11 @@ class KeyUsed(SwitchingError):
     message = _("This key was used before, for something else.")
 
 
+class NotManaged(SwitchingError):
+    code = "not_managed"
+    message = _("Nobody wants anything of this meter: there is nothing to try again.")
+
+
 class AlreadyStopped(SwitchingError):
     code = "already_stopped"
     message = _("Everything automatic is stopped already.")

@@ -11,7 +11,7 @@ from math import ceil
 from django.db.models import Count, F, Q
 
 from meters import online
-from meters.commands import wants
+from meters.commands import allowed
 from meters.models import Command, Meter, Order, Want
 
 SHOWN_FOR = timedelta(minutes=2)
@@ -56,14 +56,14 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
     """What an order for these meters (from `online.meters()`) would do."""
     skipped, chosen = [], []
     for meter in meters:
-        if why := wants.unswitchable(meter):
+        if why := allowed.unswitchable(meter):
             skipped.append((meter, why.code))
         else:
             chosen.append(meter)
     link = online.link(now)
     offline = [meter for meter in chosen if not online.status(meter, link, now).is_online]
-    pitches = wants.serving([meter.pk for meter in chosen], now)
-    depending = [meter for meter in chosen if wants.depends(pitches.get(meter.pk, []), now)]
+    pitches = allowed.serving([meter.pk for meter in chosen], now)
+    depending = [meter for meter in chosen if allowed.depends(pitches.get(meter.pk, []), now)]
     return Preview(
         state=state,
         meters=len(chosen),

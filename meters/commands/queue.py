@@ -134,12 +134,12 @@ def note_sent(command_id: int, claimed_at: datetime, at: datetime) -> None:
     )
 
 
-def note_asked(command_id: int, claimed_at: datetime, at: datetime) -> None:
-    """The meter's position is asked for at `at`: noted before it is published."""
+def note_asked(command_id: int, claimed_at: datetime, at: datetime | None) -> None:
+    """The meter's position is asked for at `at`: noted before it is published, and taken back where it was not."""
     _under_way(command_id, claimed_at).update(asked_at=at, read_state=None)
 
 
-def note_load_asked(command_id: int, at: datetime) -> None:
+def note_load_asked(command_id: int, at: datetime | None) -> None:
     Command.objects.filter(pk=command_id, status=Status.CONFIRMED).update(load_asked_at=at)
 
 

@@ -34,6 +34,21 @@ def person(by: Person) -> User | None:
     return by if isinstance(by, User) else None
 
 
+@dataclass
+class Wish:
+    """What somebody wants of meters."""
+
+    source: str
+    state: bool
+    reason: str = ""
+    by: Person = None
+    until: datetime | None = None
+
+    @property
+    def is_persons(self) -> bool:
+        return self.source in PERSONS
+
+
 class Act(Enum):
     """What to do now, where it is not a reason to leave it."""
 

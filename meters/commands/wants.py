@@ -4,44 +4,19 @@ entries in the audit log; the worker does what follows from it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from auditlog.models import LogEntry
 from django.conf import settings
-from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.translation import gettext_noop
 
 from meters import notify
-from meters.commands import errors, queue
-from meters.commands.rules import LEASED, PERSONS, PRIORITIES, person
+from meters.commands import allowed, audit, errors, queue
+from meters.commands.rules import PERSONS, PRIORITIES, Wish, person
 from meters.installations import Person
-from meters.models import Command, Installation, Meter, Order, Pitch, Source, Want
-
-NOT_MANAGED = "None"
-WORDS = {True: "on", False: "off"}
-# How the audit log names what it notes.
-gettext_noop("wanted")
-
-
-@dataclass
-class Wish:
-    """What somebody wants of meters."""
-
-    source: str
-    state: bool
-    reason: str = ""
-    by: Person = None
-    until: datetime | None = None
-
-    @property
-    def is_persons(self) -> bool:
-        return self.source in PERSONS
-
+from meters.models import Command, Meter, Order, Source, Want
 
 # --- verbs -----------------------------------------------------------------------------------------------------------
 
@@ -61,7 +36,7 @@ def want(
     now = timezone.now()
     with transaction.atomic():
         lock([meter.pk])
-        check(meter, wish, serving([meter.pk], now).get(meter.pk, []), now)
+        allowed.check([meter], wish, now)
         return _want([meter], wish, now)[0]
 
 
@@ -73,7 +48,7 @@ def order(
     until: datetime | None = None,
     key: str = "",
 ) -> Order:
-    """Staff want all of these meters on or off; those that cannot be switched (`unswitchable`) are left out.
+    """Staff want all of these meters on or off; those that cannot be switched (`allowed.unswitchable`) are left out.
 
     The same person's same `key` (any text) leads to the same order again: it is made once.
 
@@ -81,25 +56,43 @@ def order(
     """
     wish = Wish(Source.STAFF, state, reason.strip()[:250], by, until)
     now = timezone.now()
-    chosen = {meter.pk: meter for meter in meters if unswitchable(meter) is None}
+    chosen = {meter.pk: meter for meter in meters if allowed.unswitchable(meter) is None}
     if not chosen:
-        raise next((unswitchable(meter) for meter in meters if len(meters) == 1), None) or errors.NothingToSwitch
+        why = [allowed.unswitchable(meter) for meter in meters]
+        raise (why[0] if len(why) == 1 else None) or errors.NothingToSwitch
     with transaction.atomic():
         lock(chosen)
         if key and (before := Order.objects.filter(by=person(by), key=key).first()):
             return _same(before, wish, chosen)
-        pitches = serving(chosen, now)
-        for meter in chosen.values():
-            check(meter, wish, pitches.get(meter.pk, []), now)
-        try:
-            with transaction.atomic():
-                made = Order.objects.create(
-                    state=state, reason=wish.reason, by=person(by), until=until, created_at=now, key=key
-                )
-        except IntegrityError:  # the same key for other meters, at this very moment
+        allowed.check(chosen.values(), wish, now)
+        if (made := _make_order(wish, key, now)) is None:
             return _same(Order.objects.get(by=person(by), key=key), wish, chosen)
         _want(list(chosen.values()), wish, now, made)
     return made
+
+
+def again(meter: Meter, by: Person, reason: str = "") -> Command:
+    """Try once more what is wanted of this meter, whoever wants it: a person's fresh decision, for that same want.
+
+    The command is a person's: it goes in areas that observe, and while everything automatic is stopped. What is under
+    way for the want is taken over and not sent twice.
+
+    Raises NotManaged where nobody wants anything, NoRelay, Gone, and NeedsReason as `want` does for staff.
+    """
+    wish = Wish(Source.STAFF, False, reason.strip()[:250], by)
+    now = timezone.now()
+    with transaction.atomic():
+        lock([meter.pk])
+        ruling = in_force([meter.pk], now).get(meter.pk)
+        if ruling is None:
+            raise allowed.unswitchable(meter) or errors.NotManaged
+        wish.state = ruling.state
+        allowed.check([meter], wish, now)
+        Want.objects.filter(pk=ruling.pk).exclude(hold="").update(hold="", hold_at=None)
+        _pursue([ruling], wish, None, now)
+        audit.note_again(ruling, wish, now)
+        notify.wake([meter.pk])
+        return Command.objects.filter(want=ruling).latest("pk")
 
 
 def end(meter: Meter, source: str, by: Person = None, reason: str = "") -> Want | None:
@@ -167,47 +160,6 @@ def in_force(meter_ids: Iterable[int], now: datetime) -> dict[int, Want]:
     return {want.meter_id: want for want in wants.order_by("priority")}  # the highest is the last
 
 
-def serving(meter_ids: Iterable[int], now: datetime) -> dict[int, list[Pitch]]:
-    """The pitches that each of these meters (by id) serves now."""
-    found: dict[int, list[Pitch]] = {}
-    present = Installation.objects.filter(meter__in=list(meter_ids), period__contains=now)
-    for installation in present.select_related("pitch"):
-        found.setdefault(installation.meter_id, []).append(installation.pitch)
-    return found
-
-
-def unswitchable(meter: Meter) -> type[errors.SwitchingError] | None:
-    """Why this meter cannot be switched at all."""
-    if not meter.device.has_relay:
-        return errors.NoRelay
-    return errors.Gone if meter.device.removed_at else None
-
-
-def depends(pitches: Iterable[Pitch], now: datetime) -> bool:
-    """Whether somebody may depend on the power of these pitches: occupied, or protected by staff."""
-    return any(
-        pitch.policy != Pitch.Policy.AUTOMATIC or (pitch.occupied_until is not None and pitch.occupied_until > now)
-        for pitch in pitches
-    )
-
-
-def check(meter: Meter, wish: Wish, pitches: Sequence[Pitch], now: datetime) -> None:
-    """Raise what forbids this wish."""
-    if why := unswitchable(meter):
-        raise why
-    if wish.until is None and wish.source in LEASED:
-        raise errors.BadTime
-    if wish.until is not None and wish.until <= now:
-        raise errors.BadTime
-    policies = {pitch.policy for pitch in pitches}
-    if not wish.is_persons and (
-        Pitch.Policy.MANUAL in policies or (not wish.state and Pitch.Policy.NEVER_CUT in policies)
-    ):
-        raise errors.Protected
-    if wish.source == Source.STAFF and not wish.state and not wish.reason and depends(pitches, now):
-        raise errors.NeedsReason
-
-
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
@@ -229,28 +181,41 @@ def _want(meters: Sequence[Meter], wish: Wish, now: datetime, order: Order | Non
     Want.objects.filter(pk__in=[w.pk for w in replaced]).update(ended_at=now, end=Want.End.REPLACED)
     kept = {w.meter_id for w in same}
     made = Want.objects.bulk_create(
-        Want(
-            meter=meter,
-            source=wish.source,
-            priority=PRIORITIES[Source(wish.source)],
-            state=wish.state,
-            reason=wish.reason,
-            by=person(wish.by),
-            until=wish.until,
-            created_at=now,
-            since=now,
-            order=order,
-            replaces=open_wants.get(meter.pk),
-        )
-        for meter in meters
-        if meter.pk not in kept
+        _new(meter, wish, now, order, open_wants.get(meter.pk)) for meter in meters if meter.pk not in kept
     )
     after = in_force(ids, now)
     ruling = [w for w in made if after[w.meter_id].pk == w.pk]
     _pursue(ruling, wish, order, now)
-    _note(made, before, after, wish, now)
+    audit.note(made, before, after, wish, now)
     notify.wake(w.meter_id for w in made)
     return [*made, *same]
+
+
+def _new(meter: Meter, wish: Wish, now: datetime, order: Order | None, replaces: Want | None) -> Want:
+    return Want(
+        meter=meter,
+        source=wish.source,
+        priority=PRIORITIES[Source(wish.source)],
+        state=wish.state,
+        reason=wish.reason,
+        by=person(wish.by),
+        until=wish.until,
+        created_at=now,
+        since=now,
+        order=order,
+        replaces=replaces,
+    )
+
+
+def _make_order(wish: Wish, key: str, now: datetime) -> Order | None:
+    """None where the same key came for other meters at this very moment."""
+    try:
+        with transaction.atomic():
+            return Order.objects.create(
+                state=wish.state, reason=wish.reason, by=person(wish.by), until=wish.until, created_at=now, key=key
+            )
+    except IntegrityError:
+        return None
 
 
 def _same(before: Order, wish: Wish, meters: Collection[int]) -> Order:
@@ -297,7 +262,7 @@ def _end(wants: Sequence[Want], how: str, now: datetime, by: Person = None, reas
     if how != Want.End.CANCELLED:  # what comes into force now is to be done, though it was done once
         Want.objects.filter(pk__in=fallen).update(since=now, fulfilled_at=None, hold="", hold_at=None)
     for source in {w.source for w in wants}:
-        _note([w for w in wants if w.source == source], before, after, Wish(source, False, reason, by), now)
+        audit.note([w for w in wants if w.source == source], before, after, Wish(source, False, reason, by), now)
     notify.wake(ids)
 
 
@@ -309,40 +274,3 @@ def _resume(again: Sequence[int], now: datetime) -> None:
         if in_force([want.meter_id], now)[want.meter_id].pk == want.pk:
             decided_at = want.since if want.state else now
             queue.make([want], now, automatic=False, order=want.order, decided_at=decided_at)
-
-
-def _note(
-    wants: Sequence[Want], before: Mapping[int, Want], after: Mapping[int, Want], wish: Wish, now: datetime
-) -> None:
-    """One entry a meter: what was wanted before and after, who, why, until when."""
-    if not wants:
-        return
-    kind = ContentType.objects.get_for_model(Meter)
-    names = dict(Meter.objects.filter(pk__in=[w.meter_id for w in wants]).values_list("pk", "device__friendly_name"))
-    entries = []
-    for w in wants:
-        old, new = before.get(w.meter_id), after.get(w.meter_id)
-        changes = {
-            "wanted": [_word(old), _word(new)],
-            "source": ["", w.source],
-            "reason": ["", wish.reason or w.reason],
-        }
-        if w.until:
-            changes["until"] = ["", w.until.isoformat()]
-        entries.append(
-            LogEntry(
-                content_type=kind,
-                object_pk=str(w.meter_id),
-                object_id=w.meter_id,
-                object_repr=names[w.meter_id],
-                action=LogEntry.Action.UPDATE,
-                changes=changes,
-                actor=person(wish.by),
-                timestamp=now,
-            )
-        )
-    LogEntry.objects.bulk_create(entries)
-
-
-def _word(want: Want | None) -> str:
-    return WORDS[want.state] if want else NOT_MANAGED

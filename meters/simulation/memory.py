@@ -68,10 +68,14 @@ def _saved(device: Device, now: float) -> dict[str, Any]:
 
 
 def _restore(device: Device, saved: dict[str, Any]) -> None:
-    """The meter went on counting while nobody looked: its counter catches up when it is next read."""
+    """The meter went on counting while nobody looked: its counter catches up when it is next read.
+
+    A real Zigbee2MQTT would have gone on hearing it too: only we were away. So it was heard as long ago as it was then.
+    """
+    away_s = max(0.0, device.meter.counted_at - saved["counted_at"])
     device.name = saved["name"]
     device.joined = saved["joined"]
-    device.last_seen = saved["last_seen"]
+    device.last_seen = saved["last_seen"] + away_s
     device.cached = saved["cached"]
     device.options = saved["options"]
     device.meter.relay = saved["relay"]

@@ -105,7 +105,7 @@ POSTS: list[tuple[str, str, set[str]]] = [
     ("meters_pitch_add", "", TECHNICIANS),
     ("meters_area_add", "", TECHNICIANS),
     ("auth_user_add", "", {"manager"}),
-    ("auth_group_add", "", {"manager"}),
+    ("auth_group_add", "", NOBODY),
 ]
 
 
@@ -187,14 +187,87 @@ def test_pages_show_only_the_buttons_that_one_may_press(rows):
                 assert (button in html) == (group in allowed), (group, button)
 
 
-def test_a_manager_makes_users_but_no_superusers_and_touches_none():
-    client, chief, anna = person("manager"), make.superuser(), make.staff("Anna")
-    assert client.post(reverse("admin:auth_user_change", args=[chief.pk]), {"username": "x"}).status_code == 403
-    assert client.post(reverse("admin:auth_user_delete", args=[chief.pk]), {"post": "yes"}).status_code == 403
-    assert client.get(reverse("admin:auth_user_password_change", args=[chief.pk])).status_code == 403
-    reception = Group.objects.get(name="reception")
-    form = {"username": "Anna", "is_active": "on", "is_staff": "on", "is_superuser": "on", "groups": [reception.pk]}
+# --- a manager gives nobody more than a manager may ------------------------------------------------------------------
+
+
+def save(client: Client, user: User, *given: Group, **form: Any) -> Any:
+    """Send the form of a user with these groups."""
+    form = {"username": user.username, "is_active": "on", "is_staff": "on", "groups": [g.pk for g in given]} | form
     times = {"date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}
-    client.post(reverse("admin:auth_user_change", args=[anna.pk]), form | times)
-    changed = User.objects.get(username="Anna")
-    assert (changed.is_superuser, list(changed.groups.all())) == (False, [reception])
+    return client.post(reverse("admin:auth_user_change", args=[user.pk]), form | times)
+
+
+@pytest.fixture
+def greater() -> Group:
+    """A group of the site's own that may what managers may not."""
+    group = Group.objects.create(name="bookkeeping")
+    group.permissions.set(Permission.objects.filter(codename__in=["delete_area", "view_area"]))
+    return group
+
+
+def may_touch(client: Client, user: User) -> bool:
+    """Whether somebody may delete this user and set the password; changing then goes with it."""
+    pages = ["auth_user_delete", "auth_user_password_change"]
+    answers = {client.get(reverse(f"admin:{page}", args=[user.pk])).status_code for page in pages}
+    answers.add(client.post(reverse("admin:auth_user_change", args=[user.pk]), {}).status_code)  # an incomplete form
+    assert len(answers) == 1
+    return answers == {200}
+
+
+def test_a_manager_makes_users_but_no_superusers():
+    client, anna, reception = person("manager"), make.staff("Anna"), Group.objects.get(name="reception")
+    direct = Permission.objects.get(codename="delete_area")
+    save(client, anna, reception, is_superuser="on", user_permissions=[direct.pk])
+    anna.refresh_from_db()
+    assert (anna.is_superuser, list(anna.groups.all()), anna.user_permissions.count()) == (False, [reception], 0)
+
+
+def test_a_manager_gives_only_groups_that_may_no_more_than_a_manager(greater):
+    client, manager = person("manager"), User.objects.get(username="one of manager")
+    form = client.get(reverse("admin:auth_user_change", args=[manager.pk])).context["adminform"].form
+    assert set(form.fields["groups"].queryset.values_list("name", flat=True)) == set(groups.GROUPS)
+    assert save(client, manager, greater).status_code == 200
+    assert [group.name for group in manager.groups.all()] == ["manager"]
+
+
+def test_a_manager_touches_nobody_who_may_more_even_while_the_account_is_inactive(greater):
+    client, trusted, special = person("manager"), make.staff("trusted"), make.staff("special")
+    assert may_touch(client, trusted)
+    assert not may_touch(client, make.superuser())
+    trusted.groups.add(greater)
+    special.user_permissions.add(Permission.objects.get(codename="delete_area"))
+    for user in (trusted, special):
+        assert not may_touch(client, user)
+        user.is_active = False
+        user.save()
+        assert not may_touch(client, user)
+
+
+def test_a_manager_changes_no_group(greater):
+    client, manager = person("manager"), Group.objects.get(name="manager")
+    everything = {"name": "manager", "permissions": [p.pk for p in Permission.objects.all()]}
+    for group in (manager, greater):
+        assert client.post(reverse("admin:auth_group_change", args=[group.pk]), everything).status_code == 403
+        assert client.post(reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"}).status_code == 403
+    assert greater.permissions.count() == 2
+
+
+def test_a_superuser_gives_any_group_and_any_permission(greater):
+    client, anna = Client(headers=ENGLISH), make.staff("Anna")
+    client.force_login(make.superuser())
+    direct = Permission.objects.get(codename="delete_area")
+    save(client, anna, greater, user_permissions=[direct.pk])
+    assert (list(anna.groups.all()), list(anna.user_permissions.all())) == ([greater], [direct])
+
+
+def test_groups_and_permissions_are_told_in_words_not_by_djangos_names():
+    html = person("manager").get(reverse("admin:auth_group_change", args=[Group.objects.get(name="reception").pk]))
+    text = html.content.decode()
+    assert "Reception" in text
+    assert "switch on and off, see" in text
+    assert "Can view" not in text
+    chief = Client(headers=ENGLISH)
+    chief.force_login(make.superuser())
+    text = chief.get(reverse("admin:auth_group_add")).content.decode()
+    assert "Meters: switch on and off" in text
+    assert "Can " not in text

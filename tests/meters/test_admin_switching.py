@@ -422,3 +422,48 @@ def test_the_audit_log_tells_an_areas_change_in_words(chief):
     html = page(chief, "auditlog_logentry_changelist")
     assert "Observe: show what would be switched, switch nothing by itself → Act: switch by itself" in html
     assert "area North" in html
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_cancelled_order_tells_how_many_were_cancelled_and_when(chief):
+    commands.order([make.switchable(f"m{number}") for number in range(3)], True, "", None)
+    order = Order.objects.get()
+    commands.cancel(list(order.commands.values_list("pk", flat=True)[:2]), None)
+    order.cancelled_at = timezone.now()
+    order.save()
+    html = page(chief, "meters_order_changelist")
+    for text in ("0 of 3 done", "2 cancelled or overtaken", "1 to come"):
+        assert text in html
+    fields = chief.get(reverse("admin:meters_order_change", args=[order.pk])).context["adminform"].fieldsets[0][1]
+    assert "cancelled_when" in fields["fields"]
+
+
+def test_a_request_tells_its_content_in_words_and_nothing_twice(chief):
+    values = {"area": make.area(), "created_at": timezone.now()}
+    BridgeRequest.objects.create(request="permit_join", payload={"time": 60}, transaction="a", **values)
+    names = {"to": "101,2", "from": "0x01"}
+    BridgeRequest.objects.create(request="device/rename", payload=names, transaction="b", **values)
+    html = page(chief, "meters_bridgerequest_changelist")
+    assert "open for new devices for 60 s" in html
+    assert "time: 60" not in html
+    assert "from: 0x01, to: 101,2" in html
+
+
+def test_danish_numbers_and_times_are_written_as_in_danish(chief):
+    area = make.area("North")
+    chief.defaults["HTTP_ACCEPT_LANGUAGE"] = "da"
+    answer = chief.get(reverse("admin:meters_area_change", args=[area.pk]))
+    assert 'value="4,0"' in answer.content.decode()
+    made = make.command(make.want(make.switchable()), sent_ago_s=1)
+    html = page(chief, "meters_command_changelist")
+    assert f"{timezone.localtime(made.created_at):%d.%m.%Y %H.%M}" in html
+
+
+def test_the_page_that_explains_switching_is_reached_from_the_menu_and_the_board(chief):
+    link = f'href="{reverse("board-help")}"'
+    for address in (reverse("admin:index"), reverse("board")):
+        assert link in chief.get(address).content.decode()
+    assert "From the click to the proof" in chief.get(reverse("board-help")).content.decode()
+    assert Client().get(reverse("board-help")).status_code == 302

@@ -33,7 +33,7 @@ def client_of(user: User) -> Client:
 
 def switcher(name: str = "machine") -> User:
     user = make.staff(name)
-    user.user_permissions.add(Permission.objects.get(codename="switch_meter"))
+    user.user_permissions.set(Permission.objects.filter(codename__in=["switch_meter", "view_command"]))
     return user
 
 
@@ -152,11 +152,21 @@ def test_without_a_token_nothing_is_switched(meter, path):
 
 
 @pytest.mark.parametrize("path", [POWER, RELEASE, "commands/1/cancel/"])
-def test_staff_without_the_permission_may_only_read(meter, path):
+def test_staff_without_the_permission_may_not_switch(meter, path):
     api = client_of(make.staff("onlooker"))
     error = refused(api, path, {"state": "on"}, 403)
     assert (error["code"], error["message"]) == ("permission_denied", "This needs the permission to switch meters.")
-    assert get(api, "commands/")["count"] == 0
+    assert get(api, "meters/")["count"] == 1
+
+
+@pytest.mark.parametrize("path", ["", "{}/"])
+def test_commands_are_told_to_those_who_may_see_them_in_the_admin(api, meter, path):
+    address = "commands/" + path.format(switch(api)["id"])
+    onlooker = make.staff("onlooker")
+    error = get(client_of(onlooker), address, 403)["error"]
+    assert (error["code"], error["message"]) == ("permission_denied", "This needs the permission to see commands.")
+    onlooker.user_permissions.add(Permission.objects.get(codename="view_command"))
+    assert get(client_of(onlooker), address)
 
 
 def test_the_permission_alone_does_not_make_staff(meter):
@@ -750,7 +760,7 @@ def test_a_want_tells_why_it_is_not_pursued(api, meter):
     )
 
 
-@pytest.mark.parametrize(("path", "queries"), [("meters/", 7), ("commands/", 3), (f"meters/{IEEE}/", 6)])
+@pytest.mark.parametrize(("path", "queries"), [("meters/", 7), ("commands/", 5), (f"meters/{IEEE}/", 6)])
 def test_wants_and_commands_cost_a_constant_number_of_queries(
     api, meter, path, queries, django_assert_num_queries: DjangoAssertNumQueries
 ):

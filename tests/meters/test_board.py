@@ -65,7 +65,7 @@ def test_the_page_takes_the_same_few_queries_however_many_meters(
             make.state(meter := make.meter(area=area), power_w=5)
             make.installed(meter, make.pitch())
     # session, user, 2 of permissions, worker, areas, bridges, meters, devices, stop, orders
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         client.get("/board/")
 
 

@@ -30,16 +30,6 @@ from tests.meters.harness import Fleet, Services, Workers, kill, says, terminate
 pytestmark = pytest.mark.services
 
 
-@pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    services = Services()
-    try:
-        services.start()
-        yield services
-    finally:
-        services.stop()
-
-
 @dataclass
 class Site:
     """A database, a broker, workers, and Zigbee2MQTTs that only talk."""

@@ -173,6 +173,52 @@ def test_a_command_says_where_it_stands(client: Client, told: dict[str, Any], te
     assert text in page(client, meter)
 
 
+@pytest.mark.parametrize(
+    ("available", "told", "moving"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (False, {"status": "sent", "claimed_at": 1}, True),
+        (True, {"attempts": 1, "failure": "no_answer", "not_before": 1}, False),
+        (True, {"status": "expired"}, False),
+    ],
+)
+def test_the_page_asks_often_only_while_a_command_is_under_way(
+    client: Client, available: bool, told: dict[str, Any], moving: bool
+) -> None:
+    make.worker()
+    make.state(meter := make.meter(area=make.area(), available=available), relay=False)
+    commands.want(meter, Source.STAFF, True)
+    times = {name: timezone.now() for name in ("claimed_at", "not_before") if name in told}
+    Command.objects.update(**told | times)
+    assert ("data-moving" in page(client, meter)) is moving
+
+
+@pytest.mark.parametrize(
+    ("hold", "relay", "text"),
+    [
+        ("observe", True, "Switch off, as wanted"),
+        ("stopped", True, "Switch off, as wanted"),
+        ("flips", True, "Switch off again"),
+        ("load", False, "Switch off again"),
+        ("never_cut", True, ""),
+        ("offline", True, ""),
+        ("observe", False, ""),  # somebody has switched it off meanwhile
+    ],
+)
+def test_what_the_software_leaves_alone_is_offered_to_a_person(
+    client: Client, hold: str, relay: bool, text: str
+) -> None:
+    client.force_login(make.superuser())
+    make.worker()
+    make.state(meter := make.meter(area=make.area()), relay=relay)
+    commands.want(meter, Source.POLICY, False, until=timezone.now() + HOUR)
+    Want.objects.update(hold=hold)
+    seen = page(client, meter)
+    assert ('data-act="again"' in seen) is bool(text)
+    assert text in seen
+
+
 # --- today -----------------------------------------------------------------------------------------------------------
 
 

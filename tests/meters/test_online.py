@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from meters import areas, online
-from meters.models import AreaState, Meter, OnlineSpan, Watch
+from meters import areas, live, online
+from meters.models import Area, AreaState, Meter, OnlineSpan, Watch
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +63,42 @@ def test_a_worker_that_cannot_store_what_comes_knows_nothing() -> None:
     made = make.meter(area=make.area())
     make.state(made)
     assert status(made) == ("unknown", "worker")
+
+
+def test_a_bridge_that_was_offline_before_we_connected_is_unknown_until_this_session_says_so() -> None:
+    now = timezone.now()
+    worker = make.worker(connected_at=now - timedelta(seconds=2))
+    made = make.meter(area=make.area(bridge="offline", reported={"confirmed_at": now - timedelta(minutes=3)}))
+    make.state(made)
+    assert status(made) == ("unknown", "bridge_unknown")
+    assert live.describe_areas(Area.objects.all(), worker)[0]["bridge"] == "unknown"
+    AreaState.objects.update(confirmed_at=now)  # retained by the broker
+    assert status(made) == ("offline", "bridge")
+    assert live.describe_areas(Area.objects.all(), worker)[0]["bridge"] == "offline"
+
+
+def test_after_our_own_absence_a_silence_counts_only_from_when_we_listen_again() -> None:
+    now = timezone.now()
+    make.worker()
+    Watch.objects.all().delete()
+    Watch.objects.create(since=now - timedelta(days=9), until=now - timedelta(hours=3))
+    Watch.objects.create(since=now - timedelta(minutes=1), until=now)
+    made = make.meter(area=make.area())
+    make.state(made, heard_at=now - timedelta(hours=3))
+    assert status(made) == ("unknown", "unheard")
+    gone = make.meter(area=make.area(), available=False)
+    make.state(gone, heard_at=now - timedelta(hours=3))
+    assert status(gone) == ("offline", "unavailable")
+    Watch.objects.filter(until=now).update(since=now - timedelta(minutes=16))
+    assert status(made) == ("offline", "silent")
+
+
+def test_before_anybody_noted_that_we_listen_again_a_silence_counts_from_our_connection() -> None:
+    make.worker()
+    Watch.objects.update(until=timezone.now() - timedelta(hours=3))
+    made = make.meter(area=make.area())
+    make.state(made, heard_at=timezone.now() - timedelta(hours=3))
+    assert status(made) == ("unknown", "unheard")
 
 
 def test_listening_is_noted_without_breaks_and_with_them() -> None:

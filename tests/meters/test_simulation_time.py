@@ -9,6 +9,7 @@ from meters.simulation import configuration, faults, memory, site
 from meters.simulation.agenda import Agenda
 from meters.simulation.instance import Instance
 from tests.meters.test_simulation import NOW, SET_OFF, area, run, send, started, states
+from tests.meters.test_simulation_faults import availability
 
 # --- memory ---------------------------------------------------------------------------------------------------
 
@@ -30,6 +31,21 @@ def test_counters_names_and_relays_survive_a_restart_of_the_script(tmp_path: Any
     saved_kwh = before.network.devices[renamed.ieee].meter.counter_kwh
     renamed.meter.count(after.agenda.now)
     assert saved_kwh < renamed.meter.counter_kwh < saved_kwh + 1
+
+
+def test_devices_were_not_missed_while_only_the_script_was_away(tmp_path: Any) -> None:
+    """A real Zigbee2MQTT would have gone on hearing them: after hours of ours its first word is no "offline"."""
+    before = started("101", "102")
+    run(before, 60)
+    memory.save(tmp_path / "s.json", [before])
+
+    after = Instance(area("101", "102"), Agenda(before.agenda.now + 7200))
+    memory.load(tmp_path / "s.json", [after])
+    after.start()
+    told = availability(run(after, 30))
+
+    assert {state for _, state in told} == {"online"}
+    assert {name for name, _ in told} == {"101", "102"}
 
 
 def test_a_replacement_survives_a_restart_of_the_script(tmp_path: Any) -> None:

@@ -1,6 +1,8 @@
 """Switching on the live board and on a meter's page, in a real browser: what people see, click and are told."""
 
+import json
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from meters import commands
+from meters import commands, wishes, words
 from meters.models import Area, AutomaticStop, Command, Meter, Order, Source, Want
 from tests import make
 from tests.meters import test_board_browser as boards
@@ -175,6 +177,9 @@ def test_a_whole_area_is_switched_and_its_progress_is_seen_and_cancelled(page: P
     page.locator("#selection [data-act=on]").click()
     page.locator("#order-dialog .confirm").click()
     expect(page.locator("#order-dialog")).to_be_hidden()
+    expect(page.locator("#selection")).to_be_hidden()
+    expect(page.locator("#select")).to_be_focused()
+    expect(page.locator(".tile[aria-checked]")).to_have_count(0)
     strip = page.locator("#orders .order")
     expect(strip.locator(".order-text")).to_contain_text("0")
     first, second, *_ = Command.objects.order_by("pk")
@@ -193,6 +198,86 @@ def test_a_whole_area_is_switched_and_its_progress_is_seen_and_cancelled(page: P
     expect(strip).to_have_attribute("data-done", "")
     page.clock.fast_forward(130_000)
     expect(strip).to_have_count(0)
+
+
+def test_the_way_to_a_selection_stays_in_the_first_line(page: Page, area: Area) -> None:
+    metering("1", area)
+    Area.objects.update(name="An area with a rather long name")
+    open_board(page)
+    for width in (1400, 1024, 800):
+        page.set_viewport_size({"width": width, "height": 800})
+        tops = [page.locator(f"#{name}").evaluate("node => node.offsetTop") for name in ("filter-text", "select")]
+        assert tops[0] == tops[1], width
+
+
+def test_an_order_under_way_stays_in_sight_on_a_phone(page: Page, area: Area) -> None:
+    meters = [metering(str(number), area, relay=False, power_w=0) for number in range(30)]
+    commands.order(meters, True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_board(page)
+    tile(page, meters[29]).scroll_into_view_if_needed()
+    expect(page.locator("#orders .order")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize(("hold", "text"), [("observe", "Switch off, as wanted"), ("failed", "Switch off again")])
+def test_what_the_software_leaves_alone_a_person_is_offered(page: Page, area: Area, hold: str, text: str) -> None:
+    page.set_extra_http_headers({"Accept-Language": "en"})
+    meter, cut = metering("1", area), metering("2", area)
+    wanted(meter, False, hold)
+    wanted(cut, False, "never_cut")
+    open_board(page)
+    expect(open_panel(page, cut).locator("[data-act=again]")).to_be_hidden()
+    page.keyboard.press("Escape")
+    offer = open_panel(page, meter).locator("[data-act=again]")
+    expect(offer).to_have_text(text)
+    offer.click()
+    page.locator("#order-dialog .confirm").click()
+    expect(page.locator("#order-dialog")).to_be_hidden()
+    assert (Want.objects.get(source=Source.STAFF).meter, Command.objects.get().state) == (meter, False)
+
+
+# --- letting go ------------------------------------------------------------------------------------------------------
+
+
+def test_letting_go_shows_first_what_will_hold(page: Page, area: Area) -> None:
+    page.set_extra_http_headers({"Accept-Language": "en"})
+    meter, free = metering("1", area), metering("2", area)
+    wanted(meter, False)
+    wanted(meter, True, source=Source.STAFF)
+    open_board(page)
+    page.locator("#select").click()
+    for each in (meter, free):
+        tile(page, each).click()
+    page.locator("#selection [data-act=let-go]").click()
+    dialog = page.locator("#confirm-dialog")
+    expect(dialog.locator(".plan")).to_contain_text("1 shall be off (booking)")
+    expect(dialog.locator(".plan")).to_contain_text("1 is left out")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    open_panel(page, meter).locator("[data-act=let-go]").click()
+    expect(dialog.locator(".plan")).to_contain_text("It shall be off (booking)")
+    assert Want.objects.filter(source=Source.STAFF, ended_at=None).exists()
+    dialog.locator("[name=reason]").fill("guest left")
+    dialog.locator(".confirm").click()
+    expect(dialog).to_be_hidden()
+    assert not Want.objects.filter(source=Source.STAFF, ended_at=None).exists()
+
+
+def test_nothing_is_let_go_where_it_is_not_known_what_would_hold(page: Page, area: Area) -> None:
+    meter = metering("1", area)
+    wanted(meter, True, source=Source.STAFF)
+    page.goto(f"/board/meters/{meter.device.ieee_address}/")
+    page.route("**/board/let-go/plan/", lambda route: route.abort())
+    page.locator("#switch [data-act=let-go]").click()
+    dialog = page.locator("#confirm-dialog")
+    expect(dialog.locator(".error")).to_be_visible()
+    expect(dialog.locator(".confirm")).to_be_disabled()
+    page.keyboard.press("Escape")
+    page.unroute("**/board/let-go/plan/")
+    page.locator("#switch [data-act=let-go]").click()
+    dialog.locator(".confirm").click()
+    expect(page.locator("#switch [data-act=let-go]")).to_have_count(0)
+    assert not Want.objects.filter(ended_at=None).exists()
 
 
 def test_keys_alone_choose_and_switch(page: Page, area: Area) -> None:
@@ -240,6 +325,15 @@ def test_a_stop_by_the_software_says_why(page: Page, area: Area) -> None:
     expect(page.locator("#stop-banner")).to_contain_text("40")  # the limit of an hour
 
 
+def test_a_stop_says_who_may_release_it(page: Page, area: Area, person: User) -> None:
+    User.objects.update(is_superuser=False, is_staff=True)
+    User.objects.create_superuser("carla", first_name="Carla", last_name="Chief")
+    commands.stop.press(None, "lightning")
+    open_board(page)
+    expect(page.locator("#stop-banner")).to_contain_text("Carla Chief")
+    expect(page.locator("#stop-banner button")).to_be_hidden()
+
+
 # --- a meter's page --------------------------------------------------------------------------------------------------
 
 
@@ -254,6 +348,16 @@ def test_a_meters_page_switches_it_and_follows(page: Page, area: Area) -> None:
     page.clock.run_for(3_000)
     expect(page.locator("#switch .efforts li")).to_have_attribute("data-status", "cancelled")
     expect(page.locator("#switch .wants")).to_have_count(0)
+
+
+def test_a_meters_page_asks_often_only_while_something_is_under_way(page: Page, area: Area) -> None:
+    here, away = metering("1", area), metering("2", area)
+    away.device.available = False
+    away.device.save()
+    commands.order([here, away], False, reason="x")
+    for meter, moving in ((here, 1), (away, 0)):
+        page.goto(f"/board/meters/{meter.device.ieee_address}/")
+        expect(page.locator("#switch[data-moving]")).to_have_count(moving)
 
 
 # --- pure rules ------------------------------------------------------------------------------------------------------
@@ -294,3 +398,38 @@ def test_grades_tell_how_far_a_command_has_come(page: Page, area: Area) -> None:
         """,
     )
     assert marks == ["dnlll", "ddnll", "ddsdn", "ddddd", "dddds", "ddddf", "dddfl", "dllll", 4]
+
+
+def test_board_and_server_say_the_same_of_every_wish(page: Page, area: Area) -> None:
+    efforts: list[Command | None] = [None]
+    wants: list[Want | None] = [None]
+    for status, state, failure in product(["queued", "sent", "confirmed", "failed"], [True, False], ["", "no_answer"]):
+        efforts.append(Command(status=status, state=state, failure=failure))
+    for state, hold in product([True, False], ["", "observe", "load"]):
+        wants.append(Want(state=state, hold=hold))
+    cases = list(product(wants, [True, False, None], efforts, [True, False]))
+    told = [
+        {
+            "isOnline": is_online,
+            "relay": relay,
+            "wanted": want and want.state,
+            "want": want and {"hold": want.hold},
+            "command": command and {"status": command.status, "state": command.state, "failure": command.failure},
+        }
+        for want, relay, command, is_online in cases
+    ]
+    open_board(page)
+    seen = in_truth(page, f"return {json.dumps(told)}.map((meter) => truth.wishOf(meter, meter.isOnline));")
+    assert seen == [wishes.of(want, relay, command, is_online=online) for want, relay, command, online in cases]
+    signs = in_truth(page, f"return {json.dumps(sorted(set(seen)))}.map((wish) => [wish, truth.signOf(wish)]);")
+    assert dict(signs) == {
+        "": "",
+        "being_switched_off": "switching",
+        "being_switched_on": "switching",
+        "should_off": "should_off",
+        "should_off_load": "should_off",
+        "should_off_unknown": "should_off",
+        "should_on": "should_on",
+        "should_on_unknown": "should_on",
+    }
+    assert set(filter(None, seen)) <= set(words.BOARD)

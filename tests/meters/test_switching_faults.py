@@ -6,17 +6,12 @@ tests/meters/test_switching_twin.py tries the same with the real Zigbee2MQTT.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from auditlog.models import LogEntry
 from django.db import connection
@@ -28,16 +23,18 @@ from campsite.embedded.processes import Process
 from meters import commands, notify, online
 from meters.commands import queue
 from meters.commands.rules import PRIORITIES
-from meters.models import Area, AreaState, Command, Device, Meter, Order, Source, Want
+from meters.models import Area, AreaState, Command, Device, Meter, Order, Reading, Source, Want
 from tests import make
 from tests.conftest import Broker
 from tests.meters import harness
 from tests.meters.harness import ObeyingFleet, Services, Workers, kill, says, terminate, until
+from tests.meters.surroundings import gate, let_go_of_everything, services_and_broker
 
 pytestmark = pytest.mark.services
 
 QUICK = {"COMMAND_ANSWER_S": "2"}
 """Retries after 2, 4, … s: with the real 35 s a test would take minutes."""
+OUTAGE_S = 20
 _numbers = count(1)
 
 
@@ -94,8 +91,7 @@ class Site:
         for fleet in self.fleets:
             fleet.stop()
         self.fleets.clear()
-        Want.objects.filter(ended_at=None).update(ended_at=timezone.now())
-        Command.objects.filter(finished_at=None).update(status="cancelled", finished_at=timezone.now())
+        let_go_of_everything()
 
     def end(self) -> None:
         self.listener.stop()
@@ -104,21 +100,12 @@ class Site:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Site]:
-    services, root = Services(), Path(tempfile.mkdtemp(prefix="campsite-broker-"))
-    broker = site = None
-    try:
-        services.start()
-        broker = Broker("mosquitto" if mosquitto.program() else "iotcore", root)
-        site = Site(services, broker)
-        yield site
-    finally:
-        if site:
-            site.end()
-        if broker:
-            broker.stop()
-            broker.server.state.remove()
-        services.stop()
-        shutil.rmtree(root, ignore_errors=True)
+    with services_and_broker("mosquitto" if mosquitto.program() else "iotcore") as (services, broker):
+        found = Site(services, broker)
+        try:
+            yield found
+        finally:
+            found.end()
 
 
 @pytest.fixture
@@ -431,19 +418,30 @@ def test_a_stale_off_is_sent_after_an_outage_where_the_area_acts(site: Site, set
     until(lambda: not fleet.relay[0], "it to be off")
 
 
-def test_a_database_that_is_away_under_a_command_costs_no_second_one(site: Site) -> None:
-    fleet, worker = site.fleet(), site.worker()
+def test_a_database_that_is_away_for_20_s_costs_no_command_and_no_second_one_and_no_reading(site: Site) -> None:
+    """One command is under way when it goes, another one waits for its meter, which is heard meanwhile."""
+    fleet, worker = site.fleet(2), site.worker()
+    be_off_the_air(fleet, 1)
+    switch(fleet, False, 1)
     fleet.modes[0] = "held"
-    switch(fleet, False)
+    switch(fleet, False, 0)
     wait_held(fleet)
     connection.close()
+    before = says(worker, "nothing is sent")
     site.services.postgres.stop()
-    until(lambda: says(worker, "nothing is sent"), "the worker to miss it")
+    until(lambda: says(worker, "nothing is sent") > before, "the worker to miss it")
     fleet.release()
-    until(lambda: says(worker, "trying again in 2.0 s"), "the proof to wait")
-    site.services.postgres.start()
-    assert wait_status(fleet, "confirmed").attempts == 1
+    fleet.be_available(1, True)
+    fleet.report(50, state=None)
+    until(lambda: says(worker, "nothing is sent") > before + OUTAGE_S, "20 s to pass: it tries once a second", 120)
     assert site.sets(fleet) == ["OFF"]
+    site.services.postgres.start()
+    for number in (0, 1):
+        assert wait_status(fleet, "confirmed", number=number).attempts == 1
+        assert site.sets(fleet, number) == ["OFF"]
+        assert not fleet.relay[number]
+    numbered = Reading.objects.filter(meter__device__area__base_topic=fleet.base, counter_wh__isnull=False)
+    until(lambda: numbered.count() == 50, "every reading to be stored")
 
 
 def test_a_notification_that_was_lost_costs_seconds_only(site: Site) -> None:
@@ -459,41 +457,13 @@ def test_a_notification_that_was_lost_costs_seconds_only(site: Site) -> None:
 # --- the worker dies -------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def gate(column: str) -> Iterator[psycopg.Connection[Any]]:
-    """Holds back every UPDATE that fills this column of a command, until `open_gate`."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS "
-            "'BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN NEW; END';"
-            f"CREATE TRIGGER gate BEFORE UPDATE OF {column} ON meters_command FOR EACH ROW "
-            f"WHEN (NEW.{column} IS NOT NULL) EXECUTE FUNCTION wait_at_gate()"
-        )
-    try:
-        with psycopg.connect(**connection.get_connection_params(), autocommit=True) as keeper:
-            keeper.execute("SELECT pg_advisory_lock(77)")
-            yield keeper
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("DROP FUNCTION wait_at_gate CASCADE")
-
-
-def wait_at_gate() -> None:
-    def waits() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted")
-            return cursor.rowcount > 0
-
-    until(waits, "the worker to stand before the gate")
-
-
 def test_killed_between_claiming_and_publishing_it_sends_the_command_later_and_once(site: Site) -> None:
     fleet, worker = site.fleet(), site.worker()
-    with gate("claimed_at") as keeper:
+    with gate("claimed_at") as closed:
         switch(fleet, False)
-        wait_at_gate()
+        closed.wait()
         kill(worker)
-        keeper.execute("SELECT pg_advisory_unlock(77)")
+        closed.open()
         until(lambda: newest(fleet).claimed_at, "the claim to be committed")
     assert site.sets(fleet) == []
     claimed_at = newest(fleet).claimed_at
@@ -506,12 +476,12 @@ def test_killed_between_claiming_and_publishing_it_sends_the_command_later_and_o
 
 def test_killed_between_publishing_and_recording_it_asks_the_meter_and_sends_nothing_again(site: Site) -> None:
     fleet, worker = site.fleet(), site.worker()
-    with gate("sent_at") as keeper:
+    with gate("sent_at") as closed:
         switch(fleet, False)
-        wait_at_gate()
+        closed.wait()
         until(lambda: not fleet.relay[0], "the meter to obey")
         kill(worker)
-        keeper.execute("SELECT pg_advisory_unlock(77)")
+        closed.open()
     site.worker()
     assert wait_status(fleet, "confirmed").attempts == 1
     assert site.sets(fleet) == ["OFF"]

@@ -5,8 +5,6 @@ Zigbee2MQTT, converters and their MQTT are the shipped ones; only the radio adap
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from meters.models import Area, AreaState, Command, Device, Meter, Order, Want
 from tests.conftest import Broker
 from tests.meters import harness
 from tests.meters.harness import FILTERED, Services, Twin, Workers, kill, terminate, until
+from tests.meters.surroundings import gate, let_go_of_everything, services_and_broker
 
 pytestmark = [pytest.mark.services, pytest.mark.twin, pytest.mark.mosquitto]
 
@@ -79,23 +78,14 @@ class Site:
 
 @pytest.fixture(scope="module")
 def shared(twin_dir: Path, django_db_blocker: Any) -> Iterator[Site]:
-    services, root = Services(), Path(tempfile.mkdtemp(prefix="campsite-broker-"))
-    broker = site = None
-    try:
-        services.start()
-        broker = Broker("mosquitto", root)
-        site = Site(services, broker, twin_dir)
-        with django_db_blocker.unblock(), harness.speaking_to(site.database_url):
-            site.begin()
-        yield site
-    finally:
-        if site:
-            site.end()
-        if broker:
-            broker.stop()
-            broker.server.state.remove()
-        services.stop()
-        shutil.rmtree(root, ignore_errors=True)
+    with services_and_broker("mosquitto") as (services, broker):
+        found = Site(services, broker, twin_dir)
+        try:
+            with django_db_blocker.unblock(), harness.speaking_to(found.database_url):
+                found.begin()
+            yield found
+        finally:
+            found.end()
 
 
 @pytest.fixture
@@ -105,8 +95,7 @@ def site(shared: Site, django_db_blocker: Any) -> Iterator[Site]:
         try:
             yield shared
         finally:
-            Want.objects.filter(ended_at=None).update(ended_at=timezone.now())
-            Command.objects.filter(finished_at=None).update(status="cancelled", finished_at=timezone.now())
+            let_go_of_everything()
 
 
 def meter(device: int) -> Meter:
@@ -310,6 +299,22 @@ def test_a_worker_killed_after_publishing_asks_the_plug_and_sends_nothing_again(
     site.with_worker()
     assert wait_status(17, "confirmed").attempts == 1
     assert sets(site, 17, mark) == ["OFF"]
+
+
+def test_a_worker_killed_between_claiming_and_publishing_has_it_sent_later_and_once(site: Site) -> None:
+    mark = site.twin.listener.mark()
+    with gate("claimed_at") as closed:
+        switch(False, 20)
+        closed.wait()
+        kill(site.worker)
+        closed.open()
+        until(lambda: newest(20).claimed_at, "the claim to be committed")
+    assert sets(site, 20, mark) == []
+    assert is_on(site, 20)
+    site.with_worker()
+    assert wait_status(20, "confirmed").attempts == 2
+    assert sets(site, 20, mark) == ["OFF"]
+    assert not is_on(site, 20)
 
 
 def test_a_zigbee2mqtt_that_restarts_under_a_command_does_it_afterwards(site: Site) -> None:

@@ -21,6 +21,7 @@ ENDPOINTS = [
     "/board/orders/1/cancel/",
     "/board/commands/1/cancel/",
     "/board/let-go/",
+    "/board/let-go/plan/",
     "/board/stop/",
     "/board/stop/release/",
 ]
@@ -107,7 +108,7 @@ NONSENSE_METERS = [
 
 
 @pytest.mark.parametrize("meters", NONSENSE_METERS, ids=lambda value: str(value)[:20])
-@pytest.mark.parametrize("url", ["/board/plan/", "/board/orders/", "/board/let-go/"])
+@pytest.mark.parametrize("url", ["/board/plan/", "/board/orders/", "/board/let-go/", "/board/let-go/plan/"])
 def test_nonsense_for_meters_is_refused(client: Client, url: str, meters: Any) -> None:
     status, answer = post(client, url, {"meters": meters, "state": True})
     assert (status, answer["error"]["code"]) == (400, "invalid")
@@ -207,6 +208,33 @@ def test_letting_go_ends_staffs_want_alone(client: Client, area: Area) -> None:
     commands.want(meter, Source.STAFF, True)
     assert post(client, "/board/let-go/", {"meters": [meter.pk, other.pk]}) == (200, {"ended": 1})
     assert [want.source for want in Want.objects.filter(ended_at=None)] == [Source.POLICY]
+
+
+def test_what_holds_after_letting_go_is_told_before(client: Client, area: Area) -> None:
+    on, off, nobody, other = (metering(area, relay=True) for _ in range(4))
+    later, soon = timezone.now() + timedelta(hours=1), timezone.now() + timedelta(seconds=1)
+    for meter in (on, off, nobody):
+        commands.want(meter, Source.STAFF, True)
+    commands.want(on, Source.POLICY, False, until=later)
+    commands.want(on, Source.CLEANING, True, until=later)
+    commands.want(off, Source.POLICY, False, until=later)
+    commands.want(nobody, Source.POLICY, False, until=soon)
+    Want.objects.filter(until=soon).update(until=timezone.now())  # its time is over
+    body = {"meters": [meter.pk for meter in (on, off, nobody, other)]}
+    status, told = post(client, "/board/let-go/plan/", body)
+    assert (status, told["held"]) == (200, 3)
+    seen = {(t["state"], t["source"], t["moving"], *(m["id"] for m in t["meters"])) for t in told["then"]}
+    assert seen == {(True, "cleaning", 0, on.pk), (False, "policy", 1, off.pk), (None, None, 0, nobody.pk)}
+    assert Want.objects.filter(source=Source.STAFF, ended_at=None).count() == 3
+
+
+def test_who_may_not_release_a_stop_is_told_whom_to_ask(client: Client, person: User) -> None:
+    other = User.objects.create_user("bo", first_name="Bo", last_name="Krogh", is_staff=True)
+    other.user_permissions.set(Permission.objects.filter(codename="resume_automatic"))
+    User.objects.create_user("guest")
+    assert client.get("/board/").context["page"]["releasers"] == []
+    person.user_permissions.clear()
+    assert client.get("/board/").context["page"]["releasers"] == ["Bo Krogh"]
 
 
 def test_the_stop_is_pressed_and_released_once(client: Client, person: User) -> None:

@@ -38,16 +38,6 @@ SILENCE_S = 240.0
 """A device that is off the air is pinged after a minute; the pings of others come before."""
 
 
-@pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    services = Services()
-    try:
-        services.start()
-        yield services
-    finally:
-        services.stop()
-
-
 class World:
     """A worker, and as many Zigbee2MQTTs as a test asks for."""
 

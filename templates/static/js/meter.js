@@ -1,12 +1,13 @@
-// A meter's page asks for itself every 10 s, more often while something is under way, and takes over the sections that
+// A meter's page asks for itself every 15 s, more often while something is under way, and takes over the sections that
 // have changed. When the server does not answer, everything is greyed. Its buttons lead to the board's dialogs.
 
 import { Refusal, ask } from "./board/ask.js";
-import { OrderDialog } from "./board/dialogs.js";
+import { ConfirmDialog, OrderDialog } from "./board/dialogs.js";
 import { setHidden, setText } from "./board/dom.js";
+import { openLetGo } from "./board/letgo.js";
 import { page, say } from "./board/words.js";
 
-const EVERY_MS = 10_000;
+const EVERY_MS = 15_000;
 const MOVING_MS = 1_500;
 const lost = document.getElementById("lost");
 const failure = document.getElementById("act-error");
@@ -52,11 +53,13 @@ const facts = () => document.getElementById("switch").dataset;
 const skew = page.now - Date.now(); // server's clock minus the browser's
 const order = new OrderDialog({ label: () => facts().name, now: () => Date.now() + skew, onDone: refresh });
 
+const confirm = new ConfirmDialog();
+
 function act(what) {
   const { id, wanted, reason, command } = facts();
   if (what === "on" || what === "off") order.open([Number(id)], what === "on");
   if (what === "again") order.open([Number(id)], wanted === "on", { reason });
-  if (what === "let-go") request("/board/let-go/", { meters: [Number(id)] });
+  if (what === "let-go") openLetGo(confirm, [Number(id)], () => facts().name, refresh);
   if (what === "cancel") request(`/board/commands/${command}/cancel/`);
 }
 

@@ -139,6 +139,20 @@ def test_an_acknowledged_command_is_read_after_a_moment(sender: Sender, area: Ar
     assert sender.step() == []
 
 
+def test_a_question_that_could_not_be_sent_counts_as_not_asked(sender: Sender, area: Area) -> None:
+    asking = make.switchable(area=area)
+    now = timezone.now()
+    make.command(make.want(asking), sent_ago_s=4, status="acknowledged", acknowledged_at=now - timedelta(seconds=3))
+    loaded = make.switchable(area=area)
+    done = {"status": "confirmed"} | dict.fromkeys(["confirmed_at", "finished_at"], now - timedelta(seconds=13))
+    make.command(make.want(loaded, False), sent_ago_s=15, **done)
+    sender.road.is_refusing = True
+    assert sender.until_idle() == []
+    assert set(Command.objects.values_list("asked_at", "load_asked_at")) == {(None, None)}
+    sender.road.is_refusing = False
+    assert {sent for sent, _ in sender.until_idle()} == {topic(asking, "get"), topic(loaded, "set")}
+
+
 def test_a_silent_command_is_read_after_its_answer_time_and_then_repeated(sender: Sender, area: Area) -> None:
     meter = make.switchable(area=area)
     commands.want(meter, Source.STAFF, True)

@@ -260,6 +260,50 @@ def test_a_relay_that_flips_again_and_again_is_left_alone_and_reported(settings:
     assert look().switched == 1
 
 
+def test_what_a_booking_itself_changes_is_no_correction_however_often(settings: Any) -> None:
+    """Check-in, check-out, the next guest: each want is switched once, and only what is repeated counts."""
+    settings.CORRECTIONS_AN_HOUR = 1
+    meter = make.switchable(relay=False)
+    for state in (True, False, True, False):
+        want = commands.want(meter, Source.POLICY, state, until=timezone.now() + timedelta(minutes=5))
+        assert look().switched == 1
+        finish(status="confirmed")
+        tell(meter, state)
+        look()
+    tell(meter, True)
+    assert look().switched == 1
+    finish(status="confirmed")
+    tell(meter, True)
+    assert look().switched == 0
+    assert hold(want) == "flips"
+
+
+def test_what_comes_into_force_again_is_switched_again_and_that_is_no_correction(settings: Any) -> None:
+    settings.CORRECTIONS_AN_HOUR = 1
+    meter = make.switchable(relay=True)
+    commands.want(meter, Source.POLICY, False, until=timezone.now() + timedelta(minutes=5))
+    for _ in range(3):
+        assert look().switched == 1
+        finish(status="confirmed")
+        commands.want(meter, Source.STAFF, True)
+        finish(status="confirmed")
+        tell(meter, True)
+        commands.end(meter, Source.STAFF)
+
+
+def test_efforts_that_fail_again_and_again_are_corrections_too(settings: Any) -> None:
+    """Its radio comes and goes: it is not tried for ever."""
+    settings.CORRECTIONS_AN_HOUR = 2
+    meter = make.switchable(relay=True)
+    want = wanted(meter, False, done=False)
+    for _ in range(3):
+        assert look().switched == 1
+        finish(status="failed", failure="no_answer")
+        Device.objects.update(announced_at=timezone.now())
+    assert look().switched == 0
+    assert hold(want) == "flips"
+
+
 def test_a_repeated_failure_is_left_alone_until_the_meter_was_away() -> None:
     meter = make.switchable(relay=True)
     want = wanted(meter, False, done=False)

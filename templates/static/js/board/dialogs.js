@@ -23,6 +23,7 @@ export class OrderDialog {
   #key = "";
   #inAnHour = "";
   #isSending = false;
+  #afterwards = () => {};
 
   /** label(id, name): how a meter is called here; now(): the server's time; onDone(): an order was given. */
   constructor({ label, now, onDone }) {
@@ -35,8 +36,10 @@ export class OrderDialog {
     this.#node.querySelector(".retry").addEventListener("click", () => this.#ask());
   }
 
-  open(meters, state, { reason = "" } = {}) {
+  /** onDone(): this very order was given. */
+  open(meters, state, { reason = "", onDone = () => {} } = {}) {
     this.#asked = { meters, state };
+    this.#afterwards = onDone;
     this.#key = newKey();
     this.#form.reset();
     this.#form.elements.reason.value = reason;
@@ -87,16 +90,8 @@ export class OrderDialog {
     ].filter(Boolean);
   }
 
-  /** A line of the plan; where it is about some of many meters, with their names to unfold. */
   #line(kind, text, meters = []) {
-    const line = element("li", { className: kind });
-    if (!meters.length || this.#asked.meters.length === 1) line.append(text);
-    else {
-      const names = meters.slice(0, MOST_NAMES).map(({ id, name }) => this.#label(id, name));
-      const more = meters.length > MOST_NAMES ? " …" : "";
-      line.append(element("details", {}, element("summary", { textContent: text }), element("p", { textContent: names.join(" · ") + more })));
-    }
-    return line;
+    return namedLine(kind, text, this.#asked.meters.length === 1 ? [] : meters, this.#label);
   }
 
   // What is typed decides what may be sent.
@@ -127,6 +122,7 @@ export class OrderDialog {
     try {
       await ask("/board/orders/", { ...this.#asked, reason: this.#form.elements.reason.value, until: this.#until(), key });
       this.#node.close();
+      this.#afterwards();
       this.#onDone();
     } catch (refusal) {
       this.#fail(refusal);
@@ -146,49 +142,87 @@ export class OrderDialog {
   }
 }
 
+/** A line of a plan; where it is about some of many meters, with their names to unfold. */
+export function namedLine(kind, text, meters = [], label = (id, name) => name) {
+  const line = element("li", { className: kind });
+  if (!meters.length) line.append(text);
+  else {
+    const names = meters.slice(0, MOST_NAMES).map(({ id, name }) => label(id, name));
+    const more = meters.length > MOST_NAMES ? " …" : "";
+    line.append(element("details", {}, element("summary", { textContent: text }), element("p", { textContent: names.join(" · ") + more })));
+  }
+  return line;
+}
+
 function _title(meters, state, label) {
   if (meters.length === 1) return say(state ? "order_on" : "order_off", { meter: label(meters[0], "") });
   return sayMany(state ? "orders_on" : "orders_off", meters.length);
 }
 
-/** A plain question before something is asked of the server. */
+/** A plain question before something is asked of the server; where there is a plan, it is told first. */
 export class ConfirmDialog {
   #node = document.getElementById("confirm-dialog");
   #form = this.#node.querySelector("form");
   #error = this.#node.querySelector(".error");
   #confirm = this.#node.querySelector(".confirm");
-  #act = null;
+  #plan = this.#node.querySelector(".plan");
+  #asked = {};
 
   constructor() {
     this.#node.querySelector(".close").addEventListener("click", () => this.#node.close());
     this.#form.addEventListener("submit", (event) => (event.preventDefault(), this.#send()));
   }
 
-  /** act(reason) asks the server; it may throw a Refusal. */
-  open({ title, text, button, act, asksReason = false, isGrave = false }) {
-    this.#act = act;
+  /** act(reason) asks the server, plan() → {lines, isPossible}, too; they may throw a Refusal. onDone(): it was done. */
+  open({ title, text, button, act, plan = null, onDone = () => {}, asksReason = false, isGrave = false }) {
+    this.#asked = { act, plan, onDone };
     this.#form.reset();
+    this.#plan.replaceChildren();
     setText(this.#node.querySelector("h2"), title);
     setText(this.#node.querySelector(".text"), text);
     setText(this.#confirm, button);
     setHidden(this.#node.querySelector(".reason"), !asksReason);
     setHidden(this.#error, true);
     this.#confirm.classList.toggle("grave", isGrave);
+    this.#confirm.disabled = Boolean(plan);
     this.#node.showModal();
-    this.#confirm.focus();
+    (plan ? this.#node.querySelector("h2") : this.#confirm).focus();
+    if (plan) this.#ask();
+  }
+
+  async #ask() {
+    const asked = this.#asked;
+    this.#plan.append(element("li", { className: "muted", textContent: say("plan_asking") }));
+    try {
+      const { lines, isPossible } = await asked.plan();
+      if (asked !== this.#asked) return;
+      this.#plan.replaceChildren(...lines);
+      this.#confirm.disabled = !isPossible;
+      if (isPossible && document.activeElement === this.#node.querySelector("h2")) this.#confirm.focus();
+    } catch (refusal) {
+      if (asked !== this.#asked) return;
+      this.#plan.replaceChildren();
+      this.#fail(refusal);
+    }
   }
 
   async #send() {
+    const { act, onDone } = this.#asked;
     this.#confirm.disabled = true;
     try {
-      await this.#act(this.#form.elements.reason.value);
+      await act(this.#form.elements.reason.value);
       this.#node.close();
+      onDone();
     } catch (refusal) {
-      if (!(refusal instanceof Refusal)) throw refusal;
-      setText(this.#error, refusal.message);
-      setHidden(this.#error, false);
+      this.#fail(refusal);
     } finally {
       this.#confirm.disabled = false;
     }
+  }
+
+  #fail(refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    setText(this.#error, refusal.message);
+    setHidden(this.#error, false);
   }
 }

@@ -39,10 +39,10 @@ const label = (id, name = "") => names.get(id) ?? name;
 const card = new Card(root, known);
 const confirm = new ConfirmDialog();
 const order = new OrderDialog({ label, now: () => store.now(Date.now()), onDone: () => link.poll(Date.now()) });
-const panel = new Panel(known, order);
+const panel = new Panel(known, order, confirm);
 const stop = new Stop(confirm);
 const orders = new Orders({ label, confirm, open: (id) => panel.open(id), resized: () => (isLaidOut = false) });
-const selection = new Selection({ shown: _shownIds, order, confirm, onChange: () => refresh({ layout: true }) });
+const selection = new Selection({ shown: _shownIds, order, confirm, label, onChange: () => refresh({ layout: true }) });
 
 function take(message, isExact) {
   const isNews = (id) => !tiles.has(id);

@@ -3,24 +3,25 @@
 import { Refusal, ask } from "./ask.js";
 import { element, setAttribute, setHidden, setText } from "./dom.js";
 import { why } from "./tiles.js";
+import { openLetGo } from "./letgo.js";
 import { isCancellable } from "./truth.js";
-import { gradeLines, sayCommand, sayCommandTitle, sayWish, wantLines } from "./wishes.js";
+import { gradeLines, offerOf, sayCommand, sayCommandTitle, sayWish, wantLines } from "./wishes.js";
 import { age, page, say, watts } from "./words.js";
-
-const OFFERED_AGAIN = new Set(["unasked_off", "stale", "failed", "flips", "load"]);
 
 export class Panel {
   #node = document.getElementById("meter-dialog");
   #error = this.#node.querySelector(".error");
   #describe;
   #order;
+  #confirm;
   #id = null;
   #shown = "";
 
-  /** describe(meter id) returns {seen, label, area, now}; order: an OrderDialog. */
-  constructor(describe, order) {
+  /** describe(meter id) returns {seen, label, area, now}; order, confirm: the dialogs. */
+  constructor(describe, order, confirm) {
     this.#describe = describe;
     this.#order = order;
+    this.#confirm = confirm;
     this.#node.addEventListener("click", (event) => {
       if (event.target === this.#node) this.#node.close(); // beside it
       const act = event.target.closest("[data-act]")?.dataset.act;
@@ -60,8 +61,8 @@ export class Panel {
     setText(this.#part(".now-power"), meter.power_w === null ? "" : `${watts(meter.power_w)}, ${age(now - meter.power_at)}`);
     const wish = sayWish(seen);
     setHidden(this.#part(".wish-line"), !wish);
-    setAttribute(this.#part(".wish-line"), "data-wish", seen.wish || null);
-    setAttribute(this.#part(".wish-line use"), "href", `#symbol-${seen.wish || "switching"}`);
+    setAttribute(this.#part(".wish-line"), "data-wish", seen.sign || null);
+    setAttribute(this.#part(".wish-line use"), "href", `#symbol-${seen.sign || "switching"}`);
     setText(this.#part(".wish-line span"), wish);
     this.#part(".more").href = `/board/meters/${encodeURIComponent(meter.ieee)}/`;
   }
@@ -84,15 +85,16 @@ export class Panel {
     setText(this.#part(".command-detail"), command.detail ? say("command_detail", { detail: command.detail }) : "");
   }
 
-  #showButtons({ meter }) {
+  #showButtons(seen) {
+    const { meter } = seen;
     const button = (act) => this.#part(`[data-act="${act}"]`);
     const isSwitchable = meter.has_relay && !meter.removed;
     setHidden(this.#part(".buttons"), !page.may.switch || !isSwitchable);
     setHidden(this.#part(".no-relay"), isSwitchable);
     setText(this.#part(".no-relay"), say(meter.removed ? "cannot_gone" : "cannot_no_relay"));
-    const isOffered = OFFERED_AGAIN.has(meter.want?.hold) && meter.relay !== meter.wanted;
-    setHidden(button("again"), !isOffered && meter.want?.hold !== "load");
-    setText(button("again"), say(meter.wanted ? "again_on" : "again_off"));
+    const offer = offerOf(seen);
+    setHidden(button("again"), !offer);
+    setText(button("again"), offer);
     setHidden(button("let-go"), meter.want?.source !== "staff");
     setHidden(button("cancel"), !isCancellable(meter.command));
     setHidden(this.#part(".let-go-note"), meter.want?.source !== "staff");
@@ -104,7 +106,7 @@ export class Panel {
     if (act === "close") this.#node.close();
     if (act === "on" || act === "off") this.#order.open([id], act === "on");
     if (act === "again") this.#order.open([id], wanted, { reason: want?.source === "staff" ? want.reason : "" });
-    if (act === "let-go") this.#ask("/board/let-go/", { meters: [id] });
+    if (act === "let-go") openLetGo(this.#confirm, [id], () => this.#describe(id).label);
     if (act === "cancel") this.#ask(`/board/commands/${command.id}/cancel/`);
   }
 

@@ -1,7 +1,7 @@
 // Choosing several meters: by tapping tiles, a whole area, or all that the filter shows; then one order for all.
 
-import { ask } from "./ask.js";
 import { setAttribute, setHidden, setText } from "./dom.js";
+import { openLetGo } from "./letgo.js";
 import { page, say, sayMany } from "./words.js";
 
 export class Selection {
@@ -12,13 +12,15 @@ export class Selection {
   #shown;
   #order;
   #confirm;
+  #label;
   #onChange;
 
-  /** shown() returns the ids of the tiles that are seen; order, confirm: the dialogs. */
-  constructor({ shown, order, confirm, onChange }) {
+  /** shown() returns the ids of the tiles that are seen; order, confirm: the dialogs; label(id, name). */
+  constructor({ shown, order, confirm, label, onChange }) {
     this.#shown = shown;
     this.#order = order;
     this.#confirm = confirm;
+    this.#label = label;
     this.#onChange = onChange;
     setHidden(this.#toggle, !page.may.switch);
     this.#toggle.addEventListener("click", () => this.#turn(!this.isOn));
@@ -65,17 +67,17 @@ export class Selection {
 
   #act(act) {
     const ids = [...this.#ids];
+    const onDone = () => this.#leave();
     if (act === "shown") this.flipAll(this.#shown());
     if (act === "none") this.flipAll(ids);
     if (act === "done") this.#turn(false);
-    if (act === "on" || act === "off") this.#order.open(ids, act === "on");
-    if (act === "let-go") {
-      this.#confirm.open({
-        title: sayMany("let_go_title", ids.length),
-        text: say("let_go_text"),
-        button: say("let_go"),
-        act: () => ask("/board/let-go/", { meters: ids }),
-      });
-    }
+    if (act === "on" || act === "off") this.#order.open(ids, act === "on", { onDone });
+    if (act === "let-go") openLetGo(this.#confirm, ids, this.#label, onDone);
+  }
+
+  // It is done: a second click must not meet the same meters again.
+  #leave() {
+    this.#turn(false);
+    this.#toggle.focus({ preventScroll: true });
   }
 }

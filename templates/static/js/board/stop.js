@@ -42,7 +42,7 @@ export class Stop {
     const since = clock(stop.since, now);
     const [title, text] = this.#banner.querySelectorAll("strong, span");
     setText(title, stop.by ? say("stopped_by", { since, by: stop.by }) : say("stopped_since", { since }));
-    setText(text, [this.#why(stop), this.#sayHeld()].filter(Boolean).join(" "));
+    setText(text, [this.#why(stop), this.#sayHeld(), _whom()].filter(Boolean).join(" "));
     setHidden(this.#release, !page.may.resume);
   }
 
@@ -57,4 +57,9 @@ export class Stop {
     if (!on) return sayMany("held_off", off);
     return off ? say("held_both", { on, off }) : sayMany("held_on", on);
   }
+}
+
+// Whom to ask, for those who may not release it themselves.
+function _whom() {
+  return page.releasers.length ? say("stopped_ask", { people: page.releasers.join(", ") }) : "";
 }

@@ -36,8 +36,8 @@ export class Tile {
     setAttribute(this.node, "data-old", seen.isOld ? "" : null);
     setAttribute(this.node, "data-problem", seen.isProblem ? "" : null);
     setAttribute(parts.use, "href", `#symbol-${state}`);
-    setAttribute(this.node, "data-wish", seen.wish || null);
-    if (seen.wish) setAttribute(parts.wishUse, "href", `#symbol-${seen.wish}`);
+    setAttribute(this.node, "data-wish", seen.sign || null);
+    if (seen.sign) setAttribute(parts.wishUse, "href", `#symbol-${seen.sign}`);
     const [, head, tail] = label.match(NUMBERED) ?? [null, label, ""];
     setText(parts.head, head);
     setText(parts.tail, tail);

@@ -23,7 +23,7 @@ export function statusOf(meter, store, now) {
   return { status: meter.online, reason: meter.reason };
 }
 
-/** All that a tile and its card say: state (load, idle, off, offline, unknown), reason, wish, isOld, isProblem … */
+/** All that a tile and its card say: state (load, idle, off, offline, unknown), reason, wish, sign, isOld … */
 export function describe(meter, store, now) {
   const { status, reason } = statusOf(meter, store, now);
   const frozenFor = _frozenFor(meter, now);
@@ -40,7 +40,8 @@ export function describe(meter, store, now) {
     isOld,
     frozenFor,
     wish,
-    isOtherwise: wish === "should_on" || wish === "should_off",
+    sign: signOf(wish),
+    isOtherwise: wish.startsWith("should_"),
     isProblem:
       isWatched && !isGone(meter) && reason !== "disabled" && (wish.startsWith("should_") || status !== "online" || state === "unknown" || isOld),
   };
@@ -95,14 +96,20 @@ const OPEN = new Set(["queued", "sent", "acknowledged"]);
 
 export const isOpen = (command) => command !== null && OPEN.has(command.status);
 
-/** Beside what is: switching, should_on, should_off; "" where it is as wanted, or nobody wants anything.
- *  Once an attempt has failed it is no longer "being switched", although others follow. */
+/** Beside what is, a key of the words: the same rule as in meters/wishes.py. Here it is followed between the server's
+ *  messages, too: when the link is lost a command that waits is not "being switched". */
 export function wishOf(meter, isOnline) {
   const { command, want, wanted, relay } = meter;
-  if (isOpen(command) && !command.failure && (isOnline || command.status !== "queued")) return "switching";
-  if (wanted === null || (relay === wanted && want?.hold !== "load")) return "";
-  return wanted ? "should_on" : "should_off";
+  const isMoving = isOpen(command) && !command.failure && (isOnline || command.status !== "queued");
+  if (isMoving) return command.state ? "being_switched_on" : "being_switched_off";
+  if (!want) return "";
+  if (want.hold === "load") return "should_off_load";
+  if (relay === wanted) return "";
+  return `${wanted ? "should_on" : "should_off"}${relay === null ? "_unknown" : ""}`;
 }
+
+/** The sign of a wish: switching, should_on, should_off, "". */
+export const signOf = (wish) => (wish.startsWith("being_") ? "switching" : wish.match(/^should_o(n|ff)/)?.[0] ?? "");
 
 /** How far a command has come: [{step, at, mark: done | now | failed | skipped | later}]. */
 export function grades(command) {

@@ -4,12 +4,12 @@ import { grades, isOpen } from "./truth.js";
 import { age, clock, exactClock, page, say, sayMany, sayOf } from "./words.js";
 
 /** "should be on, is not", "is being switched on", or "". */
-export function sayWish(seen) {
-  const { wish, meter } = seen;
-  if (wish === "switching") return say(meter.command.state ? "being_switched_on" : "being_switched_off");
-  if (!wish) return "";
-  if (meter.want?.hold === "load") return say("should_off_load");
-  return meter.relay === null ? say(`${wish}_unknown`) : say(wish);
+export const sayWish = ({ wish }) => (wish ? say(wish) : "");
+
+/** What a person is offered to do about it: "Switch on again", or "". */
+export function offerOf({ wish, meter }) {
+  const offer = page.offered[meter.want?.hold];
+  return offer && wish.startsWith("should_") ? say(`${offer}_${meter.wanted ? "on" : "off"}`) : "";
 }
 
 /** [term, text] of what is wanted: by whom, why, until when, why it is left alone. */

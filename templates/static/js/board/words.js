@@ -2,8 +2,9 @@
 
 const language = document.documentElement.lang || "da";
 const catalogue = JSON.parse(document.getElementById("words")?.textContent ?? "{}");
-/** What the page must know of its reader and of the rules: {may: {switch, stop, resume}, now, zone, attempts, offs_an_hour}. */
-export const page = { may: {}, ...JSON.parse(document.getElementById("page")?.textContent ?? "{}") };
+/** What the page must know of its reader and of the rules: {may: {switch, stop, resume}, now, zone, attempts,
+ *  offs_an_hour, offered: {hold: key}, releasers: [name]}. */
+export const page = { may: {}, offered: {}, releasers: [], ...JSON.parse(document.getElementById("page")?.textContent ?? "{}") };
 const minutes = { hour: "2-digit", minute: "2-digit", timeZone: page.zone };
 const timeOfDay = new Intl.DateTimeFormat(language, minutes);
 const dayAndTime = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", ...minutes });

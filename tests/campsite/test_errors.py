@@ -1,0 +1,65 @@
+"""The pages that are shown when something fails: in the reader's language, with a way on, without a database."""
+
+import pytest
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.test import Client, override_settings
+from django.urls import include, path, reverse
+
+from tests import make
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    raise OperationalError("the database is away")
+
+
+urlpatterns = [
+    path("board/broken/", broken),
+    path("api/v1/broken/", broken),
+    path("", include("campsite.urls")),
+]
+handler500 = "campsite.errors.failed"
+
+
+def page(answer: HttpResponse, status: int) -> str:
+    assert answer.status_code == status
+    html = answer.content.decode()
+    assert f'href="{reverse("board")}"' in html
+    return html
+
+
+def client(language: str = "en") -> Client:
+    return Client(headers={"accept-language": language}, raise_request_exception=False)
+
+
+def test_what_is_not_there_leads_to_the_board():
+    assert "There is nothing here" in page(client().get("/nothing/"), 404)
+
+
+@pytest.mark.django_db
+def test_what_one_may_not_do_tells_who_one_is_and_whom_to_ask():
+    browser = client()
+    browser.force_login(make.staff("Anna"))
+    html = page(browser.get(reverse("admin:auth_user_changelist")), 403)
+    assert "<b>Anna</b>" in html
+    assert "ask the manager" in html
+
+
+@pytest.mark.django_db
+def test_a_form_that_is_too_old_says_what_to_do():
+    browser = Client(enforce_csrf_checks=True, headers={"accept-language": "en"})
+    html = page(browser.post(reverse("admin:login"), {"username": "x", "password": "y"}), 403)
+    assert "The page was too old" in html
+
+
+@override_settings(ROOT_URLCONF="tests.campsite.test_errors")
+def test_a_fault_of_ours_is_told_without_the_database():
+    """pytest-django refuses each query here: the test has no database."""
+    html = page(client().get("/board/broken/"), 500)
+    assert "The fault is ours" in html
+
+
+@override_settings(ROOT_URLCONF="tests.campsite.test_errors")
+def test_a_fault_of_ours_is_told_to_machines_in_their_own_shape():
+    answer = client().get("/api/v1/broken/")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "error")
