@@ -270,6 +270,7 @@ def test_a_button_pressed_under_a_command_is_seen_and_the_plug_switched_again(si
     """By the command itself, or, where the button came after the proof, by the correction that follows."""
     switch(False, 14)
     until(lambda: newest(14).acknowledged_at, "the echo")
+    until(lambda: not is_on(site, 14), "the relay to move, a moment after its answer")
     first = newest(14)
     site.twin.control(14, cmd="press", on=True)
 
