@@ -3,8 +3,11 @@
 import re
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.views.debug import SafeExceptionReporterFilter
+from django.utils.safestring import SafeString, mark_safe
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from django.views.defaults import server_error
+
+from campsite.redaction import redact
 
 
 class WithoutAddresses(SafeExceptionReporterFilter):
@@ -13,6 +16,16 @@ class WithoutAddresses(SafeExceptionReporterFilter):
     hidden_settings = re.compile(
         SafeExceptionReporterFilter.hidden_settings.pattern + "|_URL|DATABASES|CHANNEL_LAYERS", flags=re.IGNORECASE
     )
+
+
+class Reporter(ExceptionReporter):
+    """Addresses that we were called by hold tokens: in the request, and in the variables of any frame."""
+
+    def get_traceback_html(self) -> SafeString:
+        return mark_safe(redact(super().get_traceback_html()))  # noqa: S308  (the reporter has escaped it)
+
+    def get_traceback_text(self) -> SafeString:
+        return mark_safe(redact(super().get_traceback_text()))  # noqa: S308
 
 
 def failed(request: HttpRequest) -> HttpResponse:

@@ -16,6 +16,30 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     },
     # The worker does it sooner; without a worker it is done all the same.
     "Close overdue commands": {"func": "meters.tasks.close_overdue_commands", "schedule_type": Schedule.MINUTES},
+    # Each is worked on as it comes; this takes what was left lying, or failed.
+    "Work on events from Sirvoy that were left": {
+        "func": "bookings.tasks.sweep_inbox",
+        "schedule_type": Schedule.MINUTES,
+    },
+    "Let stays follow the calendar": {"func": "bookings.tasks.advance_stays", "schedule_type": Schedule.MINUTES},
+    "Let power follow the bookings": {"func": "bookings.tasks.apply_power", "schedule_type": Schedule.MINUTES},
+    "Heal where bookings and meters disagree": {
+        "func": "bookings.tasks.reconcile_hourly",
+        "schedule_type": Schedule.HOURLY,
+    },
+    "Compare every stay with Sirvoy anew": {
+        "func": "bookings.tasks.reconcile_nightly",
+        "schedule_type": Schedule.DAILY,
+    },
+    "Settle snapshots of meters' energy": {
+        "func": "meters.tasks.settle_snapshots",
+        "schedule_type": Schedule.MINUTES,
+    },
+    "Tell guests whose packages run low": {"func": "bookings.tasks.watch_packages", "schedule_type": Schedule.MINUTES},
+    "Erase guests who left long ago": {
+        "func": "bookings.tasks.erase_departed_guests",
+        "schedule_type": Schedule.DAILY,
+    },
     "Forget old commands": {"func": "meters.tasks.prune_commands", "schedule_type": Schedule.DAILY},
     "Forget old health reports": {"func": "meters.tasks.prune_health", "schedule_type": Schedule.DAILY},
 }

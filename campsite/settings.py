@@ -1,6 +1,8 @@
 """All settings, from the environment; each NAME may also come from a file named in NAME_FILE."""
 
+import re
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Put a long random text into SECRET_KEY or name a file in SECRET_KEY_FILE."
     )
+DEFAULT_EXCEPTION_REPORTER = "campsite.errors.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "campsite.errors.WithoutAddresses"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -162,6 +165,9 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "board"
 
+TRUSTED_PROXIES = [ip_network(told, strict=False) for told in env.list("TRUSTED_PROXIES", default=[])]
+"""Addresses or networks of our own proxies: what these say in X-Forwarded-For of the caller's address is believed."""
+
 # --- language and time ---------------------------------------------------------------------------
 
 LANGUAGE_CODE = "da"
@@ -265,6 +271,54 @@ AUTOMATIC_OFFS_AN_HOUR = env.int("AUTOMATIC_OFFS_AN_HOUR", default=40)
 COMMANDS_KEPT_DAYS = env.int("COMMANDS_KEPT_DAYS", default=90)
 """Finished commands, ended wants and answered requests are kept so long; the audit log keeps what people did."""
 
+# --- bookings ------------------------------------------------------------------------------------
+
+CHECK_OUT_AT = env.str("CHECK_OUT_AT", default="11:00")
+"""When guests leave on their last day, by the campsite's clock."""
+RECEPTION_OPENS = env.str("RECEPTION_OPENS", default="08:00")
+RECEPTION_CLOSES = env.str("RECEPTION_CLOSES", default="20:00")
+"""Between these somebody can help a guest: only then the power of one who is still here is ended."""
+for _at in (CHECK_OUT_AT, RECEPTION_OPENS, RECEPTION_CLOSES):
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", _at):
+        raise ImproperlyConfigured(f"This is no time of day like 08:00: {_at}")
+if RECEPTION_OPENS >= RECEPTION_CLOSES:
+    raise ImproperlyConfigured("RECEPTION_OPENS must come before RECEPTION_CLOSES, on the same day.")
+POLICY_LEASE_MIN = env.int("POLICY_LEASE_MIN", default=15)
+"""Minutes for which a decision about power holds unless it is renewed, as it is each minute."""
+SEASON_ADULTS = env.int("SEASON_ADULTS", default=0)
+"""Sirvoy's number of adults that marks a season guest."""
+GUESTS_KEPT_DAYS = env.int("GUESTS_KEPT_DAYS", default=30)
+"""So many days after departure what is personal of a guest is erased; kWh and amounts stay."""
+
+SIRVOY_BODY_LIMIT = env.int("SIRVOY_BODY_LIMIT", default=1_000_000)
+"""Bytes that are kept of what Sirvoy sends; of more the beginning is kept, and staff are told."""
+SIRVOY_WRONG_TOKENS_A_MINUTE = env.int("SIRVOY_WRONG_TOKENS_A_MINUTE", default=20)
+"""Calls with a wrong token that an address may make; more are answered 429. Right ones are never refused."""
+SIRVOY_ALLOWED_NETWORKS = [ip_network(told, strict=False) for told in env.list("SIRVOY_ALLOWED_NETWORKS", default=[])]
+"""Only from there events are taken; empty: from anywhere. Sirvoy's, in 2026, were 34.243.166.60, 52.18.11.99,
+63.34.80.48, 54.194.0.85 and 2a05:d018:e34:5300::/56. Behind a proxy it needs TRUSTED_PROXIES."""
+
+PORTAL_OPEN_BEFORE_H = env.int("PORTAL_OPEN_BEFORE_H", default=24)
+PORTAL_OPEN_AFTER_H = env.int("PORTAL_OPEN_AFTER_H", default=24)
+"""A guest's link works from so many hours before the day of arrival until so many after the departure."""
+PORTAL_WRONG_LINKS_A_MINUTE = env.int("PORTAL_WRONG_LINKS_A_MINUTE", default=20)
+"""Wrong links that an address may try; more are answered 429. Right ones are never refused."""
+
+CURRENCY = env.str("CURRENCY", default="DKK")
+"""What tariffs and amounts are in; only shown."""
+SIRVOY_CSV_HEADERS: dict[str, str] = env.dict("SIRVOY_CSV_HEADERS", default={})
+"""Further names of columns in Sirvoy's export of bookings, such as "Plads=Room No.,Gæster=Number of Guests"."""
+
+# --- mail to guests ------------------------------------------------------------------------------
+
+EMAIL_URL = env.str("EMAIL_URL", default="consolemail://" if DEBUG else "")
+"""smtp+tls://user:password@host:587, or consolemail:// (printed, for trying out); empty: no mail is sent."""
+_MAIL = env.email_url_config(EMAIL_URL or "dummymail://")
+globals().update({name: value for name, value in _MAIL.items() if value is not None})
+EMAIL_TIMEOUT = 10  # seconds: a mail server that hangs holds up one job, not all
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="campsite@localhost")
+"""Guests see it, and answer to it."""
+
 # --- the admin -----------------------------------------------------------------------------------
 
 
@@ -279,6 +333,14 @@ def _menu(title: Any, icon: str, table: str) -> dict[str, Any]:
     }
 
 
+def _page(title: Any, icon: str, view: str, permission: str) -> dict[str, Any]:
+    """A line of the admin's menu that leads to a page of its own."""
+    link = reverse_lazy(f"admin:{view}")
+    return {"title": title, "icon": icon, "link": link, "permission": lambda request: request.user.has_perm(permission)}
+
+
+RECEPTION_NEEDS = ("bookings.view_stay", "bookings.view_guest")
+"""Permissions without which reception's pages are not shown."""
 TEAL = {
     "50": "oklch(98.4% .014 180.7)",
     "100": "oklch(95.3% .051 180.8)",
@@ -317,12 +379,33 @@ UNFOLD = {
                 ],
             },
             {
+                "title": _("Bookings"),
+                "items": [
+                    {
+                        "title": _("Reception"),
+                        "icon": "concierge",
+                        "link": reverse_lazy("reception"),
+                        "permission": lambda request: request.user.has_perms(RECEPTION_NEEDS),
+                    },
+                    _page(_("Departures"), "logout", "bookings_charge_departures", "bookings.view_charge"),
+                    _menu(_("Bookings"), "event", "bookings_booking"),
+                    _menu(_("Packages that run low"), "battery_alert", "bookings_packagenotice"),
+                    _menu(_("Packages sold"), "battery_plus", "bookings_packagesale"),
+                    _menu(_("Charges"), "receipt_long", "bookings_charge"),
+                    _menu(_("Tariffs"), "sell", "bookings_tariff"),
+                    _menu(_("Packages in Sirvoy"), "manage_search", "bookings_packagepattern"),
+                    _menu(_("Events from Sirvoy"), "mail", "bookings_webhookevent"),
+                    _menu(_("Webhook"), "webhook", "bookings_webhooktoken"),
+                ],
+            },
+            {
                 "title": _("Switching"),
                 "items": [
                     _menu(_("Stop everything automatic"), "front_hand", "meters_automaticstop"),
                     _menu(_("Orders"), "touch_app", "meters_order"),
                     _menu(_("Commands"), "bolt", "meters_command"),
                     _menu(_("What is wanted"), "rule", "meters_want"),
+                    _menu(_("Power rules"), "power", "bookings_powerrule"),
                     {"title": _("How switching works"), "icon": "help", "link": reverse_lazy("board-help")},
                 ],
             },
@@ -352,8 +435,22 @@ UNFOLD = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "campsite.redaction.WithoutSecrets",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.channels": {"level": "WARNING"}, "django-q": {"level": "WARNING"}},
+    "loggers": {
+        "django.channels": {"level": "WARNING"},
+        "django-q": {"level": "WARNING"},
+        # These have handlers of their own, which write addresses as they come.
+        "django": {"handlers": []},
+        "django.server": {"handlers": [], "propagate": True},
+        "uvicorn": {"handlers": ["stderr"], "propagate": False},
+        "uvicorn.access": {"handlers": [], "propagate": False},  # none: also guests' pages have secret addresses
+    },
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -20,8 +20,11 @@ from django.utils.translation.template import templatize
 ROOT = Path(__file__).resolve().parent.parent
 LOCALE = ROOT / "locale"
 FOLDERS = ("campsite", "meters", "bookings", "monitoring", "templates")
-LANGUAGES = ("da",)
-"""Languages with a catalogue; English is the source."""
+STAFF = ("da",)
+GUESTS = ("de", "nl", "nb", "sv")
+LANGUAGES = STAFF + GUESTS
+"""Languages with a catalogue; English is the source. Staff's holds every string, the guests' what guests read."""
+READ_BY_GUESTS = ("templates/portal", "templates/email", "bookings/portal.py")
 KEYWORDS = {
     **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop"), None),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
@@ -33,10 +36,10 @@ def catalogue_path(language: str) -> Path:
     return LOCALE / language / "LC_MESSAGES" / "django.po"
 
 
-def extracted() -> Catalog:
-    """Every marked string of our code and templates."""
+def extracted(language: str = "da") -> Catalog:
+    """Every marked string of our code and templates that people of this language may read."""
     catalogue = Catalog(project="campsite", charset="utf-8")
-    for path in _sources():
+    for path in _sources(READ_BY_GUESTS if language in GUESTS else FOLDERS):
         text = path.read_text()
         code = templatize(text, origin=str(path)) if path.suffix in (".html", ".txt") else text
         for line, message, comments, context in extract(
@@ -58,10 +61,9 @@ def read(language: str) -> Catalog:
 
 def update() -> None:
     """Bring the catalogues up to the marked strings: new ones come in empty, those no longer used go."""
-    template = extracted()
     for language in LANGUAGES:
         catalogue = read(language)
-        catalogue.update(template, no_fuzzy_matching=True)
+        catalogue.update(extracted(language), no_fuzzy_matching=True)
         catalogue.obsolete.clear()
         path = catalogue_path(language)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +81,7 @@ def compile_all() -> None:
 def missing(language: str) -> list[str]:
     """Marked strings that have no translation in this language, or a fuzzy one."""
     have = read(language)
-    return [str(m.id) for m in extracted() if m.id and not _translated(have, m)]
+    return [str(m.id) for m in extracted(language) if m.id and not _translated(have, m)]
 
 
 def _translated(catalogue: Catalog, message: Message) -> bool:
@@ -89,9 +91,9 @@ def _translated(catalogue: Catalog, message: Message) -> bool:
     return all(found.string) if isinstance(found.string, tuple | list) else True
 
 
-def _sources() -> Iterator[Path]:
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*")):
+def _sources(places: Iterable[str]) -> Iterator[Path]:
+    for place in places:
+        for path in sorted((ROOT / place).rglob("*")) or [ROOT / place]:
             if path.suffix in (".py", ".html", ".txt") and not {"migrations", "static"} & set(path.parts):
                 yield path
 

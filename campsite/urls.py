@@ -12,7 +12,9 @@ handler500 = "campsite.errors.failed"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="board")),
+    path("admin/reception/", include("bookings.reception.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("meters.api.urls")),
+    path("", include("bookings.urls")),
     path("", include("meters.urls")),
 ]

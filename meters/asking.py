@@ -1,5 +1,5 @@
-"""Asks meters for the position of their relay where nobody has told it yet, or where it moved without us: a read,
-which switches nothing.
+"""Asks meters for the position of their relay where nobody has told it yet, or where it moved without us, and for their
+counter where a snapshot waits for it: a read, which switches nothing.
 
 A Zigbee2MQTT tells a relay's position only when it moves, and after a start without a cache not at all. One question a
 second and area, so that the network stays free; who does not answer is asked again after a while.
@@ -7,6 +7,7 @@ second and area, so that the network stays free; who does not answer is asked ag
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -15,11 +16,14 @@ from datetime import datetime
 from django.db.models import Q
 from django.utils import timezone
 
+from meters import snapshots
 from meters.models import Meter
 from meters.mqtt import NotConnected
 from meters.online import Online
 
 ASK_AGAIN_S = 600.0
+COUNTER = json.dumps({"read": {"cluster": "seMetering", "attributes": ["currentSummDelivered"]}})
+"""To the topic `set`: Zigbee2MQTT has no converter for a `get` of the energy."""
 
 Ask = Callable[[int, str, datetime], None]
 """(meter, topic, now)"""
@@ -62,3 +66,32 @@ class Asker:
                 return
             self._asked[meter] = time.monotonic()
             self._doubted.discard(meter)
+
+
+class CounterAsker:
+    """Settles snapshots, and asks the meters that they wait for. Who was asked when stands in their rows."""
+
+    def __init__(self, publish: Callable[[str, str], None]) -> None:
+        self._publish = publish
+        self._waiting: dict[str, deque[snapshots.Question]] = {}
+
+    def consider(self, statuses: Mapping[int, Online], now: datetime) -> None:
+        """Settle what can be; queue the online meters of which a snapshot still waits."""
+        snapshots.settle_due(now)
+        self._waiting.clear()
+        for question in snapshots.waiting(now):
+            status = statuses.get(question.meter_id)
+            if status and status.is_online:
+                self._waiting.setdefault(question.base_topic, deque()).append(question)
+
+    def ask(self) -> None:
+        """Ask one meter of each area. Without a connection nobody is asked, and nobody counts as asked."""
+        for meters in self._waiting.values():
+            if not meters:
+                continue
+            question, now = meters.popleft(), timezone.now()
+            try:
+                self._publish(f"{question.base_topic}/{question.ieee_address}/set", COUNTER)
+            except NotConnected:
+                return
+            snapshots.note_asked(question.meter_id, now)

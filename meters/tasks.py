@@ -5,7 +5,7 @@ from datetime import UTC, timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from meters import areas, commands, partitions, requests
+from meters import areas, commands, partitions, requests, snapshots
 
 HEALTH_KEPT = timedelta(days=14)
 
@@ -26,6 +26,10 @@ def close_overdue_commands() -> None:
     commands.close_overdue(timezone.now())
     commands.end_expired(timezone.now())
     requests.close_overdue(timezone.now())
+
+
+def settle_snapshots() -> None:
+    snapshots.settle_due(timezone.now())
 
 
 def prune_commands() -> None:

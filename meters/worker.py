@@ -18,7 +18,7 @@ from django.db import Error, close_old_connections, connection
 from django.utils import timezone
 
 from meters import areas, live, notify, online, partitions
-from meters.asking import Asker
+from meters.asking import Asker, CounterAsker
 from meters.dispatch import Dispatcher
 from meters.intake import Intake, first_line, is_passing
 from meters.leader import Leader
@@ -43,6 +43,7 @@ class Worker:
         self._intake = Intake()
         self._dispatcher = Dispatcher(self._intake)
         self._asker = Asker(self._intake.ask_position)
+        self._counters = CounterAsker(self._intake.publish)
         self._next_tick = 0.0  # of time.monotonic()
         self._must_look = False  # somebody changed areas, pitches or cards
         self._look = True  # tell the whole state at the next tick
@@ -207,6 +208,7 @@ class Worker:
             online.watch(now)
         statuses = online.statuses(now, self._state)
         self._asker.consider(statuses)
+        self._counters.consider(statuses, now)
         told, self._told = self._told, {meter: (each.status, each.reason) for meter, each in statuses.items()}
         return online.record(statuses, now) | {meter for meter, each in self._told.items() if told.get(meter) != each}
 
@@ -229,6 +231,7 @@ class Worker:
         if self._is_due("watch", WATCH_S):
             changed.meters |= self._watch(now)
         self._asker.ask()
+        self._counters.ask()
         if self._look or changed.all_changed:
             message = live.everything(self.boot, self._tick)
             self._look = False

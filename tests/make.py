@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db.models import DateTimeField, F
 from django.utils import timezone
 from django.utils.text import slugify
 
+from bookings.models import Booking, Correction, Guest, Mode, Stay, StayMeter, Tariff
 from meters import partitions
 from meters.commands.rules import PRIORITIES
 from meters.models import (
@@ -28,6 +30,7 @@ from meters.models import (
     Order,
     Pitch,
     Reading,
+    Snapshot,
     Source,
     Want,
     Watch,
@@ -145,3 +148,54 @@ def later(seconds: float) -> None:
     for model in (Want, Command, Order, AutomaticStop, BridgeRequest, Device, MeterState):
         times = [field.name for field in model._meta.fields if isinstance(field, DateTimeField)]
         model._base_manager.update(**{name: F(name) - timedelta(seconds=seconds) for name in times})
+
+
+# --- bookings --------------------------------------------------------------------------------------------------------
+
+
+def booking(**values: Any) -> Booking:
+    """Checked in, from yesterday to tomorrow."""
+    today = timezone.localdate()
+    number = next(_numbers)
+    values = {"arrival": today - timedelta(days=1), "departure": today + timedelta(days=1)} | values
+    values = {"sirvoy_id": 10_000 + number, "generated_at": timezone.now(), "event_number": number} | values
+    return Booking.objects.create(**{"is_confirmed": True, "is_checked_in": True} | values)
+
+
+def stay(pitch: Pitch | None = None, *, booking: Booking | None = None, **values: Any) -> Stay:
+    """A party that is here, with the dates of its booking; nothing follows from it."""
+    of_booking = booking or globals()["booking"]()
+    dates = {"arrival": of_booking.arrival, "departure": of_booking.departure}
+    values = {"status": Stay.Status.IN_HOUSE, "position": of_booking.stays.count()} | dates | values
+    return Stay.objects.create(booking=of_booking, pitch=pitch, booked_pitch=pitch, **values)
+
+
+def tariff(**values: Any) -> Tariff:
+    """4.50 a kWh by the meter for all kinds of pitches, for whoever arrives."""
+    values = {"name": "By the kWh", "mode": Mode.METERED, "kinds": list(Pitch.Kind.values)} | values
+    values = {"valid_from": date(2020, 1, 1), "price": Decimal("4.50")} | values
+    return Tariff.objects.create(**values)
+
+
+def guest(booking: Booking, **values: Any) -> Guest:
+    values = {"first_name": "Anna", "last_name": "Müller", "email": "anna@example.com", "language": "de"} | values
+    return Guest.objects.create(booking=booking, **values)
+
+
+def used(stay: Stay, kwh: str) -> Correction:
+    """As if the stay had used so many kWh more: by a correction, without meters."""
+    by = User.objects.filter(username="ledger").first() or staff("ledger")
+    return Correction.objects.create(stay=stay, energy_kwh=Decimal(kwh), reason="made", by=by)
+
+
+def snapshot(meter: Meter, at: datetime, kwh: str = "0") -> Snapshot:
+    """What the meter stood at, as it told itself."""
+    told = {"energy_kwh": Decimal(kwh), "known_at": at, "quality": Snapshot.Quality.READ, "settled_at": at}
+    return Snapshot.objects.get_or_create(meter=meter, at=at, defaults=told)[0]
+
+
+def line(stay: Stay, meter: Meter, *, pitch: Pitch | None = None, since: datetime | None = None) -> StayMeter:
+    """An open line of the ledger, by default since yesterday; with `pitch` a fixed meter's. Nothing follows."""
+    since = since or timezone.now() - timedelta(days=1)
+    values = {"pitch": pitch, "period": DateTimeTZRange(since, None), "begun_by": StayMeter.Reason.CHECK_IN}
+    return StayMeter.objects.create(stay=stay, meter=meter, start=snapshot(meter, since), **values)

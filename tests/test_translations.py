@@ -1,4 +1,4 @@
-"""Staff read Danish: no string may be missing."""
+"""Staff read Danish, guests their own language: no string may be missing."""
 
 import pytest
 from babel.messages.checkers import python_format

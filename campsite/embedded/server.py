@@ -58,6 +58,7 @@ def environment(state: State, running: dict[str, str], host: str = LOOPBACK[0]) 
         "SECRET_KEY": state.secret("secret-key"),
         "MQTT_CLIENT_ID": f"campsite-try-out-{state.secret('try-out')[:8]}",
         "ALLOWED_HOSTS": ",".join(hosts),
+        "AUTOMATIC_OFFS_AN_HOUR": "120",  # simulated guests leave in an hour as many as others do in a day
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
     }
@@ -126,8 +127,16 @@ class TryOut:
         return "--meters", str(self.meters)
 
     def _commands(self) -> list[tuple[str, ...]]:
-        simulation = [("simulate", "simulate", *self._of_meters())] if self.meters else []
-        return [("qcluster", "qcluster"), ("mqtt_worker", "mqtt_worker"), *simulation]
+        ours: list[tuple[str, ...]] = [("qcluster", "qcluster"), ("mqtt_worker", "mqtt_worker")]
+        return [*ours, *self._simulation()] if self.meters else ours
+
+    def _simulation(self) -> list[tuple[str, ...]]:
+        """The guests' webhook address is made and kept by the process that calls it: it needs the site's alone."""
+        site = f"http://{_shown(self.options.host)}:{self.port}"
+        return [
+            ("simulate", "simulate", *self._of_meters()),
+            ("simulate_bookings", "simulate_bookings", "--site", site),
+        ]
 
     def _child(self, name: str, *words: str) -> Child:
         return Child(name, manage(*words), self.state, self.environment)

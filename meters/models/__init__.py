@@ -10,6 +10,7 @@ from meters.models.measurements import (
     OnlineSpan,
     QuarantinedReading,
     Reading,
+    Snapshot,
     Watch,
 )
 from meters.models.pitches import Pitch
@@ -36,6 +37,7 @@ __all__ = [
     "QuarantinedReading",
     "Reading",
     "RejectedMessage",
+    "Snapshot",
     "Source",
     "Want",
     "Watch",

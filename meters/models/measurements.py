@@ -209,3 +209,36 @@ class Watch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.since} – {self.until}"
+
+
+class Snapshot(models.Model):
+    """What a meter's billed energy stood at, at a moment that matters to somebody: a guest came, or left.
+
+    Written only by meters/snapshots.py. `energy_kwh` is at first what was last known (as of `known_at`); once the
+    meter has told its counter after `at`, it is settled: read within a moment, or estimated between two readings.
+    """
+
+    class Quality(models.TextChoices):
+        WAITING = "waiting", _("the meter is being asked")
+        READ = "read", _("read")
+        ESTIMATED = "estimated", _("estimated between two readings")
+        LAST_KNOWN = "last_known", _("last known value; the meter has not answered")
+
+    meter = models.ForeignKey(Meter, models.PROTECT, related_name="snapshots", verbose_name=_("meter"))
+    at = models.DateTimeField(_("at"))
+    energy_kwh = models.DecimalField(_("energy in kWh"), max_digits=12, decimal_places=3)
+    known_at = models.DateTimeField(_("as of"), null=True, help_text=_("When the value was measured."))
+    quality = models.CharField(_("how sure"), max_length=10, choices=Quality.choices, default=Quality.WAITING)
+    asked_at = models.DateTimeField(_("asked"), null=True)
+    questions = models.PositiveSmallIntegerField(_("times asked"), default=0)
+    settled_at = models.DateTimeField(_("settled"), null=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["meter", "at"], name="one_snapshot_a_meter_and_moment")]
+        indexes = [models.Index(fields=["at"], condition=models.Q(settled_at=None), name="snapshot_unsettled")]
+        verbose_name = _("snapshot of the energy")
+        verbose_name_plural = _("snapshots of the energy")
+
+    def __str__(self) -> str:
+        return f"{self.meter_id} {self.at} {self.energy_kwh}"

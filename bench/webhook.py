@@ -1,0 +1,159 @@
+"""How fast Sirvoy is answered: `python -m bench.webhook [--calls 2000]`.
+
+Real services of its own, durable, and the web process as it is deployed. 20 connections at once, against a bare Django
+view that only inserts a row, in the same process; the two in turns, since machines and their moods differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from bench.ingest_cost import django, line, running
+
+CONNECTIONS, TURNS = 20, 4
+ROOMS = 300
+Body = Callable[[int], bytes]
+
+
+@contextmanager
+def web(database_url: str) -> Iterator[int]:
+    """The web process; its port."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    words = [sys.executable, "-m", "uvicorn", "bench.bare:application", "--lifespan", "off", "--port", str(port)]
+    environment = os.environ | {"DATABASE_URL": database_url, "DATABASE_POOL": "1", "STATIC_IN_PLACE": "1"}
+    process = subprocess.Popen([*words, "--no-access-log", "--log-level", "warning"], env=environment)
+    try:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+# --- what is sent ----------------------------------------------------------------------------------------------------
+
+
+def body(booking: int, second: int, is_here: bool) -> bytes:
+    room = {"RoomName": str(booking % ROOMS), "RoomId": 7000 + booking % ROOMS}
+    told = {
+        "generatedAt": f"2026-07-01T{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}+02:00",
+        "event": "modified",
+        "bookingId": booking,
+        "arrivalDate": "2026-07-01",
+        "departureDate": "2026-07-08",
+        "cancelled": False,
+        "bookingIsCheckedIn": is_here,
+        "totalAdults": 2,
+        "guest": {"firstName": "Anna", "lastName": "Example", "language": "de"},
+        "rooms": [room],
+        "additionalItems": [{"description": "Elpakke 10 kWh", "quantity": "1", "price": "45", "itemTotal": 45}],
+    }
+    return json.dumps(told).encode()
+
+
+KINDS: dict[str, Body] = {
+    "a booking never seen": lambda number: body(10_000 + number, number, False),
+    "a change of a booking": lambda number: body(1 + number % ROOMS, number, False),
+    "the same again": lambda number: body(5_000_000, 0, False),
+    "not JSON": lambda number: b"x" * 2000,
+}
+
+
+# --- how long it took ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Times:
+    """Of calls made from all connections at once."""
+
+    took_s: float = 0
+    each_ms: list[float] = field(default_factory=list)
+
+    def add(self, took_s: float, each_ms: list[float]) -> None:
+        self.took_s += took_s
+        self.each_ms += each_ms
+
+    @property
+    def a_second(self) -> float:
+        return len(self.each_ms) / self.took_s
+
+    @property
+    def p99_ms(self) -> float:
+        return statistics.quantiles(self.each_ms, n=100)[98]
+
+
+def volley(port: int, path: str, make: Body, numbers: Iterator[int], calls: int) -> tuple[float, list[float]]:
+    """Seconds for all, milliseconds for each."""
+
+    def one_connection(_number: int) -> list[float]:
+        caller, took = http.client.HTTPConnection("127.0.0.1", port, timeout=120), []
+        for _ in range(calls // CONNECTIONS):
+            sent, began = make(next(numbers)), time.perf_counter()
+            caller.request("POST", path, sent)
+            answer = caller.getresponse()
+            answer.read()
+            took.append(1000 * (time.perf_counter() - began))
+            assert answer.status == 200, answer.status
+        return took
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        each = [ms for took in pool.map(one_connection, range(CONNECTIONS)) for ms in took]
+    return time.perf_counter() - began, each
+
+
+def measure(port: int, path: str, make: Body, calls: int) -> tuple[Times, Times]:
+    """The webhook's and the bare view's, in turns."""
+    ours, bare, numbers = Times(), Times(), count()
+    volley(port, path, make, numbers, 10 * CONNECTIONS)
+    volley(port, "/bare/", make, numbers, 10 * CONNECTIONS)
+    for _ in range(TURNS):
+        ours.add(*volley(port, path, make, numbers, calls // TURNS))
+        bare.add(*volley(port, "/bare/", make, numbers, calls // TURNS))
+    return ours, bare
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=2000)
+    calls = parser.parse_args().calls
+    found: dict[str, tuple[Times, Times]] = {}
+    with running() as (services, database_url, _broker_url):
+        django(services, database_url)
+        from bookings import tokens
+        from meters.models import Pitch
+
+        Pitch.objects.bulk_create(Pitch(number=str(number)) for number in range(ROOMS))
+        path = tokens.path(tokens.make("bench", None)[1])
+        with web(database_url) as port:
+            for kind, make in KINDS.items():
+                found[kind] = measure(port, path, make, calls)
+    print(f"{'':<44}{'ours':>9}{'baseline':>10}{'ratio':>9}  goal")
+    for kind, (ours, bare) in found.items():
+        line(f"{kind}, ms an answer", 1000 / ours.a_second, 1000 / bare.a_second, "(inserts a row)", "≤ 1.5×")
+        line(f"{kind}, p99 ms", ours.p99_ms, bare.p99_ms, "(inserts a row)", "≤ 1.5×")
+        print(f"  {ours.a_second:.0f} answers a second, the baseline {bare.a_second:.0f}")
+
+
+if __name__ == "__main__":
+    main()

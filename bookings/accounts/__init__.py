@@ -1,0 +1,27 @@
+"""What bookings owe for power. The only package that writes PackageSale, Charge and PackageNotice."""
+
+from bookings.accounts.bills import Bill, bill, kwh_of, tariff_for
+from bookings.accounts.packages import PackageState, mail_failed, power_facts, told, untold, watch_packages
+from bookings.accounts.sales import AccountError, NoTariff, NothingDue, NotSold, WrongPackage, charge, sell, take_back
+
+__all__ = [
+    "AccountError",
+    "AmountChanged",
+    "Bill",
+    "NoTariff",
+    "NotSold",
+    "NothingDue",
+    "PackageState",
+    "WrongPackage",
+    "bill",
+    "charge",
+    "kwh_of",
+    "mail_failed",
+    "power_facts",
+    "sell",
+    "take_back",
+    "tariff_for",
+    "told",
+    "untold",
+    "watch_packages",
+]

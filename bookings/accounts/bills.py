@@ -1,0 +1,163 @@
+"""Which tariff rules a stay, and what a booking's power costs. Reads only; the arithmetic is in bookings/prices.py."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.db.models import Prefetch
+from django.utils import timezone
+
+from bookings import ledger, prices
+from bookings.models import Booking, Mode, PackagePattern, Stay, Tariff
+from bookings.prices import NONE
+
+Patterns = Sequence[tuple[str, Decimal | None]]
+UNPRICED_VAT_PERCENT = Decimal(25)
+"""Where no tariff fits: Denmark's VAT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bill(prices.Sum):
+    """A booking's account: all its stays together. `amount` is what Sirvoy does not know of: kWh by the meter and the
+    packages that staff sold here; `in_sirvoy` the price of the packages among its extras.
+    """
+
+    booking_id: int
+    is_estimated: bool
+    as_of: datetime | None
+    """When the oldest of its values was measured."""
+    vat_percent: Decimal
+    in_sirvoy: Decimal
+    charged: Decimal
+    charged_at: datetime | None
+    low_kwh: Decimal
+    may_cut: bool
+    grace: timedelta
+    has_no_tariff: bool
+    """Some of what was used has no price: no tariff fits."""
+
+    @property
+    def due(self) -> Decimal:
+        """What is still to be typed into Sirvoy; negative where too much was."""
+        return self.amount - self.charged
+
+    @property
+    def is_empty(self) -> bool:
+        """All that was bought is used up. Who has used nothing yet has emptied nothing."""
+        return self.left_kwh is not None and self.left_kwh <= 0 and self.used_kwh > 0
+
+    @property
+    def is_low(self) -> bool:
+        return self.left_kwh is not None and self.left_kwh <= self.low_kwh and not self.is_empty
+
+
+def bill(booking_ids: Iterable[int]) -> dict[int, Bill]:
+    """Each booking's account by the booking's id, in a constant number of queries. Unknown ids are left out."""
+    stays = Prefetch("stays", Stay.objects.select_related("pitch", "booked_pitch"))
+    bookings = list(
+        Booking.objects.filter(pk__in=set(booking_ids)).prefetch_related(stays, "packages", "charges").order_by("pk")
+    )
+    used = ledger.used_by_stay([stay for booking in bookings for stay in booking.stays.all()])
+    tariffs, patterns = list(Tariff.objects.all()), _patterns()
+    return {booking.pk: _bill(booking, used, tariffs, patterns) for booking in bookings}
+
+
+def tariff_for(stay: Stay) -> Tariff | None:
+    """The tariff agreed with this stay: that of its booking's arrival, for the kind of pitch that was booked."""
+    return _tariff(stay, list(Tariff.objects.all()))
+
+
+def kwh_of(description: str) -> Decimal | None:
+    """The kWh of one extra of this description; None where it is no package. A quantity multiplies it."""
+    return prices.package_kwh(description, _patterns())
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _patterns() -> Patterns:
+    return list(PackagePattern.objects.values_list("pattern", "kwh"))
+
+
+def _tariff(stay: Stay, tariffs: Sequence[Tariff]) -> Tariff | None:
+    pitch, arrival = stay.booked_pitch or stay.pitch, stay.booking.arrival or stay.arrival
+    if pitch is None or arrival is None:
+        return None
+    return prices.choose(tariffs, pitch.kind, arrival, stay.is_season)
+
+
+def _bill(booking: Booking, used: Mapping[int, ledger.Used], tariffs: Sequence[Tariff], patterns: Patterns) -> Bill:
+    stays = [each for each in booking.stays.all() if each.status != Stay.Status.CANCELLED or used[each.pk].kwh]
+    by_tariff: dict[int | None, list[Stay]] = defaultdict(list)
+    chosen = {stay.pk: _tariff(stay, tariffs) for stay in stays}
+    for stay in stays:
+        tariff = chosen[stay.pk]
+        by_tariff[tariff.pk if tariff else None].append(stay)
+    parts = [_part(chosen[group[0].pk], group, used) for group in by_tariff.values()]
+    in_sirvoy_kwh, in_sirvoy = _in_sirvoy(booking, patterns)
+    sold = [prices.Sold(each.energy_kwh, each.price, each.vat_percent) for each in booking.packages.all()]
+    total = prices.reckon(parts, in_sirvoy_kwh + sum((each.energy_kwh for each in sold), NONE), sold)
+    terms = [tariff for tariff in chosen.values() if tariff and tariff.mode != Mode.INCLUDED]
+    charges = list(booking.charges.all())
+    known = [used[stay.pk].as_of for stay in stays]
+    return Bill(
+        **{field.name: getattr(total, field.name) for field in fields(prices.Sum)},
+        booking_id=booking.pk,
+        is_estimated=any(used[stay.pk].is_estimated for stay in stays),
+        as_of=min((moment for moment in known if moment), default=None),
+        vat_percent=terms[0].vat_percent if terms else UNPRICED_VAT_PERCENT,
+        in_sirvoy=in_sirvoy,
+        charged=sum((each.amount for each in charges), NONE),
+        charged_at=max((each.at for each in charges), default=None),
+        low_kwh=max((each.low_kwh for each in terms), default=NONE),
+        may_cut=bool(terms) and all(each.mode == Mode.PACKAGE and each.cut_when_empty for each in terms),
+        grace=timedelta(hours=max((each.grace_h for each in terms), default=0)),
+        has_no_tariff=any(tariff is None and used[pk].kwh for pk, tariff in chosen.items()),
+    )
+
+
+def _part(tariff: Tariff | None, stays: Sequence[Stay], used: Mapping[int, ledger.Used]) -> prices.Part:
+    kwh = sum((used[stay.pk].kwh for stay in stays), NONE)
+    if tariff is None:
+        return prices.Part(Mode.METERED, NONE, UNPRICED_VAT_PERCENT, kwh, NONE)
+    included = prices.allowance(tariff, [_span(stay) for stay in stays])
+    return prices.Part(tariff.mode, tariff.price, tariff.vat_percent, kwh, included)
+
+
+def _span(stay: Stay) -> prices.Span:
+    """The nights that were booked; of a stay that is no part of its booking any more, those that it lasted."""
+    if stay.position is None and stay.ended_at:
+        return prices.Span(stay.arrival, timezone.localdate(stay.ended_at, timezone.get_default_timezone()))
+    return prices.Span(stay.arrival, stay.departure)
+
+
+def _in_sirvoy(booking: Booking, patterns: Patterns) -> tuple[Decimal, Decimal]:
+    """kWh and price of the packages among a booking's extras. What was recognised when the event came stays so; a
+    pattern that was added since recognises the rest.
+    """
+    energy, price = NONE, NONE
+    for item in booking.items:
+        kwh = _decimal(item.get("kwh"))
+        if kwh is None:
+            kwh = prices.package_kwh(str(item.get("description") or ""), patterns)
+        if kwh is None:
+            continue
+        quantity = _decimal(item.get("quantity"))
+        quantity = Decimal(1) if quantity is None else quantity
+        energy += kwh * quantity
+        total = _decimal(item.get("total"))
+        price += (_decimal(item.get("price")) or NONE) * quantity if total is None else total
+    return energy, prices.rounded(price)
+
+
+def _decimal(value: Any) -> Decimal | None:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None

@@ -1,0 +1,141 @@
+"""The departures list: what to type into Sirvoy today, noting that it was, and the files for the accounts."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal, InvalidOperation
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+from django.utils.dateparse import parse_date
+from django.utils.text import slugify
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.widgets import SELECT_CLASSES
+
+from bookings import accounts, departures, exports
+from bookings.departures import Account, Sure
+from bookings.exports import Kind
+from bookings.models import Booking
+from meters.admin.pages import DaysForm
+from meters.commands.rules import person
+
+SURE = {Sure.RUNNING: "info", Sure.READ: "success", Sure.ESTIMATED: "warning"}
+ACCOUNT = {
+    Account.NO_TARIFF: "danger",
+    Account.NOTHING: "",
+    Account.DUE: "warning",
+    Account.CHANGED: "danger",
+    Account.CHARGED: "success",
+}
+FORMATS = {
+    "csv": ("text/csv; charset=utf-8", exports.as_csv),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", exports.as_excel),
+}
+
+
+class ExportForm(DaysForm):
+    """What, and of which days."""
+
+    kind = forms.ChoiceField(
+        label=_("what"),
+        choices=[(kind.value, kind.words) for kind in Kind],
+        widget=forms.Select(attrs={"class": " ".join(SELECT_CLASSES)}),
+    )
+
+
+def page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """The departures of ?day=, today's where it names none."""
+    _check(request, "bookings.view_charge")
+    today = timezone.localdate()
+    day = _day(request.GET.get("day")) or today
+    found = departures.on(day)
+    rows = [(each, SURE[each.sure], ACCOUNT[each.account]) for each in found]
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": gettext("Departures"),
+        "opts": model_admin.opts,
+        "day": day,
+        "is_today": day == today,
+        "earlier": (day - timedelta(days=1)).isoformat(),
+        "later": (day + timedelta(days=1)).isoformat(),
+        "rows": rows,
+        "due": departures.total(found),
+        "may_charge": request.user.has_perm("bookings.add_charge"),
+        "form": ExportForm(initial={"from": day.replace(day=1), "to": day, "kind": Kind.DEPARTURES}),
+    }
+    answer = TemplateResponse(request, "admin/bookings/departures.html", context)
+    add_never_cache_headers(answer)
+    return answer
+
+
+def note(model_admin: ModelAdmin, request: HttpRequest, booking_id: int) -> HttpResponse:
+    """Note that the amount shown was typed into Sirvoy, or (`back`) taken out again."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    _check(request, "bookings.add_charge")
+    by = person(request.user)
+    if by is None:
+        raise PermissionDenied
+    booking = get_object_or_404(Booking, pk=booking_id)
+    try:
+        if "back" in request.POST:
+            accounts.take_back(booking, by)
+            text = gettext("Booking %(number)s: the charge was taken back.")
+        else:
+            accounts.charge(booking, by, _amount(request.POST.get("expected", "")))
+            text = gettext("Booking %(number)s was charged.")
+        messages.success(request, text % {"number": booking})
+    except accounts.AccountError as error:
+        messages.error(request, f"{booking}: {error}")
+    day = _day(request.POST.get("day")) or timezone.localdate()
+    return HttpResponseRedirect(f"{reverse('admin:bookings_charge_departures')}?{urlencode({'day': day.isoformat()})}")
+
+
+def export(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
+    """A file of ?kind= from ?from= to ?to=, as ?format= csv or xlsx."""
+    _check(request, "bookings.view_charge")
+    form = ExportForm(request.GET)
+    if not form.is_valid():
+        for errors in form.errors.values():
+            messages.error(request, " ".join(map(str, errors)))
+        return HttpResponseRedirect(reverse("admin:bookings_charge_departures"))
+    kind = Kind(form.cleaned_data["kind"])
+    if kind is Kind.DEPARTURES:
+        _check(request, "bookings.view_guest")
+    table = exports.table(kind, form.cleaned_data["from"], form.cleaned_data["to"])
+    ending = "xlsx" if request.GET.get("format") == "xlsx" else "csv"
+    content_type, write = FORMATS[ending]
+    answer = HttpResponse(write(table), content_type=content_type)
+    answer["Content-Disposition"] = f'attachment; filename="{slugify(table.title)}.{ending}"'
+    add_never_cache_headers(answer)
+    return answer
+
+
+def _check(request: HttpRequest, permission: str) -> None:
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        day = parse_date(text or "")
+    except ValueError:
+        return None
+    return day if day and 2000 <= day.year < 2100 else None
+
+
+def _amount(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None

@@ -1,0 +1,223 @@
+"""Files for the accounts: departures one by one, their sums per day or month and mode of sale, and the charges.
+
+A CSV file is written for the Excel of its reader's language: where the decimal sign is a comma (Danish, German, …) the
+columns are parted by semicolons, in English by commas; always UTF-8 with a mark, which Excel needs to see that it is.
+A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, "CSV Injection"). Excel files
+hold numbers and dates as such. Only the list of departures names guests; the sums and charges do not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from django.db.models.functions import TruncDate
+from django.utils import formats, timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, WriteOnlyCell
+from openpyxl.styles import Font
+
+from bookings import departures, prices
+from bookings.departures import Departure
+from bookings.models import Charge, Mode
+
+Cell = str | int | Decimal | date | datetime | None
+FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
+LONGEST_D = 400
+ZERO = Decimal(0)
+
+
+class Kind(StrEnum):
+    DEPARTURES = "departures"
+    DAYS = "days"
+    MONTHS = "months"
+    CHARGES = "charges"
+
+    @property
+    def words(self) -> Promise:
+        return KIND_WORDS[self]
+
+
+KIND_WORDS: dict[Kind, Promise] = {
+    Kind.DEPARTURES: _("Departures, one by one"),
+    Kind.DAYS: _("Sums per day and mode of sale"),
+    Kind.MONTHS: _("Sums per month and mode of sale"),
+    Kind.CHARGES: _("Charges that were noted"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file's content: the columns' names, and rows of texts, numbers, dates and local times."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def table(kind: Kind, first: date, last: date) -> Table:
+    """The rows of the days from the first to the last of the campsite, in the active language."""
+    makers = {Kind.DEPARTURES: _departures, Kind.CHARGES: _charges}
+    if kind in makers:
+        columns, rows = makers[kind](first, last)
+    else:
+        columns, rows = _sums(first, last, by_month=kind is Kind.MONTHS)
+    title = f"{gettext('electricity')} {kind.words} {first.isoformat()} {last.isoformat()}"
+    return Table(title, tuple(columns), tuple(rows))
+
+
+def as_csv(content: Table) -> bytes:
+    """For the spreadsheet of the active language; see above."""
+    decimal_sign = str(formats.get_format("DECIMAL_SEPARATOR"))
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=";" if decimal_sign == "," else ",", lineterminator="\r\n")
+    for row in (content.columns, *content.rows):
+        writer.writerow([_csv_cell(cell, decimal_sign) for cell in row])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def as_excel(content: Table) -> bytes:
+    """An Excel workbook of one sheet: numbers and dates as such, texts never as formulas."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(gettext("electricity").capitalize())
+    sheet.freeze_panes = "A2"
+    head = [_excel_cell(sheet, name) for name in content.columns]
+    for cell in head:
+        cell.font = Font(bold=True)
+    for row in (head, *([_excel_cell(sheet, cell) for cell in row] for row in content.rows)):
+        sheet.append(row)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+# --- the rows --------------------------------------------------------------------------------------------------------
+
+Rows = tuple[Sequence[str], Iterable[tuple[Cell, ...]]]
+
+
+def _departures(first: date, last: date) -> Rows:
+    columns = [
+        *(gettext("departure"), gettext("booking"), gettext("pitches"), gettext("guest"), gettext("arrival")),
+        *(gettext("sold"), gettext("used kWh"), gettext("included kWh"), gettext("package kWh")),
+        *(gettext("billed kWh"), gettext("price a kWh incl. VAT"), gettext("amount incl. VAT"), gettext("of it VAT")),
+        *(gettext("how sure"), gettext("account"), gettext("charged")),
+    ]
+    return columns, (_departure(each) for each in departures.between(first, last))
+
+
+def _departure(each: Departure) -> tuple[Cell, ...]:
+    bill = each.bill
+    return (
+        *(each.departure, each.sirvoy_id, ", ".join(each.pitches), each.guest, each.arrival),
+        *(str(Mode(bill.mode).label), bill.used_kwh, bill.included_kwh, bill.packages_kwh, bill.billable_kwh),
+        *(bill.price, bill.amount, bill.vat, str(each.sure.words), str(each.account.words), bill.charged),
+    )
+
+
+@dataclass(slots=True)
+class Sum:
+    bookings: int = 0
+    energy_kwh: Decimal = ZERO
+    amount: Decimal = ZERO
+    vat: Decimal = ZERO
+
+
+def _sums(first: date, last: date, by_month: bool) -> Rows:
+    """What was used, by how it was sold. A booking counts on the day when its last party left."""
+    sums: dict[tuple[str, str], Sum] = {}
+    for each in departures.between(first, last):
+        if each.others_stay or each.departure is None:
+            continue
+        period = each.departure.strftime("%Y-%m") if by_month else each.departure.isoformat()
+        for mode, energy_kwh, amount, vat in _by_mode(each):
+            found = sums.setdefault((period, mode), Sum())
+            found.bookings += 1
+            found.energy_kwh += energy_kwh
+            found.amount += amount
+            found.vat += vat
+    columns = [
+        *(gettext("month") if by_month else gettext("day"), gettext("sold"), gettext("bookings")),
+        *(gettext("used kWh"), gettext("amount incl. VAT"), gettext("of it VAT")),
+    ]
+    rows = (
+        (period, str(Mode(mode).label), found.bookings, found.energy_kwh, found.amount, found.vat)
+        for (period, mode), found in sorted(sums.items())
+    )
+    return columns, rows
+
+
+def _by_mode(each: Departure) -> Iterable[tuple[str, Decimal, Decimal, Decimal]]:
+    """(mode, used kWh, amount, VAT): what the packages served costs the packages' price, also of those in Sirvoy."""
+    bill = each.bill
+    sold = sum((line.amount for line in bill.lines if line.mode == Mode.PACKAGE), bill.in_sirvoy)
+    metered = sum((line.amount for line in bill.lines if line.mode == Mode.METERED), ZERO)
+    sold_vat = prices.rounded(prices.vat_part(sold, bill.vat_percent))
+    metered_vat = prices.rounded(
+        sum(
+            (prices.vat_part(line.amount, line.vat_percent) for line in bill.lines if line.mode == Mode.METERED),
+            ZERO,
+        )
+    )
+    found = [
+        (Mode.INCLUDED.value, bill.included_used_kwh, ZERO, ZERO),
+        (Mode.PACKAGE.value, bill.packages_used_kwh, sold, sold_vat),
+        (Mode.METERED.value, bill.billable_kwh, metered, metered_vat),
+    ]
+    return [row for row in found if row[1] or row[2]]
+
+
+def _charges(first: date, last: date) -> Rows:
+    columns = [
+        *(gettext("when"), gettext("booking"), gettext("sold"), gettext("kWh"), gettext("price a kWh incl. VAT")),
+        *(gettext("amount incl. VAT"), gettext("VAT in %"), gettext("of it VAT"), gettext("by")),
+    ]
+    day = TruncDate("at", tzinfo=timezone.get_default_timezone())
+    found = Charge.objects.alias(day=day).filter(day__gte=first, day__lte=last).order_by("at", "pk")
+    return columns, (_charge(each) for each in found.select_related("by", "booking"))
+
+
+def _charge(each: Charge) -> tuple[Cell, ...]:
+    vat = prices.rounded(prices.vat_part(each.amount, each.vat_percent))
+    return (
+        *(timezone.localtime(each.at, timezone.get_default_timezone()), each.booking.sirvoy_id),
+        *(str(each.get_mode_display()), each.energy_kwh, each.price, each.amount, each.vat_percent, vat, str(each.by)),
+    )
+
+
+# --- the cells -------------------------------------------------------------------------------------------------------
+
+
+def _csv_cell(cell: Cell, decimal_sign: str) -> str:
+    if isinstance(cell, Decimal):
+        return f"{cell:f}".replace(".", decimal_sign)
+    if isinstance(cell, datetime):
+        return cell.strftime("%Y-%m-%d %H:%M")
+    if isinstance(cell, date):
+        return cell.isoformat()
+    return _harmless(cell) if isinstance(cell, str) else str("" if cell is None else cell)
+
+
+def _harmless(text: str) -> str:
+    """What a spreadsheet shows and does not run; without characters that no file may hold."""
+    text = ILLEGAL_CHARACTERS_RE.sub("", text)
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def _excel_cell(sheet: Any, cell: Cell) -> Any:
+    if isinstance(cell, datetime):
+        cell = cell.replace(tzinfo=None)  # Excel knows no zones: the campsite's clock
+    made = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", cell) if isinstance(cell, str) else cell)
+    if isinstance(cell, str):
+        made.data_type = "s"  # openpyxl takes a text that begins with = for a formula
+    return made

@@ -1,0 +1,211 @@
+"""What the power of meters depends on, gathered from the tables in a constant number of queries. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from bookings import accounts
+from bookings.models import PowerRule, Stay, StayMeter
+from bookings.power import Facts, Override, Package, Party, leaves_at
+from meters.commands.rules import PERSONS
+from meters.models import Installation, Meter, Pitch, Source, Want
+
+LOOK_BACK = timedelta(hours=26)
+"""Lines that ended longer ago change nothing any more: it spans the longest day."""
+Reason = StayMeter.Reason
+LEAVING = (Reason.CHECK_OUT, Reason.MOVE, Reason.CANCELLED, Reason.NEXT_GUEST)
+"""Ends of a line after which a cabin is cleaned."""
+OURS = (Source.POLICY, Source.CLEANING)
+HERE = Stay.Status.IN_HOUSE
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A meter, where it hangs, who is on it, and what its power depends on.
+
+    `wants`: what the policy and cleaning want of it so far, by source.
+    """
+
+    meter: Meter
+    pitch: Pitch | None
+    stays: tuple[Stay, ...]
+    facts: Facts
+    wants: dict[str, Want]
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What was read: lines, wants and pitch by meter; stays and days of departure by pitch; packages by booking."""
+
+    hung: dict[int, Pitch]
+    lines: dict[int, list[StayMeter]]
+    here: dict[int, list[Stay]]
+    departures: dict[int, frozenset[date]]
+    taken_away: set[tuple[int, int]]
+    packages: dict[int, Package]
+    rules: dict[str, PowerRule]
+    wants: dict[int, list[Want]]
+
+
+def gather(meter_ids: Collection[int] | None, now: datetime) -> list[Case]:
+    """A case for each of these meters; None: for each that hangs on a pitch, has or had a guest, or is managed."""
+    ids = _concerned(now) if meter_ids is None else meter_ids
+    meters = list(Meter.objects.select_related("device").filter(pk__in=ids).order_by("pk"))
+    tables = _read([meter.pk for meter in meters], now) if meters else None
+    return [_case(meter, tables) for meter in meters] if tables else []
+
+
+def places(meter_ids: Collection[int], now: datetime) -> set[int]:
+    """The pitches (ids) where these meters hang, or those are, or were, whom they serve or served."""
+    hung = Installation.objects.filter(meter__in=meter_ids, period__contains=now).values_list("pitch_id", flat=True)
+    lines = StayMeter.objects.filter(_recent(now), meter__in=meter_ids).values_list("pitch_id", "stay__pitch_id")
+    return {pitch for pitch in (*hung, *(pitch for line in lines for pitch in line)) if pitch}
+
+
+def occupied(now: datetime, pitches: Collection[int] | None = None) -> list[tuple[Pitch, datetime | None]]:
+    """Each pitch (of these ids), and until when somebody may depend on its power; None where nobody is here.
+
+    Who should have left, and is not checked out, still does: until the end of tomorrow.
+    """
+    wanted = Q() if pitches is None else Q(pk__in=pitches)
+    on_it = Q(pitch__isnull=False) if pitches is None else Q(pitch__in=pitches)
+    here = _grouped((stay.pitch_id, _until(stay, now)) for stay in Stay.objects.filter(on_it, status=HERE))
+    return [(pitch, max(here.get(pitch.pk, []), default=None)) for pitch in Pitch.objects.filter(wanted)]
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _concerned(now: datetime) -> set[int]:
+    hung = Installation.objects.filter(period__contains=now).values_list("meter_id", flat=True)
+    lines = StayMeter.objects.filter(_recent(now)).values_list("meter_id", flat=True)
+    managed = Want.objects.filter(source__in=OURS, ended_at=None).values_list("meter_id", flat=True)
+    return {*hung, *lines, *managed}
+
+
+def _recent(now: datetime) -> Q:
+    return Q(period__upper_inf=True) | Q(period__endswith__gt=now - LOOK_BACK)
+
+
+def _read(ids: Sequence[int], now: datetime) -> Tables:
+    present = Installation.objects.select_related("pitch").filter(meter__in=ids, period__contains=now)
+    hung = {each.meter_id: each.pitch for each in present}
+    pitches = {pitch.pk for pitch in hung.values()}
+    here = list(_stays().filter(status=HERE, pitch__in=pitches))
+    own = Q(meter__in=ids) | Q(pitch__in=pitches)
+    found = StayMeter.objects.filter((own & _recent(now)) | Q(stay__in=here))
+    lines = list(found.select_related("stay__pitch", "stay__booking").order_by("pk"))
+    bookings = {stay.booking_id for stay in (*here, *(line.stay for line in lines))}
+    wants = Want.objects.filter(Q(until=None) | Q(until__gt=now) | Q(source__in=OURS), meter__in=ids, ended_at=None)
+    return Tables(
+        hung=hung,
+        lines=_grouped((line.meter_id, line) for line in lines),
+        here=_grouped((stay.pitch_id, stay) for stay in here),
+        departures=_departures(here, lines),
+        taken_away=_taken_away(lines),
+        packages={**accounts.power_facts(bookings, now)} if bookings else {},
+        rules={rule.kind: rule for rule in PowerRule.objects.all()},
+        wants=_grouped((want.meter_id, want) for want in wants.order_by("priority")),
+    )
+
+
+def _stays() -> QuerySet[Stay]:
+    return Stay.objects.select_related("pitch", "booking")
+
+
+def _departures(here: Iterable[Stay], lines: Iterable[StayMeter]) -> dict[int, frozenset[date]]:
+    """The local days on which somebody leaves each pitch (by id), as booked or as it happened."""
+    zone = timezone.get_default_timezone()
+    booked = ((stay.pitch_id, _departure(stay)) for stay in here)
+    ended = ((line.pitch_id, line.period.upper.astimezone(zone).date()) for line in lines if line.ended_by in LEAVING)
+    return {pitch: frozenset(filter(None, days)) for pitch, days in _grouped((*booked, *ended)).items()}
+
+
+def _taken_away(lines: Iterable[StayMeter]) -> set[tuple[int, int]]:
+    """(stay, meter) of what staff took away from a stay and did not give back."""
+    last = {(line.stay_id, line.meter_id): line.ended_by for line in lines}
+    return {pair for pair, ended_by in last.items() if ended_by == Reason.TAKEN_AWAY}
+
+
+def _grouped(pairs: Iterable[tuple[K | None, V]]) -> dict[K, list[V]]:
+    found: dict[K, list[V]] = {}
+    for key, value in pairs:
+        if key is not None:
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def _departure(stay: Stay) -> date | None:
+    """Dates that make no sense end nobody's power."""
+    return None if stay.arrival and stay.departure and stay.departure < stay.arrival else stay.departure
+
+
+def leaving(stay: Stay) -> datetime | None:
+    """When this guest must have left; None: nobody knows."""
+    return leaves_at(_departure(stay), stay.late_until)
+
+
+def _until(stay: Stay, now: datetime) -> datetime:
+    leaves = leaving(stay)
+    if leaves and leaves > now:
+        return leaves
+    zone = timezone.get_default_timezone()
+    return datetime.combine(now.astimezone(zone).date() + timedelta(days=2), time(), zone).astimezone(UTC)
+
+
+# --- a case ----------------------------------------------------------------------------------------------------------
+
+
+def _case(meter: Meter, tables: Tables) -> Case:
+    pitch = tables.hung.get(meter.pk)
+    lines = tables.lines.get(meter.pk, [])
+    stays = _on(meter, pitch, lines, tables)
+    gone = [line for line in lines if not (line.end_id is None and line.stay.status == HERE)]
+    parties = [_party(stay, tables) for stay in stays]
+    parties += [_party(line.stay, tables, _ended_at(line)) for line in gone]
+    places = [place for place in (pitch, *(stay.pitch for stay in stays)) if place]
+    wants = tables.wants.get(meter.pk, [])
+    ours = {want.source: want for want in wants if want.source in OURS}
+    facts = Facts(
+        rule=tables.rules.get(places[0].kind if places else Pitch.Kind.TOURING) if places or stays else None,
+        policies=frozenset(place.policy for place in places),
+        parties=tuple(parties),
+        departures=tables.departures.get(pitch.pk, frozenset()) if pitch else frozenset(),
+        is_off=any(want.source == Source.POLICY and not want.state for want in wants),
+        override=_override(wants),
+    )
+    return Case(meter, pitch, stays, facts, ours)
+
+
+def _on(meter: Meter, pitch: Pitch | None, lines: Iterable[StayMeter], tables: Tables) -> tuple[Stay, ...]:
+    """Who has the meter by the ledger; and who is on its pitch, also while the ledger knows nothing of it yet."""
+    by_line = [line.stay for line in lines if line.end_id is None and line.stay.status == HERE]
+    by_pitch = tables.here.get(pitch.pk, []) if pitch else []
+    found = {stay.pk: stay for stay in by_line}
+    found |= {s.pk: s for s in by_pitch if s.pk not in found and (s.pk, meter.pk) not in tables.taken_away}
+    return tuple(found.values())
+
+
+def _party(stay: Stay, tables: Tables, ended_at: datetime | None = None) -> Party:
+    package = tables.packages.get(stay.booking_id)
+    return Party(stay.booking.sirvoy_id, _departure(stay), stay.late_until, ended_at, package)
+
+
+def _ended_at(line: StayMeter) -> datetime:
+    """When the guest gave the meter back; of one who has left while his line is open, when he left."""
+    ended: datetime = line.period.upper or line.stay.ended_at or line.period.lower
+    return ended
+
+
+def _override(wants: Iterable[Want]) -> Override | None:
+    """The highest of what persons want; `wants` come with the highest last."""
+    persons = [want for want in wants if want.source in PERSONS]
+    return Override(persons[-1].state, persons[-1].source, persons[-1].until) if persons else None

@@ -1,0 +1,96 @@
+"""The persons of the bookings, apart from everything else. The only module that writes Guest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from auditlog.models import LogEntry
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from bookings import inbox
+from bookings.models import Booking, Guest, Stay, WebhookEvent
+from bookings.sirvoy import GuestTold, RoomTold
+
+ERASED = GuestTold()
+
+
+def write(booking: Booking, told: GuestTold, rooms: Sequence[RoomTold]) -> bool:
+    """The guest is what Sirvoy says; whether that is news. What staff said stays; who was erased stays erased."""
+    values = asdict(told) | {"room_guests": [{"name": room.guest_name, "comment": room.comment} for room in rooms]}
+    guest = Guest.objects.filter(booking=booking).first()
+    if guest is None:
+        Guest.objects.create(booking=booking, **values)
+        return True
+    news = [name for name, value in values.items() if getattr(guest, name) != value]
+    if guest.erased_at is not None or not news:
+        return False
+    for name in news:
+        setattr(guest, name, values[name])
+    guest.save(update_fields=news)
+    return True
+
+
+def speaks(booking: Booking, language: str, by: User | None) -> None:
+    """Staff say which of our languages the guest speaks; it rules over Sirvoy's. Empty: Sirvoy's counts again."""
+    if language and language not in dict(settings.LANGUAGES):
+        raise ValueError(language)
+    with transaction.atomic():
+        guest = Guest.objects.select_for_update().get(booking=booking)
+        _note(booking, {"language": [guest.spoken, language]}, by)
+        guest.spoken = language
+        guest.save(update_fields=["spoken"])
+
+
+def erase(booking: Booking, by: User | None, now: datetime) -> None:
+    """Forget the person: all but the country; also in what Sirvoy sent. The booking, its kWh and amounts stay.
+
+    `by` None: the software, when the time has come.
+    """
+    with transaction.atomic():
+        booking = Booking.objects.select_for_update(no_key=True).get(pk=booking.pk)
+        guest, _ = Guest.objects.select_for_update().get_or_create(booking=booking)
+        values = asdict(ERASED) | {"country": guest.country, "spoken": "", "room_guests": [], "erased_at": now}
+        for name, value in values.items():
+            setattr(guest, name, value)
+        guest.save(update_fields=list(values))
+        inbox.erase([booking.sirvoy_id], now)
+        _note(booking, {"guest": ["", "erased"]}, by)
+
+
+def erase_departed(now: datetime) -> int:
+    """Forget those who left more than GUESTS_KEPT_DAYS days ago, and what came of them since; returns how many
+    bookings were touched. May run late or twice.
+    """
+    last = timezone.localdate(now, timezone.get_default_timezone()) - timedelta(days=settings.GUESTS_KEPT_DAYS)
+    is_over = Q(departure__lt=last) | Q(departure=None, generated_at__date__lt=last)
+    has_come = Q(arrival=None) | Q(arrival__lt=last)
+    here = Stay.objects.filter(status=Stay.Status.IN_HOUSE).values("booking")
+    over = Booking.objects.filter(is_over, has_come, guest__erased_at=None).exclude(pk__in=here)
+    due = list(over.order_by("pk"))
+    for booking in due:
+        erase(booking, None, now)
+    return len(due) + _erase_late_events(now)
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _erase_late_events(now: datetime) -> int:
+    """Sirvoy may tell of a booking again after its guest was erased."""
+    erased = Booking.objects.filter(guest__erased_at__isnull=False).values("sirvoy_id")
+    late = WebhookEvent.objects.filter(sirvoy_id__in=erased, erased_at=None, processed_at__isnull=False)
+    numbers = {number for number in late.values_list("sirvoy_id", flat=True) if number is not None}
+    if numbers:
+        inbox.erase(numbers, now)
+    return len(numbers)
+
+
+def _note(booking: Booking, changes: dict[str, list[str]], by: User | None) -> None:
+    """On the booking: an entry on the guest would keep the name."""
+    LogEntry.objects.log_create(booking, action=LogEntry.Action.UPDATE, changes=changes, actor=by)

@@ -1,0 +1,29 @@
+"""Who used what: which meter served which stay from one energy value to another. The only package that writes StayMeter
+and Correction, and the only place that computes used kWh.
+
+No two lines of a meter overlap. See docs/ledger.md.
+"""
+
+from bookings.ledger.align import Aligned, align, unaligned
+from bookings.ledger.corrections import correct
+from bookings.ledger.errors import BadCorrection, LedgerError, OutletTaken
+from bookings.ledger.lines import begin, end, end_all
+from bookings.ledger.use import Measured, Used, measure, used_by_stay, used_kwh
+
+__all__ = [
+    "Aligned",
+    "BadCorrection",
+    "LedgerError",
+    "Measured",
+    "OutletTaken",
+    "Used",
+    "align",
+    "begin",
+    "correct",
+    "end",
+    "end_all",
+    "measure",
+    "unaligned",
+    "used_by_stay",
+    "used_kwh",
+]

@@ -1,0 +1,134 @@
+"""The ledger's lines: begun and ended, one meter at a time. Whoever does either has locked the meter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, time
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db.models import F
+from django.utils import timezone
+
+from bookings.ledger.errors import OutletTaken
+from bookings.models import Stay, StayMeter
+from meters import snapshots
+from meters.models import Installation, Meter
+
+Reason = StayMeter.Reason
+
+
+# --- verbs -----------------------------------------------------------------------------------------------------------
+
+
+def begin(stay: Stay, meter: Meter, now: datetime, why: Reason = Reason.CHOSEN) -> StayMeter:
+    """The meter serves this stay from now on, as somebody said. Raises OutletTaken: of two at the same time one wins.
+
+    Who should have left loses it; on the day of departure only from check-out time on.
+    """
+    with transaction.atomic():
+        lock([meter.pk])
+        line = open_line(meter.pk)
+        if line and line.stay_id == stay.pk:
+            return line
+        if line:
+            take_over(line, now, is_over(line.stay, now, since_check_out=True))
+        is_fixed = Installation.objects.filter(meter=meter, pitch=stay.pitch_id, period__contains=now).exists()
+        return write(stay, meter, stay.pitch_id if is_fixed else None, now, now, why)
+
+
+def end(stay: Stay, meter: Meter, now: datetime, why: Reason = Reason.TAKEN_AWAY) -> StayMeter | None:
+    """The meter serves this stay no more; None where it did not."""
+    with transaction.atomic():
+        lock([meter.pk])
+        line = open_line(meter.pk)
+        return close(line, now, why) if line and line.stay_id == stay.pk else None
+
+
+def end_all(stay: Stay, now: datetime, why: Reason) -> list[StayMeter]:
+    """The stay has no meter any more; returns the lines that ended."""
+    with transaction.atomic():
+        of_stay = StayMeter.objects.filter(stay=stay, period__upper_inf=True)
+        lock(of_stay.values_list("meter", flat=True))
+        return [close(line, now, why) for line in of_stay.select_related("meter")]
+
+
+# --- for the package -------------------------------------------------------------------------------------------------
+
+
+def lock(meter_ids: Iterable[int]) -> None:
+    """Nobody else begins or ends a line of these meters until the transaction's end."""
+    list(Meter.objects.select_for_update(no_key=True).filter(pk__in=set(meter_ids)).order_by("pk"))
+
+
+def open_line(meter_id: int) -> StayMeter | None:
+    lines = StayMeter.objects.filter(meter=meter_id, period__upper_inf=True)
+    return lines.select_related("stay", "meter").first()
+
+
+def newest_line(meter_id: int) -> StayMeter | None:
+    return StayMeter.objects.filter(meter=meter_id).order_by(F("period__startswith").desc()).first()
+
+
+def take_over(line: StayMeter, now: datetime, is_over: bool) -> StayMeter:
+    """End another stay's line, because its meter hangs there no more or its guest should have left. Raises
+    OutletTaken."""
+    if not is_over and removed_at(line, now) is None:
+        raise OutletTaken(line.stay)
+    return close(line, now, Reason.NEXT_GUEST)
+
+
+def is_over(stay: Stay, now: datetime, *, since_check_out: bool = False) -> bool:
+    """Whether this stay must give way to the next guest: on its day of departure, or only from check-out time on."""
+    if stay.status != Stay.Status.IN_HOUSE:
+        return True
+    if stay.departure is None or (stay.late_until is not None and now < stay.late_until):
+        return False
+    local = now.astimezone(timezone.get_default_timezone())
+    if since_check_out and stay.departure == local.date():
+        return local.time() >= time.fromisoformat(settings.CHECK_OUT_AT)
+    return stay.departure <= local.date()
+
+
+def removed_at(line: StayMeter, now: datetime) -> datetime | None:
+    """When the fixed meter of this line was taken off its pitch; None where it still hangs there."""
+    if line.pitch_id is None:
+        return None
+    hung = Installation.objects.filter(meter=line.meter_id, pitch=line.pitch_id)
+    if hung.filter(period__contains=now).exists():
+        return None
+    last = hung.filter(period__endswith__lte=now).order_by("-period__endswith").first()
+    return last.period.upper if last else now
+
+
+def write(stay: Stay, meter: Meter, pitch_id: int | None, at: datetime, now: datetime, why: Reason) -> StayMeter:
+    """A new open line from `at` on, or from when the meter's last line ended. Raises OutletTaken."""
+    newest = newest_line(meter.pk)
+    if newest and newest.period.upper:
+        at = max(at, newest.period.upper)
+    start = snapshots.take(meter, at, now)
+    try:
+        with transaction.atomic():
+            return StayMeter.objects.create(
+                stay=stay, meter=meter, pitch_id=pitch_id, period=DateTimeTZRange(at, None), start=start, begun_by=why
+            )
+    except IntegrityError as overlap:
+        raise OutletTaken(None) from overlap
+
+
+def close(line: StayMeter, now: datetime, why: Reason) -> StayMeter:
+    """End an open line: now, or when its meter was taken off the pitch. A line of no length is no line: it is removed,
+    and has no id any more."""
+    at = removed_at(line, now)
+    if at is not None and why != Reason.EXCHANGE:
+        why = Reason.REMOVED
+    at = max(at or now, line.period.lower)
+    if at == line.period.lower:
+        line.delete()
+        return line
+    line.period = DateTimeTZRange(line.period.lower, at)
+    line.end = snapshots.take(line.meter, at, now)
+    line.ended_by = why
+    line.save(update_fields=["period", "end", "ended_by"])
+    return line

@@ -1,0 +1,86 @@
+"""A guest's way to the page of a stay: a secret address. The only module that writes PortalLink.
+
+The secret is told once, to whoever makes it; only its SHA-256 is kept. It opens the page from some hours before arrival
+until some hours after departure, and as long as the guest is here.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from datetime import datetime, time, timedelta
+from hashlib import sha256
+
+from auditlog.models import LogEntry
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from bookings.models import PortalLink, Stay
+from bookings.stays import check_out_at
+
+SECRET_BYTES = 16
+"""128 bits: nobody guesses them, and the QR code stays coarse enough for old telephones."""
+LONGEST = 100
+Status = Stay.Status
+
+
+def make(stay: Stay, by: User | None) -> str:
+    """A new link to this stay's page; returns its secret: nobody can ask for that again. Older links stay valid."""
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    with transaction.atomic():
+        made = PortalLink.objects.create(stay=stay, digest=_digest(secret), made_by=by)
+        _note(stay, {"link": ["None", str(made.pk)]}, by)
+    return secret
+
+
+def revoke_all(stay: Stay, by: User | None, now: datetime) -> int:
+    """From now on none of this stay's links leads anywhere; returns how many did."""
+    with transaction.atomic():
+        done = PortalLink.objects.filter(stay=stay, revoked_at=None).update(revoked_at=now)
+        if done:
+            _note(stay, {"links revoked": ["0", str(done)]}, by)
+    return done
+
+
+def check(secret: str, now: datetime) -> Stay | None:
+    """The stay that this secret leads to now, with booking, guest and pitch; None: a wrong one, revoked, too early or
+    over. How long it takes tells nothing of a right one: what is looked up is a digest.
+    """
+    if len(secret) > LONGEST:
+        return None
+    digest = _digest(secret)
+    links = PortalLink.objects.filter(digest=digest, revoked_at=None)
+    link = links.select_related("stay__booking__guest", "stay__pitch").first()
+    if link is None or not hmac.compare_digest(link.digest, digest):
+        return None
+    return link.stay if is_open(link.stay, now) else None
+
+
+def is_open(stay: Stay, now: datetime) -> bool:
+    """Whether this stay's links lead to its page now."""
+    after = timedelta(hours=settings.PORTAL_OPEN_AFTER_H)
+    if stay.status == Status.IN_HOUSE:
+        return True
+    if stay.status == Status.LEFT:
+        return stay.ended_at is not None and now < stay.ended_at + after
+    if stay.status != Status.EXPECTED or stay.arrival is None:
+        return False
+    arrives = datetime.combine(stay.arrival, time(), timezone.get_default_timezone())
+    is_over = stay.departure is not None and now >= check_out_at(stay.departure) + after
+    return now >= arrives - timedelta(hours=settings.PORTAL_OPEN_BEFORE_H) and not is_over
+
+
+def path(secret: str) -> str:
+    """The address to give to the guest, without the site's."""
+    return reverse("portal", args=[secret])
+
+
+def _digest(secret: str) -> str:
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _note(stay: Stay, changes: dict[str, list[str]], by: User | None) -> None:
+    LogEntry.objects.log_create(stay, action=LogEntry.Action.UPDATE, changes=changes, actor=by)

@@ -1,0 +1,171 @@
+"""Mail to guests: that their package is nearly, or wholly, used up. Nothing else is mailed, and no link is.
+
+Rows first, mail afterwards: which guests are to be told stands in PackageNotice; a mail that failed is tried again, and
+reception sees who was not reached. A mail is never sent from within a transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from smtplib import SMTPException
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMultiAlternatives
+from django.core.validators import validate_email
+from django.db import connection
+from django.template.loader import render_to_string
+from django.utils import formats, timezone, translation
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from bookings import accounts
+from bookings.models import Guest, PackageNotice, Stay
+
+logger = logging.getLogger(__name__)
+RETRY = timedelta(minutes=15)
+AT_ONCE = 50
+"""Mails of one run: the next follows in a minute."""
+_LOCK = 4_711_004
+ALIASES = {"no": "nb", "nn": "nb"}
+
+
+class State(StrEnum):
+    """Whether mail is sent; staff tell guests themselves where it is not."""
+
+    READY = "ready"
+    CONSOLE = "console"
+    DISABLED = "disabled"
+
+    @property
+    def words(self) -> Any:
+        return _WORDS[self]
+
+
+_WORDS = {
+    State.READY: _("Mail is sent to guests."),
+    State.CONSOLE: _("Mail is only printed by the server, not sent: EMAIL_URL names the console."),
+    State.DISABLED: _("No mail is sent: EMAIL_URL is not set. Reception tells guests itself."),
+}
+
+
+def state() -> State:
+    """Whether mail leaves this installation."""
+    if settings.EMAIL_BACKEND.endswith(("dummy.EmailBackend",)):
+        return State.DISABLED
+    return State.CONSOLE if settings.EMAIL_BACKEND.endswith("console.EmailBackend") else State.READY
+
+
+def language_of(guest: Guest) -> str:
+    """What staff said that the guest speaks, else what Sirvoy says; English where we have no such language."""
+    known = {code for code, _name in settings.LANGUAGES}
+    told = guest.spoken or guest.language.replace("_", "-").partition("-")[0].strip().lower()
+    told = ALIASES.get(told, told)
+    return told if told in known else "en"
+
+
+def tell_guests(now: datetime) -> int:
+    """Mail the guests whose notices nobody has told them; returns how many were reached. May run twice at once: one
+    waits for nobody and does nothing.
+    """
+    if state() is State.DISABLED:
+        return 0
+    with _alone() as is_alone:
+        if not is_alone:
+            return 0
+        due = [each for each in accounts.untold(now) if each.tried_at is None or each.tried_at <= now - RETRY]
+        return sum(_send(notice, now) for notice in due[:AT_ONCE])
+
+
+def message(notice: PackageNotice, now: datetime) -> EmailMultiAlternatives:
+    """The mail in the guest's language, as plain text and as HTML."""
+    guest = notice.booking.guest
+    with translation.override(language_of(guest)), timezone.override(timezone.get_default_timezone()):
+        context = _context(notice, guest, now)
+        context["subject"] = subject = _subject(context)
+        made = EmailMultiAlternatives(subject, render_to_string("email/package.txt", context), to=[guest.email])
+        made.attach_alternative(render_to_string("email/package.html", context), "text/html")
+    made.extra_headers["Auto-Submitted"] = "auto-generated"
+    return made
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _alone() -> Iterator[bool]:
+    """A lock of this connection, not of a transaction: mail is sent outside of any."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        is_alone = bool(cursor.fetchone()[0])
+    try:
+        yield is_alone
+    finally:
+        if is_alone:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _send(notice: PackageNotice, now: datetime) -> bool:
+    error = _unreachable(notice)
+    if not error:
+        try:
+            message(notice, now).send()
+        except (SMTPException, OSError) as failed:
+            logger.warning("notice %s was not mailed: %s", notice.pk, type(failed).__name__)
+            error = gettext("the mail server: %(error)s") % {"error": type(failed).__name__}
+    if error:
+        accounts.mail_failed(notice, error, now)
+        return False
+    return accounts.told(notice, None, now)
+
+
+def _unreachable(notice: PackageNotice) -> str:
+    guest = Guest.objects.filter(booking=notice.booking_id).first()
+    if guest is None or not guest.email:
+        return gettext("no e-mail address")
+    try:
+        validate_email(guest.email)
+    except ValidationError:
+        return gettext("the e-mail address is none")
+    return ""
+
+
+def _subject(context: dict[str, Any]) -> str:
+    return f"{settings.SITE_NAME}: {render_to_string('email/package_subject.txt', context).strip()}"
+
+
+def _context(notice: PackageNotice, guest: Guest, now: datetime) -> dict[str, Any]:
+    bill = accounts.bill([notice.booking_id])[notice.booking_id]
+    is_empty = notice.level == PackageNotice.Level.EMPTY
+    return {
+        "language": translation.get_language(),
+        "name": str(guest),
+        "is_empty": is_empty,
+        "pitches": ", ".join(_pitches(notice.booking_id)),
+        "bought": _number(bill.packages_kwh + bill.included_kwh),
+        "used": _number(bill.used_kwh),
+        "left": _number(bill.left_kwh or Decimal(0)),
+        "cuts": bill.may_cut,
+        "cut_at": formats.date_format(timezone.localtime(now + bill.grace), "SHORT_DATETIME_FORMAT")
+        if bill.may_cut and is_empty
+        else "",
+        "price": formats.number_format(bill.price, 2),
+        "currency": settings.CURRENCY,
+        "site": settings.SITE_NAME,
+    }
+
+
+def _pitches(booking_id: int) -> Sequence[str]:
+    here = Stay.objects.filter(booking=booking_id, status=Stay.Status.IN_HOUSE, pitch__isnull=False)
+    return sorted(set(here.values_list("pitch__number", flat=True)))
+
+
+def _number(kwh: Decimal) -> str:
+    return formats.number_format(kwh, 1)

@@ -1,0 +1,134 @@
+"""What reception's first page tells: what must be solved, who comes and who leaves today. Reads only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from bookings import accounts, departures, reconcile, rooms, stays
+from bookings.departures import Account, Departure, Sure
+from bookings.models import Booking, PackageNotice, Stay
+from bookings.reconcile import Kind, Problem
+from meters.models import Pitch
+
+MOST_LIT = 20
+"""Pitches on without a guest: more would push aside what is urgent."""
+URGENT = (Kind.DARK, Kind.NO_METER, Kind.SILENT, Kind.OPEN_LINE, Kind.OVERDUE)
+VARIANTS = {Kind.DARK: "danger", Kind.NO_METER: "danger", Kind.SILENT: "warning", Kind.OVERDUE: "warning"}
+SURE = {Sure.RUNNING: "info", Sure.READ: "success", Sure.ESTIMATED: "warning"}
+ACCOUNT = {
+    Account.NO_TARIFF: "danger",
+    Account.NOTHING: "",
+    Account.DUE: "warning",
+    Account.CHANGED: "danger",
+    Account.CHARGED: "success",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A problem with the way to who can solve it; `guest` and `number` of the booking, where there is one."""
+
+    problem: Problem
+    guest: str
+    number: int | None
+    variant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A stay without a certain pitch. `suggested`: the pitch that its room's name speaks of."""
+
+    stay: Stay
+    suggested: Pitch | None
+
+    @property
+    def is_of_room(self) -> bool:
+        """Whether it is solved by saying once which pitch the room is."""
+        return self.stay.unclear == Stay.Unclear.UNKNOWN_ROOM and self.stay.room is not None
+
+    @property
+    def is_placed_by_hand(self) -> bool:
+        return self.stay.unclear == Stay.Unclear.NO_ROOM
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """A departure with its colours."""
+
+    departure: Departure
+    sure_variant: str
+    account_variant: str
+
+    @property
+    def may_be_charged(self) -> bool:
+        return self.departure.account in (Account.DUE, Account.CHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """All of the first page."""
+
+    troubles: list[Trouble]
+    lit: list[Trouble]
+    unclear: list[Unclear]
+    notices: list[PackageNotice]
+    arrivals: list[Stay]
+    departures: list[Leaving]
+    pitches: list[Pitch]
+    day: date
+
+    @property
+    def is_all_well(self) -> bool:
+        return not (self.troubles or self.unclear or self.notices)
+
+
+def desk(now: datetime) -> Desk:
+    """Everything that the first page shows, in a constant number of queries."""
+    today = timezone.localdate(now, timezone.get_default_timezone())
+    found = _troubles(reconcile.problems(now))
+    pitches = list(Pitch.objects.all())
+    return Desk(
+        troubles=[each for each in found if each.problem.kind in URGENT],
+        lit=[each for each in found if each.problem.kind not in URGENT][:MOST_LIT],
+        unclear=[Unclear(stay, _suggested(stay, pitches)) for stay in stays.to_sort_out(now)],
+        notices=list(accounts.untold(now)),
+        arrivals=list(arrivals(today)),
+        departures=[Leaving(each, SURE[each.sure], ACCOUNT[each.account]) for each in departures.on(today)],
+        pitches=pitches,
+        day=today,
+    )
+
+
+def arrivals(day: date) -> QuerySet[Stay]:
+    """Who comes on this day, those who are not here yet first."""
+    coming = [Stay.Status.EXPECTED, Stay.Status.IN_HOUSE]
+    found = Stay.objects.filter(arrival=day, status__in=coming, position__isnull=False)
+    return found.select_related("booking__guest", "pitch", "room").order_by("status", "pitch__number", "pk")
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _troubles(problems: Sequence[Problem]) -> list[Trouble]:
+    ids = {problem.stay.booking_id for problem in problems if problem.stay}
+    bookings = Booking.objects.select_related("guest").in_bulk(ids)
+    return [_trouble(each, bookings.get(each.stay.booking_id) if each.stay else None) for each in problems]
+
+
+def _trouble(problem: Problem, booking: Booking | None) -> Trouble:
+    guest = getattr(booking, "guest", None)
+    number = booking.sirvoy_id if booking else None
+    return Trouble(problem, str(guest) if guest else "", number, VARIANTS.get(problem.kind, ""))
+
+
+def _suggested(stay: Stay, pitches: Iterable[Pitch]) -> Pitch | None:
+    """The one pitch whose number stands as a word in the name of the room."""
+    words = {rooms.plain(word) for word in re.split(r"[^\w,.-]+", stay.room.name if stay.room else "")} - {""}
+    found = [pitch for pitch in pitches if rooms.names(pitch) & words]
+    return found[0] if len(found) == 1 else None

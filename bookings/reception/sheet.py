@@ -1,0 +1,216 @@
+"""What a booking's page tells: its stays, their meters as they are now, the account and the ledger. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from bookings import accounts, facts, follow, ledger
+from bookings.accounts import Bill
+from bookings.ledger import Measured, Used
+from bookings.models import Booking, Correction, Guest, PackageSale, Stay, StayMeter
+from bookings.power import Decision
+from meters import commands, online, overview
+from meters.models import Area, Installation, Meter, MeterState, Source, Want
+
+Text = str | Promise
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A meter of a stay, as it is now. `line`: its open line; None: it hangs on the pitch, but does not count for this
+    stay. `decision`: what the bookings want of it, and why.
+    """
+
+    meter: Meter
+    line: StayMeter | None
+    online: online.Online
+    state: MeterState | None
+    decision: Decision | None
+    want: Want | None
+
+    @property
+    def relay(self) -> bool | None:
+        return self.state.relay if self.state else None
+
+    @property
+    def is_switchable(self) -> bool:
+        return commands.unswitchable(self.meter) is None
+
+    @property
+    def is_by_hand(self) -> bool:
+        return self.want is not None and self.want.source == Source.STAFF
+
+    @property
+    def is_otherwise(self) -> bool:
+        """Whether the relay is not as it is wanted."""
+        return self.want is not None and self.relay is not self.want.state
+
+    @property
+    def silence(self) -> Text:
+        """Why it is not online; empty where it is."""
+        return "" if self.online.is_online else online.REASONS[self.online.reason]
+
+    @property
+    def obstacle(self) -> Text:
+        """Why the relay is not as wanted, as far as it is known."""
+        if self.want is None or not self.is_otherwise:
+            return ""
+        if self.want.hold:
+            return Want.Hold(self.want.hold).label
+        return _("it is being switched") if self.online.is_online else self.silence
+
+    @property
+    def why(self) -> Text:
+        """Why the power is as it is wanted: a person's reason, or the policy's."""
+        if self.want and self.want.source == Source.STAFF:
+            who = self.want.by.get_username() if self.want.by else ""
+            told = " · ".join(filter(None, (self.want.reason, who)))
+            return format_lazy(_("by hand: {told}"), told=told) if told else _("by hand")
+        return self.decision.words if self.decision else ""
+
+    @property
+    def until(self) -> datetime | None:
+        """When that ends, as far as it is known."""
+        if self.is_by_hand and self.want:
+            return self.want.until
+        return self.decision.until if self.decision else None
+
+    @property
+    def is_only_watched(self) -> bool:
+        area = self.meter.device.area
+        return area is not None and area.control == Area.Control.OBSERVE
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A stay with all that belongs to it."""
+
+    stay: Stay
+    used: Used
+    outlets: list[Outlet]
+    lines: list[Measured]
+    corrections: list[Correction]
+    leaves_at: datetime | None
+    guest: str
+    comment: str
+
+    @property
+    def is_here(self) -> bool:
+        return self.stay.status == Stay.Status.IN_HOUSE
+
+    @property
+    def is_present(self) -> bool:
+        return self.stay.status in (Stay.Status.IN_HOUSE, Stay.Status.EXPECTED)
+
+    @property
+    def may_be_reopened(self) -> bool:
+        return self.stay.left_by_hand_at is not None and not self.stay.booking.is_checked_out
+
+    @property
+    def is_moved_by_hand(self) -> bool:
+        return self.stay.pitch_id != self.stay.booked_pitch_id and self.stay.booked_pitch_id is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """All of a booking's page."""
+
+    booking: Booking
+    guest: Guest | None
+    bill: Bill
+    parties: list[Party]
+    packages: list[PackageSale] = field(default_factory=list)
+
+
+def sheet(booking: Booking, now: datetime) -> Sheet:
+    """What the page of this booking shows, in a constant number of queries."""
+    stays = list(booking.stays.select_related("pitch", "booked_pitch", "room").order_by("position", "pk"))
+    for stay in stays:
+        stay.booking = booking
+    lines = StayMeter.objects.filter(stay__in=stays).select_related("start", "end", "meter__device", "pitch")
+    measured = ledger.measure(lines.order_by("pk"))
+    outlets = _outlets(stays, measured, now)
+    used = ledger.used_by_stay(stays)
+    corrections = list(Correction.objects.filter(stay__in=stays).select_related("by"))
+    guest = getattr(booking, "guest", None)
+    parties = [_party(s, used, outlets, measured, corrections, guest) for s in stays if _is_shown(s, measured)]
+    packages = list(booking.packages.select_related("by"))
+    return Sheet(booking, guest, accounts.bill([booking.pk])[booking.pk], parties, packages)
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _is_shown(stay: Stay, measured: Iterable[Measured]) -> bool:
+    """One that is no part of its booking any more only where something was used."""
+    return stay.position is not None or any(each.line.stay_id == stay.pk for each in measured)
+
+
+def _party(
+    stay: Stay,
+    used: Mapping[int, Used],
+    outlets: Mapping[int, list[Outlet]],
+    measured: Iterable[Measured],
+    corrections: Iterable[Correction],
+    guest: Guest | None,
+) -> Party:
+    told = guest.room_guests if guest and stay.position is not None else []
+    of_room = told[stay.position] if stay.position is not None and stay.position < len(told) else {}
+    return Party(
+        stay=stay,
+        used=used[stay.pk],
+        outlets=outlets.get(stay.pk, []),
+        lines=[each for each in measured if each.line.stay_id == stay.pk],
+        corrections=[each for each in corrections if each.stay_id == stay.pk],
+        leaves_at=facts.leaving(stay),
+        guest=str(of_room.get("name") or ""),
+        comment=str(of_room.get("comment") or ""),
+    )
+
+
+def _outlets(stays: Iterable[Stay], measured: Iterable[Measured], now: datetime) -> dict[int, list[Outlet]]:
+    """By stay: the meters that count for it, then those of its pitch that do not."""
+    open_lines = {(m.line.stay_id, m.line.meter_id): m.line for m in measured if m.line.end_id is None}
+    places = {s.pitch_id for s in stays if s.status in (Stay.Status.IN_HOUSE, Stay.Status.EXPECTED)} - {None}
+    hung = Installation.objects.filter(pitch__in=places, period__contains=now).values_list("pitch_id", "meter_id")
+    by_pitch: dict[int, list[int]] = {}
+    for pitch, meter in hung:
+        by_pitch.setdefault(pitch, []).append(meter)
+    pairs = list(open_lines)
+    pairs += [(s.pk, m) for s in stays for m in by_pitch.get(s.pitch_id or 0, []) if (s.pk, m) not in open_lines]
+    meters = _meters({meter for _stay, meter in pairs}, now)
+    found: dict[int, list[Outlet]] = {}
+    for stay, meter in pairs:
+        found.setdefault(stay, []).append(replace(meters[meter], line=open_lines.get((stay, meter))))
+    return found
+
+
+def _meters(ids: set[int], now: datetime) -> dict[int, Outlet]:
+    """The meters as they are now, without a line."""
+    if not ids:
+        return {}
+    link, decisions, wants = online.link(now), follow.decisions(ids, now), _wants(ids, now)
+    return {
+        meter.pk: Outlet(
+            meter=meter,
+            line=None,
+            online=online.status(meter, link, now),
+            state=getattr(meter, "state", None),
+            decision=decisions.get(meter.pk),
+            want=wants.get(meter.pk),
+        )
+        for meter in overview.meters(now).filter(pk__in=ids)
+    }
+
+
+def _wants(ids: set[int], now: datetime) -> dict[int, Want]:
+    """What is in force, with who said so."""
+    found = {want.pk: want for want in commands.in_force(ids, now).values()}
+    told = Want.objects.select_related("by").in_bulk(found)
+    return {want.meter_id: want for want in told.values()}

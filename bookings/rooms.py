@@ -1,0 +1,165 @@
+"""Sirvoy's rooms, and which pitch each is. The only module that writes Room.
+
+A room is known by Sirvoy's id, else by its name. Its pitch is what staff said; else the pitch that goes by the newest
+of its names that is a pitch's; else none: then it is work for staff, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from auditlog.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models import Q
+
+from bookings import stays
+from bookings.models import Room
+from bookings.sirvoy import RoomTold
+from meters.models import Pitch
+
+Key = tuple[int | None, str]
+"""Sirvoy's id of a room, if it said one, and the room's name or ""."""
+NOWHERE: Key = (None, "")
+LOCK = 0x524F4F4D
+
+
+# --- what Sirvoy tells -----------------------------------------------------------------------------------------------
+
+
+def learn(told: Iterable[RoomTold], at: datetime) -> bool:
+    """Note the rooms that an event of that time names; whether one of them thereby is another pitch than before.
+
+    The order in which events are read makes no difference. The bookings of a room that changed are reconciled by
+    `stays.advance`; that of the event by whoever calls.
+    """
+    keys = sorted({key(room.sirvoy_id, room.name) for room in told} - {NOWHERE}, key=str)
+    if not keys:
+        return False
+    pitches = Pitches()
+    changed, has_moved = [], False
+    for room, (_, name) in zip(_rows(keys, at), keys, strict=True):
+        before = (room.name, room.pitch_id, room.named_at, room.matched_at)
+        _teach(room, name, at, pitches)
+        if before != (room.name, room.pitch_id, room.named_at, room.matched_at):
+            changed.append(room)
+        has_moved |= before[1] != room.pitch_id
+    Room.objects.bulk_update(changed, ["name", "pitch", "named_at", "matched_at"])
+    return has_moved
+
+
+def resolve(told: RoomTold, at: datetime) -> Room | None:
+    """The room that is meant, made if it is new; None where Sirvoy named none. Its pitch is `room.pitch`."""
+    learn([told], at)
+    return find([key(told.sirvoy_id, told.name)])[0]
+
+
+def find(keys: Sequence[Key]) -> list[Room | None]:
+    """For each key the room that it means, with its pitch; None where there is none."""
+    ids = {number for number, _ in keys if number is not None}
+    names = {name for number, name in keys if number is None and name}
+    rows = list(Room.objects.select_related("pitch").filter(Q(sirvoy_id__in=ids) | Q(name__in=names)).order_by("-pk"))
+    by_id = {room.sirvoy_id: room for room in rows}
+    by_name = {room.name: room for room in sorted(rows, key=lambda room: room.sirvoy_id is None)}
+    return [by_id.get(number) if number is not None else by_name.get(name) for number, name in keys]
+
+
+def key(sirvoy_id: int | None, name: str | None) -> Key:
+    """How a room is looked up; spaces around and doubled ones do not count."""
+    return sirvoy_id, " ".join((name or "").split())
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: case and spaces do not count."""
+    return "".join(name.split()).casefold()
+
+
+# --- what staff say --------------------------------------------------------------------------------------------------
+
+
+def assign(room: Room, pitch: Pitch | None, by: User | None, now: datetime) -> None:
+    """Staff say which pitch the room is, once and for all; None takes it back: then its name decides again.
+
+    When that is committed, the bookings that have the room are set right.
+    """
+    with transaction.atomic():
+        room = Room.objects.select_for_update(of=("self",), no_key=True).select_related("pitch").get(pk=room.pk)
+        before = room.pitch
+        room.pitch = pitch or Pitches().get(room.name)
+        room.is_set_by_staff, room.set_by = pitch is not None, by if pitch else None
+        room.save(update_fields=["pitch", "is_set_by_staff", "set_by"])
+        changes = {"pitch": [str(before), str(room.pitch)], "is_set_by_staff": ["", str(room.is_set_by_staff)]}
+        LogEntry.objects.log_create(room, action=LogEntry.Action.UPDATE, changes=changes, actor=by)
+        transaction.on_commit(lambda: stays.heal(now))
+
+
+def rematch() -> int:
+    """Rooms without a pitch become the pitch that has got their name since; how many did."""
+    lost = Room.objects.filter(pitch=None, is_set_by_staff=False).exclude(name="")
+    pitches, found = Pitches(), 0
+    for room in lost:
+        if pitch := pitches.get(room.name):
+            found += Room.objects.filter(pk=room.pk, pitch=None).update(pitch=pitch, matched_at=room.named_at)
+    return found
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+class Pitches:
+    """The pitches by their numbers and other names; asked of the database when first needed."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, set[Pitch]] | None = None
+
+    def get(self, name: str) -> Pitch | None:
+        """The one pitch that goes by this name."""
+        if self._known is None:
+            self._known = {}
+            for pitch in Pitch.objects.all():
+                for known in names(pitch):
+                    self._known.setdefault(known, set()).add(pitch)
+        found = self._known.get(plain(name), set())
+        return next(iter(found)) if len(found) == 1 else None
+
+
+def names(pitch: Pitch) -> set[str]:
+    """All that a pitch goes by, plain."""
+    return {plain(name) for name in (pitch.number, *pitch.aliases)}
+
+
+def _teach(room: Room, name: str, at: datetime, pitches: Pitches) -> None:
+    if not name:
+        return
+    if at >= room.named_at or not room.name:
+        room.name, room.named_at = name, at
+    if room.is_set_by_staff or (room.matched_at is not None and at < room.matched_at):
+        return
+    is_its_pitch = room.pitch is not None and plain(name) in names(room.pitch)
+    if pitch := room.pitch if is_its_pitch else pitches.get(name):
+        room.pitch, room.matched_at = pitch, at
+
+
+def _rows(keys: list[Key], at: datetime) -> list[Room]:
+    """The rows of these rooms, locked in the order of their ids; made where they are missing."""
+    if not all(find(keys)):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        for missing in keys:
+            if not all(find([missing])):
+                _make(*missing, at)
+    found = [room.pk for room in find(keys) if room]
+    locked = Room.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=found)
+    rows = {room.pk: room for room in locked.select_related("pitch").order_by("pk")}
+    return [rows[pk] for pk in found]
+
+
+def _make(sirvoy_id: int | None, name: str, at: datetime) -> None:
+    """A row for a room never seen; one that was known by this name alone gets the id."""
+    adopted = 0
+    if sirvoy_id is not None and name:
+        nameless = Room.objects.filter(sirvoy_id=None, name=name).order_by("pk").values("pk")[:1]
+        adopted = Room.objects.filter(pk__in=nameless).update(sirvoy_id=sirvoy_id)
+    if not adopted:
+        Room.objects.create(sirvoy_id=sirvoy_id, name=name, named_at=at)

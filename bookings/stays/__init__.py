@@ -1,0 +1,58 @@
+"""Who is on which pitch, from when to when. The only package that writes Stay.
+
+`status` and `match` are the pure rules; `reconcile` makes a booking's stays what Sirvoy says; `advance` follows the
+calendar; `verbs` and `outlets` are what reception, and guests, do.
+"""
+
+from bookings.stays.advance import advance, heal, to_sort_out
+from bookings.stays.errors import (
+    BadTime,
+    CheckedOutInSirvoy,
+    NeedsReason,
+    NotCheckedOut,
+    NotHere,
+    NotItsMeter,
+    OutletTaken,
+    PitchTaken,
+    SamePitch,
+    SeveralOutlets,
+    StayError,
+    UnknownOutlet,
+)
+from bookings.stays.outlets import add_meter, choose_outlet, exchange, find_outlet, take_meter
+from bookings.stays.reconcile import reconcile
+from bookings.stays.status import Flags, Times, check_out_at, flags, status_of
+from bookings.stays.verbs import check_out, move, reopen, stay_late
+
+__all__ = [
+    "BadTime",
+    "CheckedOutInSirvoy",
+    "Flags",
+    "NeedsReason",
+    "NotCheckedOut",
+    "NotHere",
+    "NotItsMeter",
+    "OutletTaken",
+    "PitchTaken",
+    "SamePitch",
+    "SeveralOutlets",
+    "StayError",
+    "Times",
+    "UnknownOutlet",
+    "add_meter",
+    "advance",
+    "check_out",
+    "check_out_at",
+    "choose_outlet",
+    "exchange",
+    "find_outlet",
+    "flags",
+    "heal",
+    "move",
+    "reconcile",
+    "reopen",
+    "status_of",
+    "stay_late",
+    "take_meter",
+    "to_sort_out",
+]

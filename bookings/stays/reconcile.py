@@ -1,0 +1,212 @@
+"""Makes a booking's stays what Sirvoy's newest event says, without undoing what staff did by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils.dateparse import parse_date
+
+from bookings import follow, ledger, rooms
+from bookings.models import Booking, Room, Stay, StayMeter
+from bookings.stays import status
+from bookings.stays.match import match
+from bookings.stays.status import Flags, Times
+from meters.models import Installation
+
+Status = Stay.Status
+Reason = StayMeter.Reason
+Unclear = Stay.Unclear
+WRITTEN = [
+    *("position", "room_id", "booked_pitch_id", "pitch_id", "arrival", "departure", "status", "unclear"),
+    *("began_at", "ended_at", "late_until", "left_by_hand_at", "is_season"),
+]
+ENDED = {
+    Status.CANCELLED: Reason.CANCELLED,
+    Status.EXPECTED: Reason.CHECK_IN_UNDONE,
+    Status.LEFT: Reason.CHECK_OUT,
+}
+
+
+Said = dict[int, dict[str, Any]]
+"""By a stay's id, the columns that staff set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A room of the booking, as Sirvoy tells it; None: no room said."""
+
+    room: Room | None
+    arrival: date | None
+    departure: date | None
+
+
+def reconcile(booking: Booking, now: datetime, before: Flags | None = None, said: Said | None = None) -> None:
+    """The booking's stays, their lines in the ledger and then their power become what they should be now.
+
+    Whoever calls holds the booking's lock in a transaction. `before`: what Sirvoy said before an event; `said`: what
+    staff say now. Repeating it changes nothing.
+    """
+    known = list(Stay.objects.select_related("pitch").filter(booking=booking, position__isnull=False))
+    known.sort(key=lambda stay: stay.position or 0)
+    was = {stay.pk: copy(stay) for stay in known}
+    for stay in known:
+        for name, value in (said or {}).get(stay.pk, {}).items():
+            setattr(stay, name, value)
+    slots = _slots(booking)
+    found, surplus = match([stay.room_id for stay in known], [slot.room and slot.room.pk for slot in slots])
+    current = [known[index] if index is not None else Stay(booking=booking) for index in found]
+    gone = [known[index] for index in surplus]
+    for stay in gone:
+        _retire(stay, booking, now)
+    for position, (stay, slot) in enumerate(zip(current, slots, strict=True)):
+        stay.position = position
+        _place(stay, slot, booking)
+    _judge(current, status.flags(booking), before, now)
+    _write([*gone, *current], was)
+    _account([*gone, *current], was, now)
+
+
+def changed(stay: Stay, was: Stay | None) -> bool:
+    return was is None or any(getattr(stay, name) != getattr(was, name) for name in WRITTEN)
+
+
+# --- what should be --------------------------------------------------------------------------------------------------
+
+
+def _slots(booking: Booking) -> list[Slot]:
+    """The rooms of the booking in Sirvoy's order; a booking without any is one party that has no room yet."""
+    if not booking.rooms:
+        return [Slot(None, booking.arrival, booking.departure)]
+    found = rooms.find([rooms.key(told["room_id"], told["name"]) for told in booking.rooms])
+    return [
+        Slot(room, parse_date(told["arrival"] or ""), parse_date(told["departure"] or ""))
+        for room, told in zip(found, booking.rooms, strict=True)
+    ]
+
+
+def _retire(stay: Stay, booking: Booking, now: datetime) -> None:
+    """Sirvoy names no room for this party any more: who is here has left, who was expected does not come."""
+    stay.position = None
+    has_been = stay.status in (Status.IN_HOUSE, Status.LEFT) and not booking.is_cancelled
+    _become(stay, Status.LEFT if has_been else Status.CANCELLED, now)
+
+
+def _place(stay: Stay, slot: Slot, booking: Booking) -> None:
+    """Only another pitch in Sirvoy moves the party. Where it was moved by hand and Sirvoy's room is the same as before
+    (staff only said which pitch that is), it stays where it is.
+    """
+    booked = slot.room.pitch if slot.room else None
+    room_id = slot.room.pk if slot.room else None
+    was_moved_by_hand = stay.pitch_id != stay.booked_pitch_id
+    if stay.booked_pitch_id != (booked and booked.pk) and not (was_moved_by_hand and stay.room_id == room_id):
+        stay.pitch = booked
+    stay.room, stay.booked_pitch = slot.room, booked
+    stay.arrival, stay.departure = slot.arrival, slot.departure
+    stay.is_season = booking.adults == settings.SEASON_ADULTS
+
+
+def _judge(current: Sequence[Stay], flags: Flags, before: Flags | None, now: datetime) -> None:
+    """A check-out by hand stands until Sirvoy says something new, and not only that it has seen it, too."""
+    if before is not None and before.state != flags.state and flags.state != "out":
+        for stay in current:
+            stay.left_by_hand_at = None
+    times = [times_of(stay) for stay in current]
+    for stay, own in zip(current, times, strict=True):
+        _become(stay, status.status_of(flags, own, times, now), now)
+        stay.unclear = _unclear(stay, own)
+
+
+def times_of(stay: Stay) -> Times:
+    return Times(stay.arrival, stay.departure, stay.late_until, stay.left_by_hand_at)
+
+
+def _become(stay: Stay, new: Status, now: datetime) -> None:
+    if new == stay.status:
+        return
+    if new == Status.IN_HOUSE:
+        stay.began_at, stay.ended_at = stay.began_at or now, None
+    elif new == Status.EXPECTED:
+        stay.began_at = stay.ended_at = None
+    elif stay.status == Status.IN_HOUSE or new == Status.LEFT:
+        stay.ended_at = stay.ended_at or now
+    stay.status = new
+
+
+def _unclear(stay: Stay, own: Times) -> Unclear:
+    if stay.pitch_id is None:
+        return Unclear.UNKNOWN_ROOM if stay.room_id else Unclear.NO_ROOM
+    if own.span is None:
+        return Unclear.DATES
+    if stay.unclear == Unclear.TAKEN and stay.status == Status.IN_HOUSE:
+        return Unclear.TAKEN
+    return Unclear.NONE
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _write(parties: Sequence[Stay], was: dict[int, Stay]) -> None:
+    """Positions are given up before they are taken: no two parties have one at any moment."""
+    moved = [stay.pk for stay in parties if stay.pk and stay.position != was[stay.pk].position]
+    if moved:
+        Stay.objects.filter(pk__in=moved).update(position=None)
+    for stay in parties:
+        if stay.pk is None:
+            stay.save()
+        elif changed(stay, was[stay.pk]):
+            stay.save(update_fields=WRITTEN)
+
+
+def _account(parties: Sequence[Stay], was: dict[int, Stay], now: datetime) -> None:
+    """The ledger follows: first whoever goes lets go of his meters, then whoever is here gets his.
+
+    A guest who is here keeps the meters he has while nobody knows his pitch.
+    """
+    here = [stay for stay in parties if stay.status == Status.IN_HOUSE]
+    for stay in parties:
+        old = was.get(stay.pk)
+        if old and old.status == Status.IN_HOUSE and stay not in here:
+            ledger.end_all(stay, now, ENDED[Status(stay.status)])
+    meters: set[int] = set()
+    for stay in here:
+        if stay.pitch_id is not None:
+            meters |= _align(stay, was.get(stay.pk), now)
+    different = [stay for stay in parties if changed(stay, was.get(stay.pk))]
+    pitches = {was[stay.pk].pitch_id for stay in different if stay.pk in was} | {stay.pitch_id for stay in different}
+    follow.soon(meters | meters_of(different, pitches))
+
+
+def _align(stay: Stay, old: Stay | None, now: datetime) -> set[int]:
+    """The stay's lines follow; a meter that another guest has makes it unclear, if nothing worse does. Returns the
+    meters (ids) concerned.
+    """
+    aligned = ledger.align(stay, now, _why(stay, old))
+    known = stay.unclear
+    if known in (Unclear.NONE, Unclear.TAKEN):
+        is_taken = any(other.booking_id != stay.booking_id for other in aligned.taken_by)
+        stay.unclear = Unclear.TAKEN if is_taken else Unclear.NONE
+    if stay.unclear != known:
+        stay.save(update_fields=["unclear"])
+    return aligned.meters
+
+
+def _why(stay: Stay, old: Stay | None) -> Reason:
+    if old is None or old.status == Status.EXPECTED:
+        return Reason.CHECK_IN
+    if old.status != Status.IN_HOUSE:
+        return Reason.REOPENED
+    return Reason.MOVE if old.pitch_id != stay.pitch_id else Reason.INSTALLED
+
+
+def meters_of(parties: Sequence[Stay], pitches: set[int | None]) -> set[int]:
+    """The meters (ids) that hang on these pitches, and those that ever served these stays."""
+    if not parties:
+        return set()
+    fixed = Installation.objects.filter(pitch__in=pitches - {None}, period__upper_inf=True)
+    served = StayMeter.objects.filter(stay__in=[stay.pk for stay in parties])
+    return {*fixed.values_list("meter_id", flat=True), *served.values_list("meter_id", flat=True)}

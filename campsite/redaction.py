@@ -1,0 +1,24 @@
+"""Strikes secrets and guests' data out of whatever is logged or reported, also where a library wrote the line."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+SECRETS = re.compile(
+    r"(?P<before>/hooks/sirvoy/+|/p/+)[^/\s?#\"'<>&,]+"  # right or wrong: a wrong one may be a right one with a slip
+    r"|(?P<prefix>\bsirvoy-)[\w-]{8,}"
+    r"|(?P<detail>\bDETAIL:\s)[^\n]*"  # PostgreSQL quotes the row that it refused
+)
+
+
+def redact(text: str) -> str:
+    """The text without the secret parts of addresses and without quoted rows, in whatever context they stand."""
+    return SECRETS.sub(lambda found: f"{found['before'] or found['prefix'] or found['detail']}…", text)
+
+
+class WithoutSecrets(logging.Formatter):
+    """For every handler: also of what stands in a traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))

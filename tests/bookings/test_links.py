@@ -1,0 +1,118 @@
+"""A guest's link: who gets in, when, and what the page says; the secret is kept by nobody."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from bookings import links
+from bookings.models import PortalLink, Stay
+from campsite.redaction import redact
+from tests import make
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+Status = Stay.Status
+
+
+@pytest.fixture(autouse=True)
+def nobody_tried() -> None:
+    cache.clear()
+
+
+def expected(**values) -> Stay:
+    """From 10 to 12 July 2026, not here yet."""
+    day = datetime(2026, 7, 10, tzinfo=UTC).date()
+    booking = make.booking(arrival=day, departure=day + timedelta(days=2))
+    make.guest(booking)
+    return make.stay(make.pitch("101"), booking=booking, status=Status.EXPECTED, **values)
+
+
+def test_a_secret_leads_to_its_stay_and_is_not_stored():
+    stay = make.stay(make.pitch())
+    secret = links.make(stay, make.staff())
+    assert links.check(secret, timezone.now()) == stay
+    assert secret not in str(PortalLink.objects.values())
+    for wrong in ("", secret[:-1], secret + "x", secret.swapcase(), "\ud800", "\x00", "x" * 10_000):
+        assert links.check(wrong, timezone.now()) is None
+
+
+def test_it_opens_some_hours_before_the_day_of_arrival_and_closes_after_the_departure():
+    stay = expected()
+    secret = links.make(stay, None)
+    midnight = datetime(2026, 7, 9, 22, tzinfo=UTC)
+    assert links.check(secret, midnight - 24 * HOUR - timedelta(seconds=1)) is None
+    assert links.check(secret, midnight - 24 * HOUR) == stay
+    left = midnight + 10 * HOUR
+    Stay.objects.update(status=Status.LEFT, ended_at=left)
+    assert links.check(secret, left + 24 * HOUR - timedelta(seconds=1)) == stay
+    assert links.check(secret, left + 24 * HOUR) is None
+
+
+def test_who_never_came_or_was_cancelled_gets_in_no_more():
+    secret = links.make(expected(), None)
+    long_after = datetime(2026, 7, 13, 10, tzinfo=UTC)
+    assert links.check(secret, long_after) is None
+    Stay.objects.update(status=Status.IN_HOUSE)
+    assert links.check(secret, long_after)  # who is still here, is
+    Stay.objects.update(status=Status.CANCELLED)
+    assert links.check(secret, datetime(2026, 7, 10, 10, tzinfo=UTC)) is None
+
+
+def test_revoked_links_lead_nowhere():
+    stay, now = make.stay(make.pitch()), timezone.now()
+    first, second = links.make(stay, None), links.make(stay, None)
+    assert links.revoke_all(stay, None, now) == 2
+    assert links.check(first, now) is links.check(second, now) is None
+    assert links.check(links.make(stay, None), now) == stay
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_power_and_kwh_in_the_guests_language_and_is_kept_by_nobody():
+    stay = make.stay(make.pitch("101"))
+    make.guest(stay.booking, language="sv")
+    meter = make.switchable("101,1", relay=True)
+    make.line(stay, meter)
+    make.used(stay, "12.5")
+    answer = Client(headers={"accept-language": "de"}).get(links.path(links.make(stay, None)))
+    shown = answer.content.decode()
+    assert 'lang="sv"' in shown
+    assert 'data-relay="on"' in shown
+    assert "12,5" in shown
+    assert "101" in shown
+    assert answer.headers["X-Robots-Tag"] == "noindex, nofollow"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert "sessionid" not in answer.cookies
+    assert "Müller" not in shown
+
+
+def test_a_guest_without_an_outlet_is_told_so():
+    stay = make.stay(make.pitch("101"))
+    make.guest(stay.booking, language="en")
+    secret = links.make(stay, None)
+    assert "no outlet" in Client().get(links.path(secret)).content.decode()
+    Stay.objects.update(status=Status.EXPECTED)
+    assert "when you check in" in Client().get(links.path(secret)).content.decode()
+
+
+def test_wrong_links_are_not_found_and_then_throttled_but_right_ones_never(settings):
+    settings.PORTAL_WRONG_LINKS_A_MINUTE = 3
+    secret = links.make(make.stay(make.pitch()), None)
+    answers = [Client().get(reverse("portal", args=[f"wrong{number}"])).status_code for number in range(5)]
+    assert answers == [404, 404, 404, 429, 429]
+    assert Client().get(links.path(secret)).status_code == 200
+    assert Client().post(links.path(secret)).status_code == 405
+
+
+def test_the_secret_is_struck_out_of_whatever_is_logged():
+    secret = links.make(make.stay(make.pitch()), None)
+    assert secret not in redact(f"GET {links.path(secret)} 500")
+    assert secret not in redact(f"http://x/p/{secret}")

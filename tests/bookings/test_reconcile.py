@@ -1,0 +1,274 @@
+"""Where bookings, what should be, and the meters disagree: found, healed, listed; and power that nobody paid for."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from bookings import follow, reconcile, tasks
+from bookings.models import PowerRule, Room, Stay, StayMeter
+from bookings.reconcile import Kind
+from meters import commands
+from meters.models import Device, Meter, MeterState, Pitch, Source, Want, WorkerState
+from tests import make
+
+pytestmark = pytest.mark.django_db
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+LATER = 2 * MINUTE
+
+
+@pytest.fixture
+def now() -> datetime:
+    return timezone.now()
+
+
+def on_pitch(pitch: Pitch | None = None, relay: bool | None = True) -> Meter:
+    meter = make.switchable(relay=relay)
+    make.installed(meter, pitch or make.pitch())
+    return meter
+
+
+def guest(meter: Meter, **values: object) -> StayMeter:
+    pitch = meter.installations.get().pitch
+    return make.line(make.stay(pitch, **values), meter, pitch=pitch)
+
+
+def kinds(now: datetime) -> list[str]:
+    WorkerState.objects.update(heartbeat_at=now)
+    return [problem.kind for problem in reconcile.problems(now)]
+
+
+# --- problems --------------------------------------------------------------------------------------------------------
+
+
+def test_where_all_is_well_nothing_is_told(now):
+    guest(on_pitch())
+    on_pitch(relay=False)
+    follow.apply(None, now)
+    assert kinds(now) == []
+
+
+def test_a_guest_in_the_dark_is_told_with_the_cause_until_it_is_on(now):
+    line = guest(on_pitch(relay=False))
+    follow.apply(None, now)
+    assert kinds(now + MINUTE / 2) == []  # it is being switched
+    assert kinds(now + LATER) == [Kind.DARK]
+    Want.objects.update(hold="unasked_off", hold_at=now)
+    (problem,) = reconcile.problems(now)
+    assert (problem.kind, problem.stay, problem.meter) == (Kind.DARK, line.stay, line.meter)
+    assert problem.why == Want.Hold.UNASKED_OFF.label
+    assert str(problem.words)
+    MeterState.objects.update(relay=True)
+    Want.objects.update(hold="")
+    assert kinds(now + LATER) == []
+
+
+def test_a_guest_whose_meter_is_not_heard_is_told_apart_by_its_last_word(now):
+    dark, silent = guest(on_pitch(relay=False)), guest(on_pitch(relay=True))
+    follow.apply(None, now)
+    Device.objects.update(available=False)
+    WorkerState.objects.update(heartbeat_at=now)
+    found = {problem.kind: problem for problem in reconcile.problems(now)}
+    assert found[Kind.DARK].stay == dark.stay
+    assert found[Kind.SILENT].stay == silent.stay
+    assert "Zigbee2MQTT" in str(found[Kind.SILENT].why)
+
+
+def test_a_guest_on_a_pitch_that_only_hands_switch_is_told_of_too(now):
+    guest(on_pitch(make.pitch(policy="manual"), relay=False))
+    follow.apply(None, now)
+    assert kinds(now) == [Kind.DARK]
+
+
+def test_what_staff_switched_off_is_no_problem(now):
+    line = guest(on_pitch(relay=False))
+    follow.apply(None, now)
+    commands.want(line.meter, Source.STAFF, False, "works")
+    assert kinds(now + LATER) == []
+
+
+def test_a_guest_without_an_outlet_is_told_of(now):
+    stay = make.stay(make.pitch())
+    lost = make.stay(unclear="unknown_room")
+    found = {problem.stay: problem for problem in reconcile.problems(now)}
+    assert {problem.kind for problem in found.values()} == {Kind.NO_METER}
+    assert found[stay].why != found[lost].why == Stay.Unclear.UNKNOWN_ROOM.label
+
+
+def test_who_should_have_left_is_told_of(now):
+    line = guest(on_pitch(), departure=timezone.localdate() - DAY)
+    follow.apply(None, now)
+    (problem,) = [p for p in reconcile.problems(now) if p.kind == Kind.OVERDUE]
+    assert problem.stay == line.stay
+    assert problem.since < now
+
+
+def test_power_without_a_guest_is_told_of_where_it_should_be_off_or_is_used(now):
+    meter = on_pitch(relay=True)
+    follow.apply(None, now)
+    assert kinds(now + LATER) == []  # left as it is
+    MeterState.objects.update(power_w=800)
+    assert kinds(now + LATER) == [Kind.LIT]
+    MeterState.objects.update(power_w=0)
+    PowerRule.objects.update(when_vacant="off")
+    follow.apply(None, now)
+    assert kinds(now + LATER) == [Kind.LIT]
+    commands.want(meter, Source.STAFF, True, "for the electrician")
+    assert kinds(now + LATER) == []
+
+
+def test_service_places_are_nobodys_problem(now):
+    on_pitch(make.pitch(kind="service"))
+    MeterState.objects.update(power_w=800)
+    assert kinds(now) == []
+
+
+def test_the_worst_stands_first(now):
+    guest(on_pitch(), departure=timezone.localdate() - DAY)
+    make.stay(make.pitch())
+    guest(on_pitch(relay=False))
+    follow.apply(None, now)
+    assert kinds(now + LATER) == [Kind.DARK, Kind.NO_METER, Kind.OVERDUE]
+
+
+def test_a_look_at_many_costs_no_more_queries(now):
+    def count() -> int:
+        follow.apply(None, now)
+        with CaptureQueriesContext(connection) as queries:
+            reconcile.problems(now)
+        return len(queries)
+
+    guest(on_pitch())
+    make.stay(make.pitch())
+    few = count()
+    for _ in range(5):
+        guest(on_pitch())
+        make.stay(make.pitch())
+    assert count() == few
+
+
+# --- healing ---------------------------------------------------------------------------------------------------------
+
+
+def sirvoys(pitch: Pitch, **values: object) -> Stay:
+    """A stay as Sirvoy's event made it: its booking names its room."""
+    room = Room.objects.create(name=pitch.number, pitch=pitch, named_at=timezone.now())
+    booking = make.booking(**values)
+    dates = {"arrival": str(booking.arrival), "departure": str(booking.departure)}
+    booking.rooms = [{"room_id": None, "name": room.name, "adults": 2, **dates}]
+    booking.save()
+    return make.stay(pitch, booking=booking, room=room)
+
+
+def test_a_guest_whose_meter_the_ledger_forgot_has_a_line_and_power_again(now):
+    meter = on_pitch(relay=False)
+    stay = sirvoys(meter.installations.get().pitch)
+    healed = reconcile.hourly(now)
+    assert (healed.bookings, healed.meters) == (1, 1)
+    assert StayMeter.objects.get().stay == stay
+    assert Want.objects.get(ended_at=None).state is True
+    again = reconcile.hourly(now)
+    assert (again.bookings, again.lines, again.meters) == (0, 0, 0)
+
+
+def test_a_line_that_stayed_open_after_its_guest_left_is_closed(now):
+    line = guest(on_pitch(), position=None)
+    Stay.objects.update(status="left", ended_at=now - HOUR)
+    assert kinds(now) == [Kind.OPEN_LINE]
+    assert reconcile.hourly(now).lines == 1
+    line.refresh_from_db()
+    assert (line.ended_by, line.end is None) == ("check_out", False)
+    assert Kind.OPEN_LINE not in kinds(now)
+
+
+def test_the_night_compares_every_stay_with_sirvoy_and_the_jobs_may_run_twice(now):
+    meter = on_pitch()
+    stay = sirvoys(meter.installations.get().pitch, is_checked_out=True)
+    reconcile.nightly(now)
+    stay.refresh_from_db()
+    assert stay.status == "left"
+    for job in (tasks.advance_stays, tasks.apply_power, tasks.reconcile_hourly, tasks.reconcile_nightly) * 2:
+        job()
+
+
+# --- use without a guest ---------------------------------------------------------------------------------------------
+
+
+def test_use_in_hours_without_a_guest_is_listed():
+    meter, first = make.meter(), datetime(2026, 7, 10, 8, tzinfo=UTC)
+    pitch = make.pitch()
+    make.installed(meter, pitch, since=first)
+    for number in range(6):
+        make.hour(meter, first + number * HOUR, 1000, estimated_wh=200)
+    line = make.line(make.stay(pitch), meter, since=first + 2 * HOUR + 30 * MINUTE)
+    StayMeter.objects.filter(pk=line.pk).update(
+        period=DateTimeTZRange(line.period.lower, first + 4 * HOUR), end=make.snapshot(meter, first + 4 * HOUR)
+    )
+    (found,) = reconcile.vacancy(first, first + DAY)
+    assert (found.pitch, found.meter) == (pitch, meter)
+    assert (found.energy_kwh, found.estimated_kwh) == (Decimal(4), Decimal("0.8"))
+    assert (found.first, found.last) == (first, first + 5 * HOUR)
+    assert reconcile.vacancy(first + 2 * HOUR, first + 4 * HOUR) == []
+
+
+def test_service_places_and_a_few_watt_hours_are_not_listed():
+    first = datetime(2026, 7, 10, 8, tzinfo=UTC)
+    for kind, energy in (("service", 5000), ("touring", 99)):
+        meter = make.meter()
+        make.installed(meter, make.pitch(kind=kind), since=first)
+        make.hour(meter, first, energy)
+    assert reconcile.vacancy(first, first + DAY) == []
+
+
+# --- the rules in the admin ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chief() -> Client:
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(make.superuser())
+    return client
+
+
+def test_each_kind_of_pitch_has_its_rule_and_staff_see_them(chief):
+    assert set(PowerRule.objects.values_list("kind", flat=True)) == set(Pitch.Kind.values)
+    page = chief.get(reverse("admin:bookings_powerrule_changelist")).content.decode()
+    assert "15 more minutes" in page
+    assert "cabin" in page
+
+
+def test_a_rule_is_changed_and_noted_and_never_added_or_deleted(chief):
+    rule = PowerRule.objects.get(kind="cabin")
+    address = reverse("admin:bookings_powerrule_change", args=[rule.pk])
+    form = {"follows_bookings": "on", "when_vacant": "off", "grace_min": 30, "overdue_h": 12}
+    times = {"cleaning_from": "09:00", "cleaning_until": "14:00"}
+    assert chief.post(address, form | times).status_code == 302
+    rule.refresh_from_db()
+    assert (rule.when_vacant, rule.grace_min, rule.cleaning_from.hour) == ("off", 30, 9)
+    history = chief.get(reverse("admin:bookings_powerrule_history", args=[rule.pk])).content.decode()
+    assert "15 → 30" in history
+    assert chief.get(reverse("admin:bookings_powerrule_add")).status_code == 403
+    assert chief.post(reverse("admin:bookings_powerrule_delete", args=[rule.pk])).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        {"cleaning_from": "10:00", "cleaning_until": ""},
+        {"cleaning_from": "15:00", "cleaning_until": "10:00"},
+    ],
+)
+def test_a_cleaning_window_that_makes_no_sense_is_refused(chief, times):
+    rule = PowerRule.objects.get(kind="cabin")
+    form = {"when_vacant": "off", "grace_min": 30, "overdue_h": 12}
+    answer = chief.post(reverse("admin:bookings_powerrule_change", args=[rule.pk]), form | times)
+    assert answer.status_code == 200
+    assert "Cleaning" in answer.content.decode()
+    rule.refresh_from_db()
+    assert rule.grace_min == 15

@@ -1,0 +1,420 @@
+"""Who is on which pitch: events become stays and lines, and what staff say by hand stands."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from auditlog.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import connections
+
+from bookings import stays
+from bookings.models import Stay, StayMeter
+from meters import installations
+from meters.models import Meter, Pitch
+from tests import make
+from tests.bookings.sirvoy import NOON, booking, room, send
+
+pytestmark = pytest.mark.django_db
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+Status, Unclear, Reason = Stay.Status, Stay.Unclear, StayMeter.Reason
+
+
+@pytest.fixture
+def by() -> User:
+    return make.staff()
+
+
+@pytest.fixture(autouse=True)
+def campsite(db: None) -> dict[str, Meter]:
+    """Pitches 101 to 103, each with a meter of its number, and outlets that hang nowhere."""
+    meters = {name: make.meter(name) for name in ("101", "102", "103", "F1", "F2")}
+    for name in ("101", "102", "103"):
+        make.installed(meters[name], make.pitch(name), NOON - 90 * DAY)
+    return meters
+
+
+def stay(position: int | None = 0, number: int = 47101) -> Stay:
+    return Stay.objects.get(booking__sirvoy_id=number, position=position)
+
+
+def pitch(number: str) -> Pitch:
+    return Pitch.objects.get(number=number)
+
+
+def meter(name: str) -> Meter:
+    return Meter.objects.get(device__friendly_name=name)
+
+
+def open_lines(of: Stay | None = None) -> list[str]:
+    lines = StayMeter.objects.filter(period__upper_inf=True)
+    return sorted(str(line.meter) for line in (lines.filter(stay=of) if of else lines))
+
+
+def here(*rooms: dict[str, object], now=NOON, **values: object) -> Stay:
+    """Checked in, on 101 unless told otherwise."""
+    send(booking(*(rooms or [room("101")]), came=True, **values), now)
+    return stay(number=values.get("number", 47101))
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_booking_is_expected_until_it_is_checked_in():
+    send(booking(room("101")))
+    assert (stay().status, stay().pitch, open_lines()) == (Status.EXPECTED, pitch("101"), [])
+    send(booking(room("101"), minute=1, came=True))
+    assert (stay().status, stay().began_at, open_lines()) == (Status.IN_HOUSE, NOON, ["101"])
+
+
+def test_a_check_in_of_a_booking_never_seen_has_power_at_once():
+    assert here().status == Status.IN_HOUSE
+    assert open_lines() == ["101"]
+
+
+def test_a_check_in_taken_back_gives_the_meter_back():
+    here()
+    send(booking(room("101"), minute=1), NOON + HOUR)
+    assert (stay().status, stay().began_at, open_lines()) == (Status.EXPECTED, None, [])
+    assert StayMeter.objects.get().ended_by == Reason.CHECK_IN_UNDONE
+
+
+def test_a_check_out_ends_every_line_and_is_taken_back_without_a_gap(by):
+    stays.add_meter(here(), meter("F1"), by, NOON)
+    send(booking(room("101"), minute=1, came=True, left=True), NOON + HOUR)
+    assert (stay().status, stay().ended_at, open_lines()) == (Status.LEFT, NOON + HOUR, [])
+    send(booking(room("101"), minute=2, came=True), NOON + 2 * HOUR)
+    assert (stay().status, stay().began_at, stay().ended_at) == (Status.IN_HOUSE, NOON, None)
+    assert open_lines() == ["101", "F1"]
+    again = StayMeter.objects.filter(begun_by=Reason.REOPENED)
+    assert {line.period.lower for line in again} == {NOON + HOUR}
+
+
+def test_a_check_out_before_any_check_in_is_a_stay_that_is_over():
+    send(booking(room("101"), left=True))
+    assert (stay().status, open_lines()) == (Status.LEFT, [])
+
+
+def test_a_cancellation_in_house_ends_the_lines_and_is_restored():
+    here()
+    send(booking(room("101"), minute=1, came=True, cancelled=True), NOON + HOUR)
+    assert (stay().status, StayMeter.objects.get().ended_by) == (Status.CANCELLED, Reason.CANCELLED)
+    send(booking(room("101"), minute=2, came=True), NOON + 2 * HOUR)
+    assert (stay().status, open_lines()) == (Status.IN_HOUSE, ["101"])
+
+
+def test_a_move_in_sirvoy_moves_the_party_and_its_meters():
+    first = here()
+    send(booking(room("102"), minute=1, came=True), NOON + HOUR)
+    assert stay() == first
+    assert (stay().pitch, open_lines()) == (pitch("102"), ["102"])
+    assert StayMeter.objects.get(meter=meter("101")).ended_by == Reason.MOVE
+
+
+def test_an_extension_keeps_the_line():
+    here()
+    send(booking(room("101"), minute=1, came=True, departure="2026-07-20"), NOON + HOUR)
+    assert stay().departure.isoformat() == "2026-07-20"
+    assert StayMeter.objects.get().begun_by == Reason.CHECK_IN
+
+
+def test_two_rooms_that_change_places_in_the_list_are_no_move():
+    here(room("101"), room("102"))
+    one, two = stay(0), stay(1)
+    send(booking(room("102"), room("101"), minute=1, came=True), NOON + HOUR)
+    assert (stay(0), stay(1)) == (two, one)
+    assert StayMeter.objects.count() == 2
+
+
+def test_a_room_less_is_a_party_that_left_and_one_not_come_is_cancelled():
+    here(room("101"), room("102"), room("103", arrival="2026-07-15"))
+    send(booking(room("101"), minute=1, came=True), NOON + HOUR)
+    gone = Stay.objects.filter(position=None).order_by("pk")
+    assert [each.status for each in gone] == [Status.LEFT, Status.CANCELLED]
+    assert open_lines() == ["101"]
+
+
+def test_a_group_comes_and_goes_by_its_own_dates():
+    here(room("101"), room("102", departure="2026-07-12"), room("103", arrival="2026-07-13"))
+    assert [stay(position).status for position in range(3)] == [Status.IN_HOUSE, Status.LEFT, Status.EXPECTED]
+    stays.advance(NOON + DAY)
+    assert [stay(position).status for position in range(3)] == [Status.IN_HOUSE, Status.LEFT, Status.IN_HOUSE]
+    assert open_lines() == ["101", "103"]
+
+
+def test_a_planned_move_happens_by_itself_on_its_day():
+    here(room("101", departure="2026-07-13"), room("102", arrival="2026-07-13"))
+    assert stays.advance(NOON + 22 * HOUR) == 0
+    assert stays.advance(NOON + 23 * HOUR) == 1
+    assert open_lines() == ["101", "102"]
+    stays.advance(NOON + 24 * HOUR)
+    assert open_lines() == ["102"]
+    assert stays.advance(NOON + 25 * HOUR) == 0
+
+
+def test_nobody_who_overstays_is_put_out_by_the_calendar():
+    here()
+    assert stays.advance(NOON + 30 * DAY) == 0
+    assert open_lines() == ["101"]
+
+
+def test_a_season_guest_is_known_by_the_number_of_adults():
+    assert here(adults=0).is_season
+    send(booking(room("101"), minute=1, came=True, adults=2))
+    assert not stay().is_season
+
+
+# --- to be sorted out ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rooms", "dates", "unclear"),
+    [
+        ([], {}, Unclear.NO_ROOM),
+        ([room(None)], {}, Unclear.NO_ROOM),
+        ([room("Ved søen", id=9)], {}, Unclear.UNKNOWN_ROOM),
+        ([room("101")], {"arrival": "2026-07-20"}, Unclear.DATES),
+        ([room("101")], {"departure": None}, Unclear.DATES),
+    ],
+)
+def test_what_cannot_be_understood_is_listed_for_staff(rooms, dates, unclear):
+    send(booking(*rooms, **dates))
+    assert [each.unclear for each in stays.to_sort_out(NOON)] == [unclear]
+
+
+def test_what_is_far_away_over_or_cancelled_is_no_work_yet():
+    send(booking(arrival="2026-08-10", departure="2026-08-12"))
+    send(booking(number=2, cancelled=True))
+    send(booking(number=3, came=True, left=True))
+    send(booking(number=4, arrival="2026-06-10", departure="2026-06-12"))
+    assert not stays.to_sort_out(NOON)
+
+
+def test_a_guest_here_whose_room_gets_lost_keeps_his_power_until_staff_know():
+    here()
+    send(booking(minute=1, came=True), NOON + HOUR)
+    assert (stay().unclear, open_lines()) == (Unclear.NO_ROOM, ["101"])
+    send(booking(room("102"), minute=2, came=True), NOON + 2 * HOUR)
+    assert (stay().unclear, open_lines()) == (Unclear.NONE, ["102"])
+
+
+def test_a_pitch_whose_guest_has_not_left_is_unclear_until_he_has():
+    here()
+    second = here(number=47102)
+    assert (second.unclear, open_lines(second)) == (Unclear.TAKEN, [])
+    send(booking(room("101"), minute=1, came=True, left=True), NOON + HOUR)
+    stays.advance(NOON + HOUR)
+    assert (stay(number=47102).unclear, open_lines(second)) == (Unclear.NONE, ["101"])
+
+
+def test_a_guest_who_leaves_today_gives_way_to_the_next():
+    first = here(departure="2026-07-12")
+    second = here(number=47102)
+    assert (second.unclear, open_lines(first), open_lines(second)) == (Unclear.NONE, [], ["101"])
+
+
+# --- by hand ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_move_by_hand_stands_until_sirvoy_books_another_room(by):
+    stays.move(here(), pitch("102"), by, NOON + HOUR)
+    assert (stay().pitch, open_lines()) == (pitch("102"), ["102"])
+    send(booking(room("101"), minute=1, came=True, departure="2026-07-20"), NOON + 2 * HOUR)
+    assert (stay().pitch, open_lines()) == (pitch("102"), ["102"])
+    send(booking(room("103"), minute=2, came=True), NOON + 3 * HOUR)
+    assert (stay().pitch, open_lines()) == (pitch("103"), ["103"])
+    assert LogEntry.objects.get_for_object(stay()).get().changes == {"pitch": ["101", "102"]}
+
+
+def test_a_move_by_hand_before_arrival_decides_where_the_power_comes(by):
+    send(booking(room("101")))
+    stays.move(stay(), pitch("102"), by, NOON)
+    here(minute=1)
+    assert open_lines() == ["102"]
+
+
+def test_a_move_by_hand_from_an_unknown_room_stands_when_the_room_becomes_known(by):
+    unknown = here(room("Ved søen", id=9))
+    stays.move(unknown, pitch("102"), by, NOON)
+    make.pitch("Ved søen")
+    stays.advance(NOON + HOUR)
+    assert (stay().pitch, stay().booked_pitch) == (pitch("102"), pitch("Ved søen"))
+
+
+def test_a_move_onto_a_pitch_in_use_is_refused_and_changes_nothing(by):
+    first = here()
+    here(room("102"), number=47102)
+    with pytest.raises(stays.PitchTaken):
+        stays.move(first, pitch("102"), by, NOON + HOUR)
+    assert (stay().pitch, open_lines(first)) == (pitch("101"), ["101"])
+    assert not LogEntry.objects.get_for_object(first)
+
+
+def test_a_move_to_where_he_is_or_after_he_left_is_refused(by):
+    first = here()
+    with pytest.raises(stays.SamePitch):
+        stays.move(first, pitch("101"), by, NOON)
+    stays.check_out(first, by, NOON)
+    with pytest.raises(stays.NotHere):
+        stays.move(first, pitch("102"), by, NOON)
+
+
+def test_a_check_out_by_hand_stands_while_sirvoy_says_the_same(by):
+    assert stays.check_out(here(), by, NOON + HOUR).status == Status.LEFT
+    send(booking(room("101"), minute=1, came=True, adults=3), NOON + 2 * HOUR)
+    stays.advance(NOON + 2 * HOUR)
+    assert (stay().status, open_lines()) == (Status.LEFT, [])
+    send(booking(room("101"), minute=2, came=True, left=True), NOON + 3 * HOUR)
+    assert stay().ended_at == NOON + HOUR
+    send(booking(room("101"), minute=3, came=True), NOON + 4 * HOUR)
+    assert (stay().status, open_lines()) == (Status.IN_HOUSE, ["101"])
+
+
+def test_a_check_out_by_hand_is_taken_back(by):
+    stays.check_out(here(), by, NOON + HOUR)
+    stays.reopen(stay(), by, NOON + 2 * HOUR)
+    assert (stay().status, open_lines()) == (Status.IN_HOUSE, ["101"])
+    assert LogEntry.objects.get_for_object(stay()).count() == 2
+    with pytest.raises(stays.NotCheckedOut):
+        stays.reopen(stay(), by, NOON)
+
+
+def test_a_check_out_in_sirvoy_is_taken_back_there(by):
+    send(booking(room("101"), came=True, left=True))
+    with pytest.raises(stays.CheckedOutInSirvoy):
+        stays.reopen(stay(), by, NOON)
+
+
+def test_who_is_not_here_cannot_be_checked_out(by):
+    send(booking(room("101")))
+    with pytest.raises(stays.NotHere):
+        stays.check_out(stay(), by, NOON)
+
+
+def test_a_late_check_out_survives_events(by):
+    stays.stay_late(here(), NOON + DAY, by, NOON)
+    send(booking(room("102"), minute=1, came=True), NOON)
+    assert stay().late_until == NOON + DAY
+    stays.stay_late(stay(), None, by, NOON)
+    assert stay().late_until is None
+    with pytest.raises(stays.BadTime):
+        stays.stay_late(stay(), NOON, by, NOON)
+
+
+# --- outlets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["F1", " f 1"])
+def test_a_guest_chooses_his_outlet_by_the_number_on_the_stand(number):
+    assert stays.choose_outlet(here(), number, None, NOON).meter == meter("F1")
+    assert open_lines() == ["101", "F1"]
+
+
+def test_an_outlet_is_found_by_its_pitch_where_one_meter_hangs_there(by):
+    make.installed(make.meter("Tavle 3"), make.pitch("T3"), NOON - DAY)
+    assert stays.find_outlet(here(), "t3") == meter("Tavle 3")
+
+
+def test_a_number_of_several_outlets_must_be_said_more_exactly():
+    board = make.pitch("T3")
+    for name in ("T3,1", "T3,2"):
+        make.installed(make.meter(name), board, NOON - DAY)
+    with pytest.raises(stays.SeveralOutlets, match=r"T3,1, T3,2"):
+        stays.choose_outlet(here(), "T3", None, NOON)
+
+
+def test_guests_themselves_cannot_choose_a_cabins_outlet(by):
+    make.installed(make.meter("Hytte 5"), make.pitch("Hytte 5", kind=Pitch.Kind.CABIN), NOON - DAY)
+    first = here()
+    with pytest.raises(stays.UnknownOutlet):
+        stays.choose_outlet(first, "Hytte 5", None, NOON)
+    assert stays.choose_outlet(first, "Hytte 5", by, NOON)
+
+
+@pytest.mark.parametrize("number", ["", "999", "  "])
+def test_an_outlet_that_is_none_is_refused(number):
+    with pytest.raises(stays.UnknownOutlet):
+        stays.choose_outlet(here(), number, None, NOON)
+
+
+def test_choosing_the_same_outlet_again_changes_nothing(by):
+    first = here()
+    stays.add_meter(first, meter("F1"), by, NOON)
+    stays.add_meter(first, meter("F1"), by, NOON)
+    assert LogEntry.objects.get_for_object(first).count() == 1
+
+
+def test_an_outlet_of_another_guest_is_refused(by):
+    stays.add_meter(here(), meter("F1"), by, NOON)
+    with pytest.raises(stays.OutletTaken) as refused:
+        stays.choose_outlet(here(room("102"), number=47102), "F1", None, NOON)
+    assert refused.value.stay == stay()
+
+
+def test_who_has_not_come_chooses_no_outlet(by):
+    send(booking(room("101")))
+    with pytest.raises(stays.NotHere):
+        stays.choose_outlet(stay(), "F1", None, NOON)
+
+
+def test_a_meter_that_staff_took_away_is_not_given_back_by_the_next_event(by):
+    stays.take_meter(here(), meter("101"), by, NOON + HOUR)
+    send(booking(room("101"), minute=1, came=True, adults=3), NOON + 2 * HOUR)
+    stays.advance(NOON + 2 * HOUR)
+    assert open_lines() == []
+    with pytest.raises(stays.NotItsMeter):
+        stays.take_meter(stay(), meter("101"), by, NOON + 2 * HOUR)
+
+
+def test_a_meter_is_exchanged_in_mid_stay(by):
+    stays.exchange(here(), meter("101"), meter("F1"), by, "burnt", NOON + HOUR)
+    assert open_lines() == ["F1"]
+    assert installations.open_installation(meter("F1")).pitch == pitch("101")
+    assert [line.ended_by for line in StayMeter.objects.order_by("pk")] == [Reason.EXCHANGE, ""]
+
+
+def test_an_outlet_that_was_chosen_is_exchanged(by):
+    stays.add_meter(here(), meter("F1"), by, NOON)
+    stays.exchange(stay(), meter("F1"), meter("F2"), by, "burnt", NOON + HOUR)
+    assert open_lines() == ["101", "F2"]
+
+
+def test_an_exchange_needs_a_reason_and_a_meter_of_the_guest(by):
+    with pytest.raises(stays.NeedsReason):
+        stays.exchange(here(), meter("101"), meter("F1"), by, "  ", NOON)
+    with pytest.raises(stays.NotItsMeter):
+        stays.exchange(stay(), meter("F2"), meter("F1"), by, "burnt", NOON)
+
+
+def test_an_exchange_for_a_meter_of_another_guest_is_refused_whole(by):
+    stays.add_meter(here(room("102"), number=47102), meter("F1"), by, NOON)
+    first = here()
+    with pytest.raises(stays.OutletTaken):
+        stays.exchange(first, meter("101"), meter("F1"), by, "burnt", NOON + HOUR)
+    assert open_lines(first) == ["101"]
+    assert installations.open_installation(meter("101"))
+
+
+def test_a_meter_exchanged_by_a_technician_is_seen_within_a_minute(by):
+    here()
+    installations.replace(meter("101"), meter("F1"), NOON + HOUR, by)
+    stays.advance(NOON + 2 * HOUR)
+    assert open_lines() == ["F1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_guests_who_choose_one_outlet_at_once_one_is_told(campsite):
+    guests = [here(), here(room("102"), number=47102), here(room("103"), number=47103)]
+
+    def choose(guest: Stay) -> str:
+        try:
+            return str(stays.choose_outlet(guest, "F1", None, NOON + HOUR).meter)
+        except stays.OutletTaken as taken:
+            return taken.code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(choose, guests)) == ["F1", "outlet_taken", "outlet_taken"]
+    assert StayMeter.objects.filter(meter=meter("F1")).count() == 1

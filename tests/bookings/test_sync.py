@@ -1,0 +1,233 @@
+"""Sirvoy's newest word on a booking becomes the booking and its guest."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from auditlog.models import LogEntry
+from django.db import connections
+
+from bookings import guests
+from bookings.models import Booking, Guest, PackagePattern, Room, Stay, WebhookEvent
+from bookings.sync import Outcome
+from tests import make
+from tests.bookings.sirvoy import NOON, NUMBER, booking, received, room, send, work
+
+db = pytest.mark.django_db
+EXAMPLES = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "domain" / "sirvoy"
+
+
+def only() -> Booking:
+    return Booking.objects.get()
+
+
+# --- order and repetition --------------------------------------------------------------------------------------------
+
+
+@db
+def test_an_older_event_changes_nothing():
+    assert send(booking(minute=5, came=True)) == Outcome.APPLIED
+    assert send(booking(minute=1)) == Outcome.STALE
+    assert only().is_checked_in
+
+
+@db
+def test_the_same_call_twice_is_told_apart():
+    assert send(booking(room())) == Outcome.APPLIED
+    assert send(booking(room())) == Outcome.DUPLICATE
+    assert Stay.objects.count() == 1
+
+
+@db
+def test_a_repetition_that_is_worked_on_before_its_original_makes_that_the_repetition():
+    first, second = received(booking(room())), received(booking(room()))
+    assert work(second) == Outcome.APPLIED
+    assert work(first) == Outcome.DUPLICATE
+
+
+@db
+def test_of_two_changes_within_a_second_the_later_received_rules():
+    first, second = received(booking(adults=2)), received(booking(adults=3))
+    assert work(second) == Outcome.APPLIED
+    assert work(first) == Outcome.STALE
+    assert only().adults == 3
+
+
+@db
+def test_the_newest_once_more_is_applied_and_changes_nothing():
+    event = received(booking(room()))
+    work(event)
+    before = Booking.objects.values().get()
+    assert work(event) == Outcome.APPLIED
+    assert Booking.objects.values().get() == before
+
+
+@db
+def test_without_a_time_of_its_own_an_event_is_as_old_as_its_receipt():
+    send(booking(generatedAt=None, adults=3), NOON)
+    assert send(booking(generatedAt=None, adults=4), NOON - timedelta(minutes=1)) == Outcome.STALE
+    assert only().generated_at == NOON
+
+
+def all_at_once(events: list[WebhookEvent]) -> list[Outcome]:
+    """Eight at a time, each over a connection of its own."""
+
+    def one(event: WebhookEvent) -> Outcome:
+        try:
+            return work(event)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(one, events))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_booking_never_seen_that_comes_twenty_times_at_once_is_made_once():
+    make.pitch("101")
+    events = [received(booking(room(id=7101), minute=minute % 5)) for minute in range(20)]
+    assert Outcome.APPLIED in all_at_once(events)
+    assert (Booking.objects.count(), Guest.objects.count(), Stay.objects.count()) == (1, 1, 1)
+    assert only().event_number == events[19].pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bookings_that_come_at_once_and_share_rooms_do_not_hold_each_other_up():
+    rooms = [room(str(number), id=number) for number in range(101, 107)]
+    for number in range(101, 107):
+        make.pitch(str(number))
+    turned = [rooms[turn:] + rooms[:turn] for turn in range(6)] * 4
+    events = [received(booking(*turn, number=number, minute=number)) for number, turn in enumerate(turned, start=1)]
+    assert set(all_at_once(events)) == {Outcome.APPLIED}
+    assert Room.objects.count() == 6
+    assert Stay.objects.count() == 6 * 24
+
+
+# --- what is kept ----------------------------------------------------------------------------------------------------
+
+
+@db
+def test_rooms_and_extras_are_kept_as_sirvoy_told_them():
+    PackagePattern.objects.create(pattern="Elpakke # kWh")
+    items = [
+        {
+            "description": "Elpakke 50 kWh",
+            "specificDate": "2026-07-11",
+            "quantity": "2",
+            "price": "225",
+            "itemTotal": 450,
+        },
+        {"description": "Linned", "price": 75},
+    ]
+    send(booking(room("101", id="7101", adults="2"), additionalItems=items))
+    assert only().rooms == [
+        {"room_id": 7101, "name": "101", "arrival": "2026-07-10", "departure": "2026-07-17", "adults": 2}
+    ]
+    package, linen = only().items
+    assert (package["kwh"], package["quantity"], package["total"], package["date"]) == ("50", "2", "450", "2026-07-11")
+    assert linen["kwh"] is None
+
+
+@db
+def test_everything_personal_stands_in_the_guests_row_alone():
+    plates = [{"name": "Nummerplade", "value": "FL-AM 123"}, {"name": "Hund", "value": "ja"}]
+    send(booking(room("101", guestName="Per"), customFields=plates))
+    guest = only().guest
+    assert (guest.first_name, guest.last_name, guest.plates) == ("Anna", "Müller", "FL-AM 123")
+    assert guest.room_guests == [{"name": "Per", "comment": ""}]
+    assert "Per" not in json.dumps(only().rooms)
+
+
+@db
+def test_a_later_event_corrects_the_guest_but_not_what_staff_said():
+    send(booking())
+    guests.speaks(only(), "nl", make.staff())
+    send(booking(minute=1, guest={"firstName": "Anne", "language": "de"}))
+    guest = Guest.objects.get()
+    assert (guest.first_name, guest.last_name, guest.language, guest.spoken) == ("Anne", "", "de", "nl")
+
+
+@db
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.json")))
+def test_each_example_of_sirvoy_becomes_a_booking(name):
+    body = json.loads((EXAMPLES / name).read_bytes())
+    assert send(body) == Outcome.APPLIED
+    assert Stay.objects.filter(booking__sirvoy_id=body["bookingId"]).count() == len(body["rooms"])
+
+
+@db
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"rooms": None},
+        {"rooms": [{}] * 500},
+        {"rooms": [{"RoomId": "x" * 300, "RoomName": ["101"], "arrivalDate": 5}]},
+        {"arrival": "9999-12-31", "departure": "0001-01-01"},
+        {"arrival": "2026-07-17", "departure": "2026-07-10"},
+        {"guest": "Anna"},
+        {"guest": {"firstName": "<script>🏕" * 999}},
+        {"adults": -7},
+        {"additionalItems": [{"quantity": "NaN", "price": "1e99"}, None]},
+    ],
+)
+def test_nothing_odd_keeps_a_booking_from_being_known(odd):
+    send(booking(**odd))
+    assert only().sirvoy_id == NUMBER
+    assert Stay.objects.filter(position=0).count() == 1
+
+
+# --- forgetting ------------------------------------------------------------------------------------------------------
+
+
+@db
+def test_an_erased_guest_is_gone_from_the_row_and_from_the_events():
+    send(booking(room("101", guestName="Per")))
+    by = make.staff()
+    guests.erase(only(), by, NOON)
+    guest = Guest.objects.get()
+    assert (guest.first_name, guest.last_name, guest.plates, guest.room_guests) == ("", "", "", [])
+    assert (guest.country, guest.erased_at) == ("DE", NOON)
+    assert [bytes(event.body) for event in WebhookEvent.objects.all()] == [b""]
+    entry = LogEntry.objects.get_for_object(only()).get()
+    assert entry.actor == by
+    assert "Müller" not in f"{entry.object_repr} {entry.changes}"
+
+
+@db
+def test_an_erased_guest_does_not_come_back_with_a_later_event():
+    send(booking())
+    guests.erase(only(), None, NOON)
+    send(booking(minute=1, adults=3))
+    assert only().adults == 3
+    assert Guest.objects.get().last_name == ""
+
+
+@db
+def test_guests_are_forgotten_some_time_after_they_left(settings):
+    settings.GUESTS_KEPT_DAYS = 30
+    send(booking(came=True, left=True))
+    send(booking(number=47102, departure="2026-08-17"))
+    later = NOON + timedelta(days=36)
+    assert guests.erase_departed(NOON) == 0
+    assert guests.erase_departed(later) == 1
+    assert guests.erase_departed(later) == 0
+    assert list(Guest.objects.filter(erased_at=None).values_list("booking__sirvoy_id", flat=True)) == [47102]
+
+
+@db
+def test_what_comes_of_an_erased_guest_is_forgotten_too():
+    send(booking())
+    guests.erase(only(), None, NOON)
+    event = received(booking(minute=1))
+    work(event)
+    assert guests.erase_departed(NOON) == 1
+    event.refresh_from_db()
+    assert bytes(event.body) == b""
+
+
+@db
+def test_who_is_still_here_is_not_forgotten():
+    send(booking(room(), came=True))
+    assert guests.erase_departed(NOON + timedelta(days=400)) == 0
