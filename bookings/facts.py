@@ -172,10 +172,12 @@ def _case(meter: Meter, tables: Tables) -> Case:
     parties = [_party(stay, tables) for stay in stays]
     parties += [_party(line.stay, tables, _ended_at(line)) for line in gone]
     places = [place for place in (pitch, *(stay.pitch for stay in stays)) if place]
+    chosen = [line.stay.pitch for line in gone if line.pitch_id is None and line.stay.pitch]
+    served = [*places, *chosen]
     wants = tables.wants.get(meter.pk, [])
     ours = {want.source: want for want in wants if want.source in OURS}
     facts = Facts(
-        rule=tables.rules.get(places[0].kind if places else Pitch.Kind.TOURING) if places or stays else None,
+        rule=tables.rules.get(served[0].kind if served else Pitch.Kind.TOURING) if served or stays else None,
         policies=frozenset(place.policy for place in places),
         parties=tuple(parties),
         departures=tables.departures.get(pitch.pk, frozenset()) if pitch else frozenset(),

@@ -17,10 +17,11 @@ from pathlib import Path
 from auditlog.models import LogEntry
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_noop as _
 
 from bookings import sirvoy, sync
-from bookings.models import WebhookEvent, WebhookToken
+from bookings.models import Booking, WebhookEvent, WebhookToken
 from meters.commands.rules import person
 from meters.installations import Person
 
@@ -109,7 +110,8 @@ def erase(sirvoy_ids: Collection[int], now: datetime) -> int:
 
 def erase_unread(before: datetime, now: datetime) -> int:
     """Forget the bodies of which no booking is known that came before then; returns how many."""
-    unread = WebhookEvent.objects.filter(sirvoy_id=None, received_at__lt=before, erased_at=None)
+    known = Booking.objects.filter(sirvoy_id=OuterRef("sirvoy_id"))
+    unread = WebhookEvent.objects.filter(~Exists(known), received_at__lt=before, erased_at=None)
     return unread.update(**_erased(now))
 
 

@@ -74,7 +74,7 @@ def tell_guests(now: datetime) -> int:
     """Mail the guests whose notices nobody has told them; returns how many were reached. May run twice at once: one
     waits for nobody and does nothing.
     """
-    if state() is State.DISABLED:
+    if state() is not State.READY:  # what only the server prints has told nobody
         return 0
     with _alone() as is_alone:
         if not is_alone:

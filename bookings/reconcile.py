@@ -19,6 +19,7 @@ from bookings.models import Booking, Stay, StayMeter
 from bookings.power import Decision, decide
 from bookings.vacancy import VacantUse, vacancy
 from meters import commands, online
+from meters.commands.rules import PERSONS
 from meters.models import Meter, MeterState, Pitch, Want
 
 __all__ = ["Healed", "Kind", "Problem", "VacantUse", "hourly", "nightly", "problems", "vacancy"]
@@ -140,7 +141,7 @@ def _look(now: datetime) -> list[_Seen]:
     return [
         _Seen(case, decide(case.facts, now), wants.get(pk), states.get(pk), statuses[pk])
         for pk, case in zip(ids, cases, strict=True)
-        if commands.unswitchable(case.meter) is None
+        if case.meter.device.has_relay and (case.stays or commands.unswitchable(case.meter) is None)
     ]
 
 
@@ -166,8 +167,7 @@ NOTHING: Finding = (None, "", None)
 
 def _for_guest(seen: _Seen) -> Finding:
     """Somebody is here: it should be on, unless a person or a used-up package says otherwise."""
-    override = seen.case.facts.override
-    if seen.decision.state is False or (override and not override.state):
+    if seen.decision.state is False or _was_cut_for_them(seen):
         return NOTHING
     since = seen.want.since if seen.want else None
     if seen.relay is not True:
@@ -175,6 +175,14 @@ def _for_guest(seen: _Seen) -> Finding:
     if not seen.online.is_online:
         return Kind.SILENT, online.REASONS[seen.online.reason], seen.state.relay_at if seen.state else None
     return NOTHING
+
+
+def _was_cut_for_them(seen: _Seen) -> bool:
+    """A person switched it off while these guests were here: not for those who came before them."""
+    want = seen.want
+    if want is None or want.state or want.source not in PERSONS:
+        return False
+    return all(stay.began_at is None or want.created_at >= stay.began_at for stay in seen.case.stays)
 
 
 def _for_nobody(seen: _Seen) -> Finding:
@@ -194,6 +202,8 @@ def _cause(seen: _Seen) -> str | Promise:
     want = seen.want
     if want is None:
         return seen.decision.words
+    if want.source in PERSONS and not want.state and seen.case.stays:
+        return _("it was switched off by hand before this guest came")
     if want.hold:
         return Want.Hold(want.hold).label
     return _("it is being switched") if seen.online.is_online else online.REASONS[seen.online.reason]

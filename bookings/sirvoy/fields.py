@@ -26,6 +26,7 @@ class Unreadable(Exception):
     TOO_DEEP = _("It is nested too deeply.")
     NO_OBJECT = _("It is JSON, but no booking.")
     NO_NUMBER = _("It has no booking number.")
+    BAD_FLAG = _("Whether the guest is checked in, checked out or cancelled cannot be read.")
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -101,6 +102,16 @@ class Fields:
     def yes(self, name: str, otherwise: bool = False) -> bool:
         told = self._as(name, _yes, NOT_YES_OR_NO)
         return otherwise if told is None else told
+
+    def flag(self, name: str, otherwise: bool = False) -> bool:
+        """A yes or no that power hangs on. Raises Unreadable where it is neither: nobody is cut by a guess."""
+        value = self._values.get(name.casefold())
+        if value is None or value == "":
+            return otherwise
+        told = _yes(value)
+        if told is None:
+            raise Unreadable(Unreadable.BAD_FLAG)
+        return told
 
     def day(self, name: str) -> date | None:
         """A date of the campsite, within what can be meant."""

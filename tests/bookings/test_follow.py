@@ -310,3 +310,18 @@ def test_what_reception_does_is_followed_at_once():
     assert wanted(elsewhere) == ("policy", False)
     stays.reopen(line.stay, User.objects.get(), timezone.now())
     assert wanted(elsewhere) == ("policy", True)
+
+
+def test_a_chosen_outlet_on_no_pitch_goes_off_after_its_guest_left():
+    now = timezone.now()
+    outlet = make.switchable(relay=True)
+    stay = make.stay(make.pitch(), status=Stay.Status.LEFT, ended_at=now - timedelta(hours=1))
+    line = make.line(stay, outlet, pitch=None)
+    end = make.snapshot(outlet, stay.ended_at)
+    StayMeter.objects.filter(pk=line.pk).update(
+        period=DateTimeTZRange(line.period.lower, stay.ended_at), end=end, ended_by=StayMeter.Reason.CHECK_OUT
+    )
+    follow.apply([outlet.pk], now)
+    assert (
+        Want.objects.get(meter=outlet, ended_at=None).state is False
+    )  # not left on, though no rule of a pitch is its own

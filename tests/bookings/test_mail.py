@@ -131,6 +131,14 @@ def test_whether_mail_is_sent_is_told_in_words(settings):
     assert all(str(state.words) for state in mail.State)
 
 
+def test_what_the_server_only_prints_has_told_nobody(settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    told = notice(guest={"email": "anna@example.com"})
+    assert mail.tell_guests(NOW) == 0
+    told.refresh_from_db()
+    assert told.told_at is None
+
+
 def test_what_staff_have_told_is_not_mailed():
     told = notice(guest={})
     accounts.told(told, make.staff(), NOW)

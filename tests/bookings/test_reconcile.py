@@ -9,7 +9,7 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from bookings import follow, reconcile, tasks
 from bookings.models import PowerRule, Room, Stay, StayMeter
@@ -52,6 +52,21 @@ def test_where_all_is_well_nothing_is_told(now):
     on_pitch(relay=False)
     follow.apply(None, now)
     assert kinds(now) == []
+
+
+def test_a_meter_switched_off_for_the_guest_before_keeps_nobody_in_the_dark_unseen(now):
+    line = guest(on_pitch(relay=False), began_at=now - HOUR)
+    make.want(line.meter, False, ago_s=7200)
+    follow.apply(None, now)
+    [problem] = reconcile.problems(now)
+    with translation.override("en"):
+        assert (problem.kind, str(problem.why)) == (Kind.DARK, "it was switched off by hand before this guest came")
+
+
+def test_a_guest_whose_meter_left_its_network_is_told(now):
+    line = guest(on_pitch())
+    Device.objects.filter(meter=line.meter).update(removed_at=now - HOUR)
+    assert kinds(now) == [Kind.SILENT]
 
 
 def test_a_guest_in_the_dark_is_told_with_the_cause_until_it_is_on(now):
