@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from datetime import datetime, timedelta
 from auditlog.models import LogEntry
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -17,12 +18,15 @@ from bookings import inbox
 from bookings.models import Booking, Guest, Stay, WebhookEvent
 from bookings.sirvoy import GuestTold, RoomTold
 
+logger = logging.getLogger(__name__)
 ERASED = GuestTold()
 
 
-def write(booking: Booking, told: GuestTold, rooms: Sequence[RoomTold]) -> bool:
-    """The guest is what Sirvoy says; whether that is news. What staff said stays; who was erased stays erased."""
-    values = asdict(told) | {"room_guests": [{"name": room.guest_name, "comment": room.comment} for room in rooms]}
+def write(booking: Booking, told: GuestTold, rooms: Sequence[RoomTold] | None) -> bool:
+    """The guest is what Sirvoy says; whether that is news. What staff said stays; who was erased stays erased. `rooms`
+    None: nothing is said of them, nor of who is in them.
+    """
+    values = asdict(told) | ({} if rooms is None else {"room_guests": _persons(rooms)})
     guest = Guest.objects.filter(booking=booking).first()
     if guest is None:
         Guest.objects.create(booking=booking, **values)
@@ -34,6 +38,11 @@ def write(booking: Booking, told: GuestTold, rooms: Sequence[RoomTold]) -> bool:
         setattr(guest, name, values[name])
     guest.save(update_fields=news)
     return True
+
+
+def write_rooms(booking: Booking, rooms: Sequence[RoomTold]) -> None:
+    """Who is in each room of the booking."""
+    Guest.objects.filter(booking=booking, erased_at=None).update(room_guests=_persons(rooms))
 
 
 def speaks(booking: Booking, language: str, by: User | None) -> None:
@@ -50,16 +59,16 @@ def speaks(booking: Booking, language: str, by: User | None) -> None:
 def erase(booking: Booking, by: User | None, now: datetime) -> None:
     """Forget the person: all but the country; also in what Sirvoy sent. The booking, its kWh and amounts stay.
 
-    `by` None: the software, when the time has come.
+    `by` None: the software, when the time has come. Events are locked before their booking, as where they are read.
     """
     with transaction.atomic():
+        inbox.erase([booking.sirvoy_id], now)
         booking = Booking.objects.select_for_update(no_key=True).get(pk=booking.pk)
         guest, _ = Guest.objects.select_for_update().get_or_create(booking=booking)
         values = asdict(ERASED) | {"country": guest.country, "spoken": "", "room_guests": [], "erased_at": now}
         for name, value in values.items():
             setattr(guest, name, value)
         guest.save(update_fields=list(values))
-        inbox.erase([booking.sirvoy_id], now)
         _note(booking, {"guest": ["", "erased"]}, by)
 
 
@@ -72,13 +81,21 @@ def erase_departed(now: datetime) -> int:
     has_come = Q(arrival=None) | Q(arrival__lt=last)
     here = Stay.objects.filter(status=Stay.Status.IN_HOUSE).values("booking")
     over = Booking.objects.filter(is_over, has_come, guest__erased_at=None).exclude(pk__in=here)
-    due = list(over.order_by("pk"))
-    for booking in due:
-        erase(booking, None, now)
-    return len(due) + _erase_late_events(now)
+    done = sum(_erase_one(booking, now) for booking in over.order_by("pk"))
+    return done + _erase_late_events(now)
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _erase_one(booking: Booking, now: datetime) -> bool:
+    """One that fails holds up no other; it is tried again the next night."""
+    try:
+        erase(booking, None, now)
+    except DatabaseError:
+        logger.exception("The guest of booking %s could not be erased", booking.pk)
+        return False
+    return True
 
 
 def _erase_late_events(now: datetime) -> int:
@@ -89,6 +106,10 @@ def _erase_late_events(now: datetime) -> int:
     if numbers:
         inbox.erase(numbers, now)
     return len(numbers)
+
+
+def _persons(rooms: Sequence[RoomTold]) -> list[dict[str, str]]:
+    return [{"name": room.guest_name, "comment": room.comment} for room in rooms]
 
 
 def _note(booking: Booking, changes: dict[str, list[str]], by: User | None) -> None:

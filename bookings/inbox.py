@@ -105,7 +105,10 @@ def replay(event_ids: Iterable[int], by: Person, now: datetime) -> int:
 
 def erase(sirvoy_ids: Collection[int], now: datetime) -> int:
     """Forget what the guests of these bookings told; returns of how many events."""
-    return WebhookEvent.objects.filter(sirvoy_id__in=sirvoy_ids, erased_at=None).update(**_erased(now))
+    told = WebhookEvent.objects.filter(sirvoy_id__in=sirvoy_ids, erased_at=None)
+    with transaction.atomic():
+        ids = list(told.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
+        return WebhookEvent.objects.filter(pk__in=ids).update(**_erased(now))
 
 
 def erase_unread(before: datetime, now: datetime) -> int:

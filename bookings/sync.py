@@ -15,6 +15,11 @@ from bookings.models import Booking, WebhookEvent
 from bookings.sirvoy import BookingTold, ItemTold, RoomTold
 
 LOCK = 0x51A70
+STANDING = ("is_cancelled", "is_checked_in", "is_checked_out", "rooms")
+"""What power hangs on: an event that does not tell it does not change it. The newest that did tell it counts."""
+Source = list[Any]
+"""When, as ISO 8601, and the id of an event."""
+NEVER: Source = ["0001-01-01T00:00:00+00:00", 0]
 
 
 class Outcome(Enum):
@@ -29,7 +34,8 @@ def apply(told: BookingTold, event: WebhookEvent, now: datetime) -> Outcome:
     """What an event tells becomes the booking, its guest, its stays and their lines, all in one transaction.
 
     The newest by (when Sirvoy made it, else when it was received; the event's id) rules; an older one only teaches what
-    rooms are called. So the order in which events are worked on, and how often, makes no difference.
+    rooms are called, and what no newer one told. So the order in which events are worked on, and how often, makes no
+    difference.
     """
     at = told.generated_at or event.received_at
     with transaction.atomic():
@@ -39,11 +45,9 @@ def apply(told: BookingTold, event: WebhookEvent, now: datetime) -> Outcome:
         if booking and booking.event_number != event.pk and _is_same(booking, event, at):
             Booking.objects.filter(pk=booking.pk, event_number__lt=event.pk).update(event=event, event_number=event.pk)
             return Outcome.DUPLICATE
-        has_learned = rooms.learn(told.rooms, at)
+        has_learned = rooms.learn(told.rooms or (), at)
         if booking and (at, event.pk) < (booking.generated_at, booking.event_number):
-            if has_learned:
-                stays.reconcile(booking, now)
-            return Outcome.STALE
+            return _teach(booking, told, event, at, now, has_learned)
         return _rule(booking, told, event, at, now)
 
 
@@ -66,18 +70,39 @@ def _rule(booking: Booking | None, told: BookingTold, event: WebhookEvent, at: d
     return Outcome.DUPLICATE if is_other and not is_later and not is_news else Outcome.APPLIED
 
 
+def _teach(
+    booking: Booking, told: BookingTold, event: WebhookEvent, at: datetime, now: datetime, has_learned: bool
+) -> Outcome:
+    """What an older event tells and no newer one did."""
+    values, before = _values(told), stays.flags(booking)
+    taught = [name for name in booking.kept if name in values and _moment(booking.kept[name]) < (at, event.pk)]
+    for name in taught:
+        setattr(booking, name, values[name])
+        booking.kept[name] = _source(at, event.pk)
+    if taught:
+        booking.save(update_fields=[*taught, "kept"])
+    if "rooms" in taught:
+        guests.write_rooms(booking, told.rooms or ())
+    if taught or has_learned:
+        stays.reconcile(booking, now, before)
+    return Outcome.APPLIED if taught else Outcome.STALE
+
+
 def _write(booking: Booking, told: BookingTold, event: WebhookEvent, at: datetime) -> tuple[Booking, bool]:
     """The booking with what is told, and whether that is news."""
     values = _values(told)
+    told_before = _source(booking.generated_at, booking.event_number) if booking.pk else NEVER
+    kept = {name: booking.kept.get(name, told_before) for name in STANDING if name not in values}
     is_news = booking.pk is None or any(getattr(booking, name) != value for name, value in values.items())
-    for name, value in (values | {"generated_at": at, "event": event, "event_number": event.pk}).items():
+    for name, value in (values | {"generated_at": at, "event": event, "event_number": event.pk, "kept": kept}).items():
         setattr(booking, name, value)
     booking.save()
     return booking, is_news
 
 
 def _values(told: BookingTold) -> dict[str, Any]:
-    return {
+    """By column; without what stands until it is told otherwise."""
+    values = {
         "arrival": told.arrival,
         "departure": told.departure,
         "is_cancelled": told.is_cancelled,
@@ -86,9 +111,18 @@ def _values(told: BookingTold) -> dict[str, Any]:
         "is_checked_out": told.is_checked_out,
         "adults": told.adults,
         "channel": told.channel,
-        "rooms": [_room(room) for room in told.rooms],
+        "rooms": None if told.rooms is None else [_room(room) for room in told.rooms],
         "items": _items(told.items),
     }
+    return {name: value for name, value in values.items() if value is not None or name not in STANDING}
+
+
+def _source(at: datetime, number: int) -> Source:
+    return [at.isoformat(), number]
+
+
+def _moment(source: Source) -> tuple[datetime, int]:
+    return datetime.fromisoformat(source[0]), source[1]
 
 
 def _room(told: RoomTold) -> dict[str, Any]:

@@ -7,7 +7,7 @@ No two lines of a meter overlap. See docs/ledger.md.
 from bookings.ledger.align import Aligned, align, unaligned
 from bookings.ledger.corrections import correct
 from bookings.ledger.errors import BadCorrection, LedgerError, OutletTaken
-from bookings.ledger.lines import begin, end, end_all
+from bookings.ledger.lines import begin, end, end_all, lock
 from bookings.ledger.use import Measured, Used, measure, used_by_stay, used_kwh
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "correct",
     "end",
     "end_all",
+    "lock",
     "measure",
     "unaligned",
     "used_by_stay",

@@ -54,12 +54,14 @@ def end_all(stay: Stay, now: datetime, why: Reason) -> list[StayMeter]:
         return [close(line, now, why) for line in of_stay.select_related("meter")]
 
 
-# --- for the package -------------------------------------------------------------------------------------------------
-
-
 def lock(meter_ids: Iterable[int]) -> None:
-    """Nobody else begins or ends a line of these meters until the transaction's end."""
-    list(Meter.objects.select_for_update(no_key=True).filter(pk__in=set(meter_ids)).order_by("pk"))
+    """Nobody else begins or ends a line of these meters until the transaction's end. Whoever will need several locks
+    them at once: each in the order of their ids.
+    """
+    list(Meter.objects.select_for_update(no_key=True).filter(pk__in=set(meter_ids)).order_by("pk").values_list("pk"))
+
+
+# --- for the package -------------------------------------------------------------------------------------------------
 
 
 def open_line(meter_id: int) -> StayMeter | None:

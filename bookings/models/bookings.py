@@ -66,6 +66,11 @@ class Booking(models.Model):
     rooms = models.JSONField(
         _("rooms"), default=list, help_text="[{room_id, name, arrival, departure, adults}], in Sirvoy's order."
     )
+    kept = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text="{field: [when, event]}: what the newest event did not tell, and which newest one did.",
+    )
     items = models.JSONField(
         _("extras"), default=list, help_text="[{description, date, quantity, price, total, kwh}]; kwh null: no package."
     )

@@ -19,7 +19,8 @@ MOST_ROOMS = MOST_ITEMS = 1000
 MOST_ADULTS = 10_000
 LARGEST_ID = 2**63 - 1
 LONGEST_MESSAGE = 5000
-CANCELLING = {"cancelled", "canceled", "deleted"}
+CANCELLED = {"cancelled": True, "canceled": True, "deleted": True, "restored": False}
+"""What an event's name says where the flag is missing."""
 NUMBER = re.compile(rb'"bookingId"\s*:\s*"?([1-9]\d{0,17})(?!\d)')
 PLATE = re.compile(r"plade|plate|kennzeichen|kenteken|skylt|skilt|registr", re.IGNORECASE)
 """Names of Sirvoy's free fields that hold a number plate, in the guests' languages."""
@@ -66,20 +67,23 @@ class GuestTold:
 
 @dataclass(frozen=True)
 class BookingTold:
-    """The whole booking as it was at `generated_at`; None: Sirvoy did not say, and the time of receipt counts."""
+    """The whole booking as it was at `generated_at`; without that the time of receipt counts.
+
+    None: Sirvoy did not say. Of what power hangs on (flags and rooms) that is not the same as no: see bookings/sync.py.
+    """
 
     sirvoy_id: int
     generated_at: datetime | None
     event: str
     arrival: date | None
     departure: date | None
-    is_cancelled: bool
+    is_cancelled: bool | None
     is_confirmed: bool
-    is_checked_in: bool
-    is_checked_out: bool
+    is_checked_in: bool | None
+    is_checked_out: bool | None
     adults: int | None
     channel: str
-    rooms: tuple[RoomTold, ...]
+    rooms: tuple[RoomTold, ...] | None
     items: tuple[ItemTold, ...]
     guest: GuestTold
     complaints: tuple[str, ...]
@@ -101,14 +105,14 @@ def read(body: bytes) -> BookingTold:
         event=event,
         arrival=arrival,
         departure=departure,
-        is_cancelled=fields.flag("cancelled", otherwise=event in CANCELLING),
+        is_cancelled=fields.flag("cancelled", otherwise=CANCELLED.get(event)),
         is_confirmed=fields.yes("bookingIsConfirmed"),
         is_checked_in=fields.flag("bookingIsCheckedIn"),
         is_checked_out=fields.flag("bookingIsCheckedOut"),
         adults=fields.whole("totalAdults", most=MOST_ADULTS),
         channel=fields.text("bookingSource", 100),
-        rooms=tuple(_room(each, arrival, departure) for each in fields.each("rooms", MOST_ROOMS)),
-        items=tuple(_item(each) for each in fields.each("additionalItems", MOST_ITEMS)),
+        rooms=_rooms(fields, arrival, departure),
+        items=tuple(_item(each) for each in fields.each("additionalItems", MOST_ITEMS) if each.told),
         guest=_guest(fields),
         complaints=tuple(fields.complaints[:MOST_COMPLAINTS]),
     )
@@ -118,6 +122,12 @@ def glimpse(body: bytes) -> int | None:
     """The booking's number in a body that cannot be read as a whole, such as one that was cut off."""
     found = NUMBER.search(body)
     return int(found[1]) if found else None
+
+
+def _rooms(fields: Fields, arrival: date | None, departure: date | None) -> tuple[RoomTold, ...] | None:
+    """What cannot be read in the list is a room all the same: nobody leaves for it. None at all: nothing is said."""
+    listed = list(fields.each("rooms", MOST_ROOMS))
+    return tuple(_room(each, arrival, departure) for each in listed) if any(each.told for each in listed) else None
 
 
 def _room(fields: Fields, arrival: date | None, departure: date | None) -> RoomTold:

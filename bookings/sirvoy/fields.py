@@ -103,7 +103,7 @@ class Fields:
         told = self._as(name, _yes, NOT_YES_OR_NO)
         return otherwise if told is None else told
 
-    def flag(self, name: str, otherwise: bool = False) -> bool:
+    def flag(self, name: str, otherwise: bool | None = None) -> bool | None:
         """A yes or no that power hangs on. Raises Unreadable where it is neither: nobody is cut by a guess."""
         value = self._values.get(name.casefold())
         if value is None or value == "":
@@ -138,16 +138,15 @@ class Fields:
         return Fields(value, f"{self.path}{name}.", self.complaints)
 
     def each(self, name: str, most: int) -> Iterator[Fields]:
-        """The objects of a list; what is none is complained of."""
+        """The objects of a list; what is none is complained of, and given as one that tells nothing."""
         values = self._as(name, lambda value: value if isinstance(value, list) else None, NOT_A_LIST) or []
         if len(values) > most:
             self.complain(name, TOO_MANY)
         for number, value in enumerate(values[:most]):
             place = f"{name}[{number}]"
-            if isinstance(value, dict):
-                yield Fields(value, f"{self.path}{place}.", self.complaints)
-            else:
+            if not isinstance(value, dict):
                 self.complain(place, NOT_AN_OBJECT)
+            yield Fields(value if isinstance(value, dict) else {}, f"{self.path}{place}.", self.complaints)
 
     def _as(self, name: str, turn: Callable[[Any], Value | None], problem: str) -> Value | None:
         value = self._values.get(name.casefold())

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from bookings import follow, ledger, rooms
 from bookings.models import Stay, StayMeter
 from bookings.stays.errors import NeedsReason, NotItsMeter, OutletTaken, SeveralOutlets, UnknownOutlet
+from bookings.stays.reconcile import meters_of
 from bookings.stays.verbs import check_is_here, locked, note
 from meters import installations
 from meters.models import Installation, Meter, Pitch
@@ -82,6 +83,7 @@ def exchange(stay: Stay, old: Meter, new: Meter, by: User | None, reason: str, n
         line = _line(stay, old)
         if line is None:
             raise NotItsMeter(_("This guest does not have that outlet."))
+        ledger.lock(meters_of([stay], {stay.pitch_id}) | {old.pk, new.pk})
         if installations.open_installation(old):
             installations.replace(old, new, now, by)
         if line.pitch_id is None:

@@ -66,7 +66,7 @@ def reconcile(booking: Booking, now: datetime, before: Flags | None = None, said
     for position, (stay, slot) in enumerate(zip(current, slots, strict=True)):
         stay.position = position
         _place(stay, slot, booking)
-    _judge(current, status.flags(booking), before, now)
+    _judge(current, booking, before, now)
     _write([*gone, *current], was)
     _account([*gone, *current], was, now)
 
@@ -79,10 +79,15 @@ def changed(stay: Stay, was: Stay | None) -> bool:
 
 
 def _slots(booking: Booking) -> list[Slot]:
-    """The rooms of the booking in Sirvoy's order; a booking without any is one party that has no room yet."""
+    """The rooms of the booking in Sirvoy's order; a booking without any is one party that has no room yet.
+
+    Where the newest event names none, those named last count: of the only one the booking's dates are newer.
+    """
     if not booking.rooms:
         return [Slot(None, booking.arrival, booking.departure)]
     found = rooms.find([rooms.key(told["room_id"], told["name"]) for told in booking.rooms])
+    if len(found) == 1 and "rooms" in booking.kept:
+        return [Slot(found[0], booking.arrival, booking.departure)]
     return [
         Slot(room, parse_date(told["arrival"] or ""), parse_date(told["departure"] or ""))
         for room, told in zip(found, booking.rooms, strict=True)
@@ -98,27 +103,30 @@ def _retire(stay: Stay, booking: Booking, now: datetime) -> None:
 
 def _place(stay: Stay, slot: Slot, booking: Booking) -> None:
     """Only another pitch in Sirvoy moves the party. Where it was moved by hand and Sirvoy's room is the same as before
-    (staff only said which pitch that is), it stays where it is.
+    (staff only said which pitch that is), or Sirvoy names none, it stays where it is.
     """
+    stay.arrival, stay.departure = slot.arrival, slot.departure
+    stay.is_season = booking.adults == settings.SEASON_ADULTS
+    was_moved_by_hand = stay.pitch_id != stay.booked_pitch_id
+    if was_moved_by_hand and slot.room is None:
+        return
     booked = slot.room.pitch if slot.room else None
     room_id = slot.room.pk if slot.room else None
-    was_moved_by_hand = stay.pitch_id != stay.booked_pitch_id
     if stay.booked_pitch_id != (booked and booked.pk) and not (was_moved_by_hand and stay.room_id == room_id):
         stay.pitch = booked
     stay.room, stay.booked_pitch = slot.room, booked
-    stay.arrival, stay.departure = slot.arrival, slot.departure
-    stay.is_season = booking.adults == settings.SEASON_ADULTS
 
 
-def _judge(current: Sequence[Stay], flags: Flags, before: Flags | None, now: datetime) -> None:
+def _judge(current: Sequence[Stay], booking: Booking, before: Flags | None, now: datetime) -> None:
     """A check-out by hand stands until Sirvoy says something new, and not only that it has seen it, too."""
+    flags = status.flags(booking)
     if before is not None and before.state != flags.state and flags.state != "out":
         for stay in current:
             stay.left_by_hand_at = None
     times = [times_of(stay) for stay in current]
     for stay, own in zip(current, times, strict=True):
         _become(stay, status.status_of(flags, own, times, now), now)
-        stay.unclear = _unclear(stay, own)
+        stay.unclear = _unclear(stay, booking, own)
 
 
 def times_of(stay: Stay) -> Times:
@@ -137,9 +145,11 @@ def _become(stay: Stay, new: Status, now: datetime) -> None:
     stay.status = new
 
 
-def _unclear(stay: Stay, own: Times) -> Unclear:
+def _unclear(stay: Stay, booking: Booking, own: Times) -> Unclear:
     if stay.pitch_id is None:
         return Unclear.UNKNOWN_ROOM if stay.room_id else Unclear.NO_ROOM
+    if "rooms" in booking.kept and stay.pitch_id == stay.booked_pitch_id:
+        return Unclear.NO_ROOM
     if own.span is None:
         return Unclear.DATES
     if stay.unclear == Unclear.TAKEN and stay.status == Status.IN_HOUSE:
@@ -163,22 +173,24 @@ def _write(parties: Sequence[Stay], was: dict[int, Stay]) -> None:
 
 
 def _account(parties: Sequence[Stay], was: dict[int, Stay], now: datetime) -> None:
-    """The ledger follows: first whoever goes lets go of his meters, then whoever is here gets his.
+    """The ledger follows: first whoever goes lets go of his meters, then whoever is here gets his. Who neither is nor
+    was here has none.
 
-    A guest who is here keeps the meters he has while nobody knows his pitch.
+    A guest who is here keeps the meters he has while nobody knows his pitch. All meters are locked at once, in their
+    order: two bookings that change places do not wait for each other.
     """
-    here = [stay for stay in parties if stay.status == Status.IN_HOUSE]
-    for stay in parties:
-        old = was.get(stay.pk)
-        if old and old.status == Status.IN_HOUSE and stay not in here:
+    before = {stay.pk: was.get(stay.pk, Stay()) for stay in parties}
+    moving = [stay for stay in parties if Status.IN_HOUSE in (stay.status, before[stay.pk].status)]
+    meters = meters_of(moving, {stay.pitch_id for stay in moving} | {before[stay.pk].pitch_id for stay in moving})
+    ledger.lock(meters)
+    here = [stay for stay in moving if stay.status == Status.IN_HOUSE]
+    for stay in moving:
+        if stay not in here:
             ledger.end_all(stay, now, ENDED[Status(stay.status)])
-    meters: set[int] = set()
     for stay in here:
         if stay.pitch_id is not None:
             meters |= _align(stay, was.get(stay.pk), now)
-    different = [stay for stay in parties if changed(stay, was.get(stay.pk))]
-    pitches = {was[stay.pk].pitch_id for stay in different if stay.pk in was} | {stay.pitch_id for stay in different}
-    follow.soon(meters | meters_of(different, pitches))
+    follow.soon(meters)
 
 
 def _align(stay: Stay, old: Stay | None, now: datetime) -> set[int]:

@@ -10,6 +10,7 @@ from django.db import connections
 
 from bookings import stays
 from bookings.models import Stay, StayMeter
+from bookings.sync import Outcome
 from meters import installations
 from meters.models import Meter, Pitch
 from tests import make
@@ -199,6 +200,50 @@ def test_a_guest_here_whose_room_gets_lost_keeps_his_power_until_staff_know():
     assert (stay().unclear, open_lines()) == (Unclear.NONE, ["102"])
 
 
+@pytest.mark.parametrize("nothing", [[], None, "101", [None, 5]])
+def test_a_group_stays_where_it_is_while_sirvoy_names_no_rooms(nothing):
+    here(room("101"), room("102"))
+    send(booking(minute=1, came=True, rooms=nothing), NOON + HOUR)
+    assert open_lines() == ["101", "102"]
+    assert [each.unclear for each in stays.to_sort_out(NOON)] == [Unclear.NO_ROOM] * 2
+    send(booking(room("101"), room("102"), minute=2, came=True), NOON + 2 * HOUR)
+    assert not stays.to_sort_out(NOON)
+    assert StayMeter.objects.count() == 2
+
+
+def test_a_room_that_cannot_be_read_is_a_room_all_the_same():
+    here(room("101"), room("102"))
+    send(booking(room("101"), 102, minute=1, came=True), NOON + HOUR)
+    assert open_lines() == ["101", "102"]
+    assert [each.unclear for each in stays.to_sort_out(NOON)] == [Unclear.NO_ROOM]
+
+
+def test_new_dates_count_also_where_no_room_is_named():
+    here(room("101", departure="2026-07-13"))
+    send(booking(minute=1, came=True, departure="2026-07-20"), NOON + HOUR)
+    assert str(stay().departure) == "2026-07-20"
+
+
+@pytest.mark.parametrize("flag", ["bookingIsCheckedIn", "bookingIsCheckedOut", "cancelled"])
+def test_a_flag_that_is_not_told_is_as_it_was(flag):
+    here()
+    for minute, told in enumerate([{flag: None}, {flag: ""}], start=1):
+        send(booking(room("101"), minute=minute, **({"came": True} | told)), NOON + minute * HOUR)
+    body = booking(room("101"), minute=3, came=True)
+    del body[flag]
+    send(body, NOON + 3 * HOUR)
+    assert (stay().status, open_lines()) == (Status.IN_HOUSE, ["101"])
+
+
+def test_an_older_event_tells_what_the_newest_did_not():
+    send(booking(minute=2, bookingIsCheckedIn=None))
+    assert stay().unclear == Unclear.NO_ROOM
+    assert send(booking(room("101"), minute=1, came=True)) == Outcome.APPLIED
+    assert (stay().status, open_lines()) == (Status.IN_HOUSE, ["101"])
+    assert send(booking(room("102"), minute=0)) == Outcome.STALE
+    assert (stay().status, open_lines()) == (Status.IN_HOUSE, ["101"])
+
+
 def test_a_pitch_whose_guest_has_not_left_is_unclear_until_he_has():
     here()
     second = here(number=47102)
@@ -225,6 +270,15 @@ def test_a_move_by_hand_stands_until_sirvoy_books_another_room(by):
     send(booking(room("103"), minute=2, came=True), NOON + 3 * HOUR)
     assert (stay().pitch, open_lines()) == (pitch("103"), ["103"])
     assert LogEntry.objects.get_for_object(stay()).get().changes == {"pitch": ["101", "102"]}
+
+
+def test_a_move_by_hand_stands_while_sirvoy_names_no_room(by):
+    stays.move(here(), pitch("102"), by, NOON + HOUR)
+    send(booking(room(None), minute=1, came=True), NOON + 2 * HOUR)
+    send(booking(minute=2, came=True), NOON + 2 * HOUR)
+    send(booking(room("101"), minute=3, came=True), NOON + 3 * HOUR)
+    assert (stay().pitch, open_lines()) == (pitch("102"), ["102"])
+    assert not stays.to_sort_out(NOON)
 
 
 def test_a_move_by_hand_before_arrival_decides_where_the_power_comes(by):
