@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import sys
 import time
 from bisect import bisect_right
 from collections import defaultdict
@@ -138,6 +139,8 @@ class Year:
             self._timed("the meters' reports", self.meters.report, hour)
             self._timed("settling snapshots, hourly", snapshots.settle_due, hour)
             self._timed("stays follow the calendar, hourly", stays.advance, hour)
+            if (hour.day, hour.hour) == (1, 0):
+                print(f"until {hour:%B} after {sum(self.took_s.values()):.0f} s", file=sys.stderr, flush=True)
 
     def _call(self, call: Any) -> None:
         self._timed("events", self._process, call)

@@ -1,7 +1,8 @@
 """How fast Sirvoy is answered: `python -m bench.webhook [--calls 2000]`.
 
 Real services of its own, durable, and the web process as it is deployed. 20 connections at once, against a bare Django
-view that only inserts a row, in the same process; the two in turns, since machines and their moods differ.
+view that only inserts a row, in the same process; the two in turns, since machines and their moods differ. The bare
+view's turn begins when all events are worked on.
 """
 
 from __future__ import annotations
@@ -84,13 +85,15 @@ KINDS: dict[str, Body] = {
 
 @dataclass
 class Times:
-    """Of calls made from all connections at once."""
+    """Of calls made from all connections at once: until all were answered, and until all were worked on."""
 
     took_s: float = 0
+    done_s: float = 0
     each_ms: list[float] = field(default_factory=list)
 
-    def add(self, took_s: float, each_ms: list[float]) -> None:
+    def add(self, took_s: float, done_s: float, each_ms: list[float]) -> None:
         self.took_s += took_s
+        self.done_s += done_s
         self.each_ms += each_ms
 
     @property
@@ -98,12 +101,16 @@ class Times:
         return len(self.each_ms) / self.took_s
 
     @property
+    def done_a_second(self) -> float:
+        return len(self.each_ms) / self.done_s
+
+    @property
     def p99_ms(self) -> float:
         return statistics.quantiles(self.each_ms, n=100)[98]
 
 
-def volley(port: int, path: str, make: Body, numbers: Iterator[int], calls: int) -> tuple[float, list[float]]:
-    """Seconds for all, milliseconds for each."""
+def volley(port: int, path: str, make: Body, numbers: Iterator[int], calls: int) -> tuple[float, float, list[float]]:
+    """Seconds until all were answered, and until all were worked on; milliseconds until each was answered."""
 
     def one_connection(_number: int) -> list[float]:
         caller, took = http.client.HTTPConnection("127.0.0.1", port, timeout=120), []
@@ -119,7 +126,16 @@ def volley(port: int, path: str, make: Body, numbers: Iterator[int], calls: int)
     began = time.perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         each = [ms for took in pool.map(one_connection, range(CONNECTIONS)) for ms in took]
-    return time.perf_counter() - began, each
+    answered_s = time.perf_counter() - began
+    wait_until_worked_off()
+    return answered_s, time.perf_counter() - began, each
+
+
+def wait_until_worked_off() -> None:
+    from bookings.models import WebhookEvent
+
+    while WebhookEvent.objects.filter(status=WebhookEvent.Status.RECEIVED).exists():
+        time.sleep(0.01)
 
 
 def measure(port: int, path: str, make: Body, calls: int) -> tuple[Times, Times]:
@@ -131,6 +147,16 @@ def measure(port: int, path: str, make: Body, calls: int) -> tuple[Times, Times]
         ours.add(*volley(port, path, make, numbers, calls // TURNS))
         bare.add(*volley(port, "/bare/", make, numbers, calls // TURNS))
     return ours, bare
+
+
+def check() -> None:
+    """Speed counts only where events became bookings: what will be tried again has failed for another reason than its
+    body.
+    """
+    from bookings.models import WebhookEvent
+
+    failed = WebhookEvent.objects.filter(status=WebhookEvent.Status.FAILED, try_again_at__isnull=False).first()
+    assert failed is None, failed.reason
 
 
 def main() -> None:
@@ -148,11 +174,14 @@ def main() -> None:
         with web(database_url) as port:
             for kind, make in KINDS.items():
                 found[kind] = measure(port, path, make, calls)
+        check()
     print(f"{'':<44}{'ours':>9}{'baseline':>10}{'ratio':>9}  goal")
     for kind, (ours, bare) in found.items():
         line(f"{kind}, ms an answer", 1000 / ours.a_second, 1000 / bare.a_second, "(inserts a row)", "≤ 1.5×")
         line(f"{kind}, p99 ms", ours.p99_ms, bare.p99_ms, "(inserts a row)", "≤ 1.5×")
-        print(f"  {ours.a_second:.0f} answers a second, the baseline {bare.a_second:.0f}")
+        print(
+            f"  a second: {ours.a_second:.0f} answers, {ours.done_a_second:.0f} worked on; baseline {bare.a_second:.0f}"
+        )
 
 
 if __name__ == "__main__":

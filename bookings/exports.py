@@ -3,7 +3,8 @@
 A CSV file is written for the Excel of its reader's language: where the decimal sign is a comma (Danish, German, …) the
 columns are parted by semicolons, in English by commas; always UTF-8 with a mark, which Excel needs to see that it is.
 A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, "CSV Injection"). Excel files
-hold numbers and dates as such. Only the list of departures names guests; the sums and charges do not.
+hold numbers and dates as such. Only the list of departures names guests, where that is asked for; the sums and charges
+do not.
 """
 
 from __future__ import annotations
@@ -65,11 +66,15 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def table(kind: Kind, first: date, last: date) -> Table:
-    """The rows of the days from the first to the last of the campsite, in the active language."""
-    makers = {Kind.DEPARTURES: _departures, Kind.CHARGES: _charges}
-    if kind in makers:
-        columns, rows = makers[kind](first, last)
+def table(kind: Kind, first: date, last: date, has_names: bool = True) -> Table:
+    """The rows of the days from the first to the last of the campsite, in the active language.
+
+    Without `has_names` nobody is named.
+    """
+    if kind is Kind.DEPARTURES:
+        columns, rows = _departures(first, last, has_names)
+    elif kind is Kind.CHARGES:
+        columns, rows = _charges(first, last)
     else:
         columns, rows = _sums(first, last, by_month=kind is Kind.MONTHS)
     title = f"{gettext('electricity')} {kind.words} {first.isoformat()} {last.isoformat()}"
@@ -106,22 +111,23 @@ def as_excel(content: Table) -> bytes:
 Rows = tuple[Sequence[str], Iterable[tuple[Cell, ...]]]
 
 
-def _departures(first: date, last: date) -> Rows:
+def _departures(first: date, last: date, has_names: bool) -> Rows:
     columns = [
-        *(gettext("departure"), gettext("booking"), gettext("pitches"), gettext("guest"), gettext("arrival")),
-        *(gettext("sold"), gettext("used kWh"), gettext("included kWh"), gettext("package kWh")),
+        *(gettext("departure"), gettext("booking"), gettext("pitches"), *([gettext("guest")] if has_names else [])),
+        *(gettext("arrival"), gettext("sold"), gettext("used kWh"), gettext("included kWh"), gettext("package kWh")),
         *(gettext("billed kWh"), gettext("price a kWh incl. VAT"), gettext("amount incl. VAT"), gettext("of it VAT")),
         *(gettext("how sure"), gettext("account"), gettext("charged")),
     ]
-    return columns, (_departure(each) for each in departures.between(first, last))
+    return columns, (_departure(each, has_names) for each in departures.between(first, last))
 
 
-def _departure(each: Departure) -> tuple[Cell, ...]:
+def _departure(each: Departure, has_names: bool) -> tuple[Cell, ...]:
     bill = each.bill
     return (
-        *(each.departure, each.sirvoy_id, ", ".join(each.pitches), each.guest, each.arrival),
-        *(str(Mode(bill.mode).label), bill.used_kwh, bill.included_kwh, bill.packages_kwh, bill.billable_kwh),
-        *(bill.price, bill.amount, bill.vat, str(each.sure.words), str(each.account.words), bill.charged),
+        *(each.departure, each.sirvoy_id, ", ".join(each.pitches), *([each.guest] if has_names else [])),
+        *(each.arrival, str(Mode(bill.mode).label), bill.used_kwh, bill.included_kwh, bill.packages_kwh),
+        *(bill.billable_kwh, bill.price, bill.amount, bill.vat),
+        *(str(each.sure.words), str(each.account.words), bill.charged),
     )
 
 

@@ -12,17 +12,18 @@ from django.utils import timezone
 
 from bookings import accounts
 from bookings.models import PowerRule, Stay, StayMeter
-from bookings.power import Facts, Override, Package, Party, leaves_at
+from bookings.power import OFF_AFTER_A_GUEST, Facts, Override, Package, Party, leaves_at
 from meters.commands.rules import PERSONS
 from meters.models import Installation, Meter, Pitch, Source, Want
 
-LOOK_BACK = timedelta(hours=26)
-"""Lines that ended longer ago change nothing any more: it spans the longest day."""
+LOOK_BACK = timedelta(hours=26) + OFF_AFTER_A_GUEST
+"""Lines that ended longer ago change nothing any more: it spans cleaning on the day after, also on the longest day."""
 Reason = StayMeter.Reason
 LEAVING = (Reason.CHECK_OUT, Reason.MOVE, Reason.CANCELLED, Reason.NEXT_GUEST)
 """Ends of a line after which a cabin is cleaned."""
 OURS = (Source.POLICY, Source.CLEANING)
 HERE = Stay.Status.IN_HOUSE
+LEFT = Stay.Status.LEFT
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -43,12 +44,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What was read: lines, wants and pitch by meter; stays and days of departure by pitch; packages by booking."""
+    """What was read: lines, wants and pitch by meter; by pitch who is on it, the days of departure as booked, and when
+    somebody left; packages by booking.
+    """
 
     hung: dict[int, Pitch]
     lines: dict[int, list[StayMeter]]
     here: dict[int, list[Stay]]
-    departures: dict[int, frozenset[date]]
+    departures: dict[int, list[date]]
+    left: dict[int, list[datetime]]
     taken_away: set[tuple[int, int]]
     packages: dict[int, Package]
     rules: dict[str, PowerRule]
@@ -99,7 +103,8 @@ def _read(ids: Sequence[int], now: datetime) -> Tables:
     present = Installation.objects.select_related("pitch").filter(meter__in=ids, period__contains=now)
     hung = {each.meter_id: each.pitch for each in present}
     pitches = {pitch.pk for pitch in hung.values()}
-    here = list(_stays().filter(status=HERE, pitch__in=pitches))
+    known = list(_stays().filter(Q(status=HERE) | _departing(now), pitch__in=pitches))
+    here = [stay for stay in known if stay.status == HERE]
     own = Q(meter__in=ids) | Q(pitch__in=pitches)
     found = StayMeter.objects.filter((own & _recent(now)) | Q(stay__in=here))
     lines = list(found.select_related("stay__pitch", "stay__booking").order_by("pk"))
@@ -109,7 +114,8 @@ def _read(ids: Sequence[int], now: datetime) -> Tables:
         hung=hung,
         lines=_grouped((line.meter_id, line) for line in lines),
         here=_grouped((stay.pitch_id, stay) for stay in here),
-        departures=_departures(here, lines),
+        departures=_grouped((stay.pitch_id, day) for stay in known if (day := _departure(stay))),
+        left=_grouped((line.pitch_id, _ended_at(line)) for line in lines if line.ended_by in LEAVING),
         taken_away=_taken_away(lines),
         packages={**accounts.power_facts(bookings, now)} if bookings else {},
         rules={rule.kind: rule for rule in PowerRule.objects.all()},
@@ -121,12 +127,10 @@ def _stays() -> QuerySet[Stay]:
     return Stay.objects.select_related("pitch", "booking")
 
 
-def _departures(here: Iterable[Stay], lines: Iterable[StayMeter]) -> dict[int, frozenset[date]]:
-    """The local days on which somebody leaves each pitch (by id), as booked or as it happened."""
-    zone = timezone.get_default_timezone()
-    booked = ((stay.pitch_id, _departure(stay)) for stay in here)
-    ended = ((line.pitch_id, line.period.upper.astimezone(zone).date()) for line in lines if line.ended_by in LEAVING)
-    return {pitch: frozenset(filter(None, days)) for pitch, days in _grouped((*booked, *ended)).items()}
+def _departing(now: datetime) -> Q:
+    """Who has left, and was booked to leave today or yesterday: however early he left, his pitch is cleaned then."""
+    today = now.astimezone(timezone.get_default_timezone()).date()
+    return Q(status=LEFT, departure__gte=today - timedelta(days=1), departure__lte=today)
 
 
 def _taken_away(lines: Iterable[StayMeter]) -> set[tuple[int, int]]:
@@ -172,15 +176,16 @@ def _case(meter: Meter, tables: Tables) -> Case:
     parties = [_party(stay, tables) for stay in stays]
     parties += [_party(line.stay, tables, _ended_at(line)) for line in gone]
     places = [place for place in (pitch, *(stay.pitch for stay in stays)) if place]
-    chosen = [line.stay.pitch for line in gone if line.pitch_id is None and line.stay.pitch]
-    served = [*places, *chosen]
+    chosen = [line.stay.pitch for line in gone if line.pitch_id is None]
+    served = [*places, *filter(None, chosen)]
     wants = tables.wants.get(meter.pk, [])
     ours = {want.source: want for want in wants if want.source in OURS}
     facts = Facts(
-        rule=tables.rules.get(served[0].kind if served else Pitch.Kind.TOURING) if served or stays else None,
+        rule=tables.rules.get(served[0].kind if served else Pitch.Kind.TOURING) if served or stays or chosen else None,
         policies=frozenset(place.policy for place in places),
         parties=tuple(parties),
-        departures=tables.departures.get(pitch.pk, frozenset()) if pitch else frozenset(),
+        departures=frozenset(tables.departures.get(pitch.pk, []) if pitch else []),
+        left=tuple(tables.left.get(pitch.pk, []) if pitch else []),
         is_off=any(want.source == Source.POLICY and not want.state for want in wants),
         override=_override(wants),
     )
@@ -202,9 +207,9 @@ def _party(stay: Stay, tables: Tables, ended_at: datetime | None = None) -> Part
 
 
 def _ended_at(line: StayMeter) -> datetime:
-    """When the guest gave the meter back; of one who has left while his line is open, when he left."""
-    ended: datetime = line.period.upper or line.stay.ended_at or line.period.lower
-    return ended
+    """When the guest gave the meter back, or left: a line that was forgotten ends later."""
+    known: list[datetime] = [at for at in (line.period.upper, line.stay.ended_at) if at]
+    return min(known, default=line.period.lower)
 
 
 def _override(wants: Iterable[Want]) -> Override | None:

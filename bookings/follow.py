@@ -28,21 +28,26 @@ def apply(meter_ids: Collection[int] | None, now: datetime) -> int:
     What stays as it is costs a constant number of queries. Not within a transaction: others must see each step.
     """
     _tell_occupied(meter_ids, now)
-    due = _renew(facts.gather(meter_ids, now), now)
+    due = list(meter_ids or ())
+    if meter_ids is None or len(due) > AT_ONCE:
+        due = [case.meter.pk for case in _renew(facts.gather(meter_ids, now), now)]
     changed = 0
     for first in range(0, len(due), AT_ONCE):
         with _alone():  # what others decided meanwhile is looked at anew
-            changed += sum(_change(case, now) for case in facts.gather(due[first : first + AT_ONCE], now))
+            cases = _renew(facts.gather(due[first : first + AT_ONCE], now), now)
+            for case in cases:
+                _change(case, now)
+            changed += len(cases)
     return changed
 
 
-def soon(meter_ids: Iterable[int]) -> None:
+def soon(meter_ids: Iterable[int], now: datetime | None = None) -> None:
     """Apply what should be of these meters once the present transaction has committed; a failure there is logged, and
-    made up for by the next minute's run.
+    made up for by the next minute's run. `now`: of the decision, where that is another than the clock's.
     """
     ids = sorted(set(meter_ids))
     if ids:
-        transaction.on_commit(lambda: _apply_now(ids), robust=True)
+        transaction.on_commit(lambda: _apply_now(ids, now), robust=True)
 
 
 def decisions(meter_ids: Collection[int] | None, now: datetime) -> dict[int, Decision]:
@@ -53,8 +58,8 @@ def decisions(meter_ids: Collection[int] | None, now: datetime) -> dict[int, Dec
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _apply_now(ids: list[int]) -> None:
-    apply(ids, timezone.now())
+def _apply_now(ids: list[int], now: datetime | None) -> None:
+    apply(ids, now or timezone.now())
 
 
 def _tell_occupied(meter_ids: Collection[int] | None, now: datetime) -> None:
@@ -64,14 +69,14 @@ def _tell_occupied(meter_ids: Collection[int] | None, now: datetime) -> None:
             pitches.set_occupied(pitch, until)
 
 
-def _renew(cases: Iterable[Case], now: datetime) -> list[int]:
-    """Prolong the leases that stay as they are; returns the meters (ids) of which something else is to be wanted."""
+def _renew(cases: Iterable[Case], now: datetime) -> list[Case]:
+    """Prolong the leases that stay as they are; returns the others, of which something else is to be wanted."""
     same: dict[str, list[int]] = {}
     due = []
     for case in cases:
         decision = decide(case.facts, now)
         if not _is_as_wanted(case, decision):
-            due.append(case.meter.pk)
+            due.append(case)
         elif decision.state is not None:
             same.setdefault(decision.source, []).append(case.meter.pk)
     for source, ids in same.items():
@@ -79,16 +84,12 @@ def _renew(cases: Iterable[Case], now: datetime) -> list[int]:
     return due
 
 
-def _change(case: Case, now: datetime) -> bool:
-    decision = decide(case.facts, now)
-    if _is_as_wanted(case, decision):
-        return False
+def _change(case: Case, now: datetime) -> None:
     try:
-        _replace(case, decision, now)
+        _replace(case, decide(case.facts, now), now)
     except commands.SwitchingError:  # gone or protected since it was read, or the lease of long ago is over
         for source in case.wants:
             commands.end(case.meter, source)
-    return True
 
 
 def _replace(case: Case, decision: Decision, now: datetime) -> None:

@@ -122,17 +122,15 @@ def erase_unread(before: datetime, now: datetime) -> int:
 
 
 def _work(event_id: int, now: datetime) -> None:
-    event = WebhookEvent.objects.filter(pk=event_id, status__in=UNFINISHED, erased_at=None).first()
-    if event is None:
-        return
-    try:
-        told = _read(event)
-    except sirvoy.Unreadable as error:
-        _give_up(event, error.reason, now)
-        return
     with transaction.atomic():
-        mine = WebhookEvent.objects.select_for_update(skip_locked=True).filter(pk=event_id, status__in=UNFINISHED)
-        if not mine.values_list("pk").first():
+        free = WebhookEvent.objects.select_for_update(skip_locked=True)
+        event = free.filter(pk=event_id, status__in=UNFINISHED, erased_at=None).first()
+        if event is None:
+            return
+        try:
+            told = _read(event)
+        except sirvoy.Unreadable as error:
+            _give_up(event, error.reason, now)
             return
         event.sirvoy_id, event.generated_at, event.complaints = told.sirvoy_id, told.generated_at, list(told.complaints)
         outcome = sync.apply(told, event, now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
 
 from auditlog.models import LogEntry
@@ -60,7 +60,7 @@ def check(secret: str, now: datetime) -> Stay | None:
 
 
 def is_open(stay: Stay, now: datetime) -> bool:
-    """Whether this stay's links lead to its page now."""
+    """Whether this stay's links lead to its page now. Hours are counted in UTC: a day may have 23 or 25 of them."""
     after = timedelta(hours=settings.PORTAL_OPEN_AFTER_H)
     if stay.status == Status.IN_HOUSE:
         return True
@@ -68,8 +68,8 @@ def is_open(stay: Stay, now: datetime) -> bool:
         return stay.ended_at is not None and now < stay.ended_at + after
     if stay.status != Status.EXPECTED or stay.arrival is None:
         return False
-    arrives = datetime.combine(stay.arrival, time(), timezone.get_default_timezone())
-    is_over = stay.departure is not None and now >= check_out_at(stay.departure) + after
+    arrives = datetime.combine(stay.arrival, time(), timezone.get_default_timezone()).astimezone(UTC)
+    is_over = stay.departure is not None and now >= check_out_at(stay.departure).astimezone(UTC) + after
     return now >= arrives - timedelta(hours=settings.PORTAL_OPEN_BEFORE_H) and not is_over
 
 

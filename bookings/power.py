@@ -6,7 +6,7 @@ is long over, his package is used up) begins only while reception is open, and n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -21,7 +21,10 @@ from bookings.stays.status import check_out_at
 from meters.models import Pitch, Source
 
 OFF_AFTER_A_GUEST = timedelta(hours=12)
-"""So long after a guest has left the power is wanted off, also where pitches without a guest are left as they are."""
+"""So long after a guest has left, and after his pitch was cleaned, power is wanted off, also where pitches without a
+guest are left as they are.
+"""
+FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Why(StrEnum):
@@ -102,14 +105,15 @@ class Override:
 class Facts:
     """All that the power of a meter depends on.
 
-    `policies`: of its pitch, and of those of its guests. `departures`: days (local) on which somebody leaves its pitch.
-    `is_off`: the policy wants it off already.
+    `policies`: of its pitch, and of those of its guests. `departures`: days (local) on which somebody was booked to
+    leave its pitch; `left`: when somebody left it. `is_off`: the policy wants it off already.
     """
 
     rule: PowerRule | None
     policies: frozenset[str] = frozenset()
     parties: tuple[Party, ...] = ()
     departures: frozenset[date] = frozenset()
+    left: tuple[datetime, ...] = ()
     is_off: bool = False
     override: Override | None = None
 
@@ -167,9 +171,16 @@ def _unmanaged(facts: Facts) -> Decision | None:
 def _for_guests(facts: Facts, now: datetime) -> Decision | None:
     """What those who are here, or were a moment ago, have; who comes in to clean has it, too."""
     here = [_of(party, facts, now) for party in facts.parties if party.ended_at is None]
-    on = [decision for decision in here if decision.state]
+    on = _together([decision for decision in here if decision.state])
     found = on or [d for party in facts.parties if (d := _grace(party, facts, now))] or _cleaning(facts, now) or here
     return found[0] if found else None
+
+
+def _together(on: list[Decision]) -> list[Decision]:
+    """Of several, what is said of the one who has it longest. It is for the first all the time: another name would be
+    a fresh decision, and switch on again what went off by itself.
+    """
+    return [replace(max(on, key=lambda d: d.until or FOR_EVER), booking=on[0].booking)] if on else []
 
 
 def _of(party: Party, facts: Facts, now: datetime) -> Decision:
@@ -203,7 +214,7 @@ def _cuts(party: Party, rule: PowerRule | None) -> list[tuple[datetime, Why]]:
 
 def _grace(party: Party, facts: Facts, now: datetime) -> Decision | None:
     """Time to pack up, for those who had power until they left."""
-    if party.ended_at is None or facts.rule is None:
+    if party.ended_at is None or facts.rule is None or facts.is_off:
         return None
     until = party.ended_at + timedelta(minutes=facts.rule.grace_min)
     if now >= until or any(at <= party.ended_at for at, _why in _cuts(party, facts.rule)):
@@ -212,23 +223,32 @@ def _grace(party: Party, facts: Facts, now: datetime) -> Decision | None:
 
 
 def _cleaning(facts: Facts, now: datetime) -> list[Decision]:
-    """The window on a day of departure, by the campsite's clock."""
+    found = [ends for begins, ends in _windows(facts) if begins <= now < ends]
+    return [Decision(True, Why.CLEANING, Source.CLEANING, ends) for ends in found]
+
+
+def _windows(facts: Facts) -> list[tuple[datetime, datetime]]:
+    """When the pitch is cleaned, by the campsite's clock: on the day of departure as it was booked, and on the day on
+    which somebody left; where that day's window was over by then, on the day after.
+    """
     rule = facts.rule
     if rule is None or rule.cleaning_from is None or rule.cleaning_until is None:
         return []
-    today = now.astimezone(timezone.get_default_timezone()).date()
-    begins, ends = _local(today, rule.cleaning_from), _local(today, rule.cleaning_until)
-    if today not in facts.departures or not begins <= now < ends:
-        return []
-    return [Decision(True, Why.CLEANING, Source.CLEANING, ends)]
+    days = set(facts.departures)
+    for left in facts.left:
+        day = left.astimezone(timezone.get_default_timezone()).date()
+        days.add(day if left < _local(day, rule.cleaning_until) else day + timedelta(days=1))
+    return [(_local(day, rule.cleaning_from), _local(day, rule.cleaning_until)) for day in days]
 
 
 def _without_guest(facts: Facts, now: datetime) -> Decision:
     if Pitch.Policy.NEVER_CUT in facts.policies:
         return Decision(None, Why.NEVER_CUT)
-    left = max((party.ended_at for party in facts.parties if party.ended_at), default=None)
-    if left and now < left + OFF_AFTER_A_GUEST:
-        return Decision(False, Why.LEFT, until=left + OFF_AFTER_A_GUEST)
+    left = [party.ended_at for party in facts.parties if party.ended_at]
+    cleaned = [ends for _begins, ends in _windows(facts) if ends <= now]
+    last = max([*left, *cleaned], default=None)
+    if last and now < last + OFF_AFTER_A_GUEST:
+        return Decision(False, Why.LEFT, until=last + OFF_AFTER_A_GUEST)
     if facts.rule and facts.rule.when_vacant == PowerRule.Vacant.OFF:
         return Decision(False, Why.VACANT)
     return Decision(None, Why.LEFT_ALONE)

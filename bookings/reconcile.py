@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 from django.db import transaction
+from django.db.models import QuerySet, prefetch_related_objects
+from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -17,18 +20,18 @@ from bookings import facts, follow, ledger, stays
 from bookings.facts import Case
 from bookings.models import Booking, Stay, StayMeter
 from bookings.power import Decision, decide
-from bookings.vacancy import VacantUse, vacancy
 from meters import commands, online
 from meters.commands.rules import PERSONS
 from meters.models import Meter, MeterState, Pitch, Want
 
-__all__ = ["Healed", "Kind", "Problem", "VacantUse", "hourly", "nightly", "problems", "vacancy"]
-
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 SOON_ENOUGH = timedelta(minutes=1)
 """A meter that is being switched has so long before anybody hears of it."""
 LEAST_W = 10.0
 """Less power on a pitch without a guest is no use."""
+BY_HAND = timedelta(hours=12)
+"""What a person switched on where nobody is, is told of when it has stood so long: whatever it was for is done."""
 CLOSED_BY = {
     Stay.Status.EXPECTED: StayMeter.Reason.CHECK_IN_UNDONE,
     Stay.Status.LEFT: StayMeter.Reason.CHECK_OUT,
@@ -99,14 +102,17 @@ class _Seen:
 
 
 def problems(now: datetime) -> list[Problem]:
-    """All that disagrees now, the worst first, of each kind the oldest first; in a constant number of queries."""
-    seen = _look(now)
+    """All that disagrees now, the worst first, of each kind the oldest first; in a constant number of queries, with
+    the guests, pitches and meters that a page tells of.
+    """
+    seen, here = _look(now), _here()
     found = [
         *(problem for each in seen for problem in _of_meter(each, now)),
-        *_without_meter(),
+        *_without_meter(here),
         *_of_lines(),
-        *_overdue(now),
+        *_overdue(here, now),
     ]
+    prefetch_related_objects([problem.stay.booking for problem in found if problem.stay], "guest")
     return sorted(found, key=lambda p: (ORDER.index(p.kind), p.since or now))
 
 
@@ -120,13 +126,22 @@ def nightly(now: datetime) -> Healed:
     """As `hourly`, with every booking that is here or expected compared anew with what Sirvoy told."""
     present = [Stay.Status.EXPECTED, Stay.Status.IN_HOUSE]
     concerned = Stay.objects.filter(status__in=present, position__isnull=False).values_list("booking_id", flat=True)
-    for booking in sorted(set(concerned)):
+    _each(concerned, lambda booking: stays.reconcile(booking, now))
+    return hourly(now)
+
+
+def _each(bookings: Iterable[int], act: Callable[[Booking], T]) -> list[T]:
+    """What comes of each of these bookings (ids), which nobody else changes meanwhile; one that fails holds up no
+    other.
+    """
+    done = []
+    for pk in sorted(set(bookings)):
         try:
             with transaction.atomic():
-                stays.reconcile(Booking.objects.select_for_update().get(pk=booking), now)
-        except Exception:  # one that fails holds up no other
-            logger.exception("The stays of booking %s could not be set right", booking)
-    return hourly(now)
+                done.append(act(Booking.objects.select_for_update(no_key=True).get(pk=pk)))
+        except Exception:
+            logger.exception("The stays of booking %s could not be set right", pk)
+    return done
 
 
 # --- meters ----------------------------------------------------------------------------------------------------------
@@ -138,6 +153,7 @@ def _look(now: datetime) -> list[_Seen]:
     wants = commands.in_force(ids, now)
     states = MeterState.objects.defer(*_UNUSED).in_bulk(ids)
     statuses = online.statuses(now)
+    prefetch_related_objects([want for want in wants.values() if _is_by_hand(want)], "by")
     return [
         _Seen(case, decide(case.facts, now), wants.get(pk), states.get(pk), statuses[pk])
         for pk, case in zip(ids, cases, strict=True)
@@ -153,7 +169,7 @@ def _of_meter(seen: _Seen, now: datetime) -> Iterator[Problem]:
     if case.stays:
         kind, why, since = _for_guest(seen)
     else:
-        kind, why, since = _for_nobody(seen)
+        kind, why, since = _for_nobody(seen, now)
     is_under_way = since is not None and now - since < SOON_ENOUGH and seen.online.is_online
     if kind is None or (is_under_way and not (seen.want and seen.want.hold)):
         return
@@ -185,16 +201,37 @@ def _was_cut_for_them(seen: _Seen) -> bool:
     return all(stay.began_at is None or want.created_at >= stay.began_at for stay in seen.case.stays)
 
 
-def _for_nobody(seen: _Seen) -> Finding:
-    """Nobody is here: on only where somebody wants it; where it is left as it is, it matters once it is used."""
+def _for_nobody(seen: _Seen, now: datetime) -> Finding:
+    """Nobody is here: on only where somebody wants it, a person not for ever; where it is left as it is, it matters
+    once it is used.
+    """
     rule, want, state = seen.case.facts.rule, seen.want, seen.state
-    if state is None or not state.relay or rule is None or not rule.follows_bookings or (want and want.state):
+    if state is None or not state.relay or rule is None or not rule.follows_bookings:
+        return NOTHING
+    if want and not want.state:
+        return Kind.LIT, _cause(seen), want.since
+    if seen.case.facts.policies - {Pitch.Policy.AUTOMATIC}:
         return NOTHING
     if want:
-        return Kind.LIT, _cause(seen), want.since
-    if seen.case.facts.policies - {Pitch.Policy.AUTOMATIC} or (state.power_w or 0) < LEAST_W:
+        is_old = now - want.created_at >= BY_HAND
+        return (Kind.LIT, _by_hand(want), want.created_at) if _is_by_hand(want) and is_old else NOTHING
+    if (state.power_w or 0) < LEAST_W:
         return NOTHING
     return Kind.LIT, format_lazy(_("{power} W are used"), power=f"{state.power_w:.0f}"), state.relay_at
+
+
+def _is_by_hand(want: Want) -> bool:
+    return want.state and want.source in PERSONS
+
+
+def _by_hand(want: Want) -> Promise:
+    """Who switched it on, and when."""
+    at = timezone.localtime(want.created_at, timezone.get_default_timezone())
+    moment = formats.date_format(at, "SHORT_DATETIME_FORMAT")
+    if want.by is None:
+        return format_lazy(_("it was switched on by hand, {moment}"), moment=moment)
+    person = want.by.get_full_name() or want.by.get_username()
+    return format_lazy(_("it was switched on by hand by {person}, {moment}"), person=person, moment=moment)
 
 
 def _cause(seen: _Seen) -> str | Promise:
@@ -212,38 +249,42 @@ def _cause(seen: _Seen) -> str | Promise:
 # --- stays -----------------------------------------------------------------------------------------------------------
 
 
-def _here() -> Mapping[int, Stay]:
+def _here() -> list[Stay]:
     found = Stay.objects.filter(status=Stay.Status.IN_HOUSE, position__isnull=False)
-    return found.select_related("pitch", "booking").in_bulk()
+    return list(found.select_related("pitch", "booking"))
 
 
-def _without_meter() -> Iterator[Problem]:
+def _without_meter(here: Iterable[Stay]) -> Iterator[Problem]:
     having = set(StayMeter.objects.filter(period__upper_inf=True).values_list("stay_id", flat=True))
-    for pk, stay in _here().items():
-        if pk not in having:
+    for stay in here:
+        if stay.pk not in having:
             why = Stay.Unclear(stay.unclear).label if stay.unclear else _("no outlet has been chosen")
             yield Problem(Kind.NO_METER, stay.pitch, stay, None, why, stay.began_at)
 
 
 def _of_lines() -> Iterator[Problem]:
-    for line in _open_lines():
+    for line in _open_lines().select_related("stay__pitch", "stay__booking", "meter__device").order_by("pk"):
         stay = line.stay
         yield Problem(Kind.OPEN_LINE, stay.pitch, stay, line.meter, Stay.Status(stay.status).label, stay.ended_at)
 
 
-def _open_lines() -> Iterable[StayMeter]:
+def _open_lines() -> QuerySet[StayMeter]:
     """Those whose guest is not here."""
-    found = StayMeter.objects.filter(period__upper_inf=True).exclude(stay__status=Stay.Status.IN_HOUSE)
-    return found.select_related("stay__pitch", "stay__booking", "meter__device").order_by("pk")
+    return StayMeter.objects.filter(period__upper_inf=True).exclude(stay__status=Stay.Status.IN_HOUSE)
 
 
 def _close_lines(now: datetime) -> int:
-    parties = {line.stay for line in _open_lines()}
-    return sum(len(ledger.end_all(stay, now, CLOSED_BY[Stay.Status(stay.status)])) for stay in parties)
+    """Ends them; whoever was checked in meanwhile keeps his."""
+
+    def close(booking: Booking) -> int:
+        parties = {line.stay for line in _open_lines().filter(stay__booking=booking).select_related("stay")}
+        return sum(len(ledger.end_all(stay, now, CLOSED_BY[Stay.Status(stay.status)])) for stay in parties)
+
+    return sum(_each(_open_lines().values_list("stay__booking", flat=True), close))
 
 
-def _overdue(now: datetime) -> Iterator[Problem]:
-    for stay in _here().values():
+def _overdue(here: Iterable[Stay], now: datetime) -> Iterator[Problem]:
+    for stay in here:
         leaves = facts.leaving(stay)
         if leaves and leaves <= now:
             yield Problem(Kind.OVERDUE, stay.pitch, stay, None, "", leaves)

@@ -143,16 +143,18 @@ def _teach(room: Room, name: str, at: datetime, pitches: Pitches) -> None:
 
 def _rows(keys: list[Key], at: datetime) -> list[Room]:
     """The rows of these rooms, locked in the order of their ids; made where they are missing."""
-    if not all(find(keys)):
+    found = find(keys)
+    if not all(found):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         for missing in keys:
             if not all(find([missing])):
                 _make(*missing, at)
-    found = [room.pk for room in find(keys) if room]
-    locked = Room.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=found)
+        found = find(keys)
+    ids = [room.pk for room in found if room]
+    locked = Room.objects.select_for_update(of=("self",), no_key=True).filter(pk__in=ids)
     rows = {room.pk: room for room in locked.select_related("pitch").order_by("pk")}
-    return [rows[pk] for pk in found]
+    return [rows[pk] for pk in ids]
 
 
 def _make(sirvoy_id: int | None, name: str, at: datetime) -> None:

@@ -38,10 +38,8 @@ def apply(told: BookingTold, event: WebhookEvent, now: datetime) -> Outcome:
     difference.
     """
     at = told.generated_at or event.received_at
-    with transaction.atomic():
-        _lock(told.sirvoy_id)
-        known = Booking.objects.select_for_update(of=("self",), no_key=True).select_related("event")
-        booking = known.filter(sirvoy_id=told.sirvoy_id).first()
+    with transaction.atomic(savepoint=False):
+        booking = _locked(told.sirvoy_id)
         if booking and booking.event_number != event.pk and _is_same(booking, event, at):
             Booking.objects.filter(pk=booking.pk, event_number__lt=event.pk).update(event=event, event_number=event.pk)
             return Outcome.DUPLICATE
@@ -54,10 +52,15 @@ def apply(told: BookingTold, event: WebhookEvent, now: datetime) -> Outcome:
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _lock(sirvoy_id: int) -> None:
-    """One event of a booking at a time, also while there is no row of it."""
+def _locked(sirvoy_id: int) -> Booking | None:
+    """The booking as it is known: one event of it at a time, also while there is no row of it."""
+    known = Booking.objects.select_for_update(of=("self",), no_key=True).filter(sirvoy_id=sirvoy_id)
+    known = known.select_related("event").defer("event__body")
+    if booking := known.first():
+        return booking
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashint8(%s))", [LOCK, sirvoy_id])
+    return known.first()
 
 
 def _rule(booking: Booking | None, told: BookingTold, event: WebhookEvent, at: datetime, now: datetime) -> Outcome:

@@ -74,7 +74,7 @@ def valid() -> models.QuerySet[WebhookToken]:
 def find(secret: str) -> WebhookToken | None:
     """The valid token of this secret; takes as long for a wrong one."""
     digest = _digest(secret)
-    found = [token for token in valid() if hmac.compare_digest(token.digest, digest)]
+    found = [token for token in valid().order_by() if hmac.compare_digest(token.digest, digest)]
     return found[0] if found else None
 
 

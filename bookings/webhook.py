@@ -1,4 +1,4 @@
-"""What Sirvoy calls: HTTP only. Every call with a right token is stored, and then answered 200 whatever came of it.
+"""What Sirvoy calls: HTTP only. Every call with a right token is stored and answered 200; what follows, follows then.
 
 Sirvoy drops an event that is answered 413 or 429, tries others again up to ten times, and removes an address that fails
 for a week: so 500 means only that the event could not be stored.
@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from bookings import addresses, inbox, tokens
+from bookings import addresses, afterwards, inbox, tokens
 from bookings.models import WebhookToken
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,8 @@ class SirvoyWebhook(APIView):
         except Error as error:  # told without its text, which quotes the row
             logger.error("An event of %s bytes from Sirvoy could not be stored: %s", size, type(error).__name__)
             return HttpResponse(status=500)
-        inbox.process(event.pk, now)
-        return _ok()
+        afterwards.note(event.pk)
+        return Kept("OK", content_type="text/plain")
 
     def _right(self, request: Request, secret: str) -> WebhookToken:
         """Raises NotFound or Throttled."""
@@ -90,6 +90,16 @@ class SirvoyWebhook(APIView):
             logger.warning("A call with a right token of Sirvoy's came from %s, which is not allowed.", address)
             raise NotFound
         return found
+
+
+class Kept(HttpResponse):
+    """200. When it has been sent, what was stored is worked on."""
+
+    def close(self) -> None:
+        try:
+            afterwards.work_off()
+        finally:
+            super().close()
 
 
 def read(request: HttpRequest, limit: int) -> tuple[bytes, int]:

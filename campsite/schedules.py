@@ -1,10 +1,16 @@
-"""All periodic jobs, declared here and brought into django-q2's table after each migration."""
+"""All periodic jobs, declared here and brought into django-q2's table after each migration.
+
+What runs once a day has its hour by the campsite's clock (`at`), at night; never between two and three, which a change
+of the clock leaves out or doubles. django-q2 keeps the hour over such changes, and runs once what it missed.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.apps import AppConfig
+from django.utils import timezone
 from django_q.models import Schedule
 
 SCHEDULES: dict[str, dict[str, Any]] = {
@@ -13,6 +19,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "Pack the readings of a closed day": {
         "func": "meters.tasks.reindex_the_day_before_yesterday",
         "schedule_type": Schedule.DAILY,
+        "at": time(4),
     },
     # The worker does it sooner; without a worker it is done all the same.
     "Close overdue commands": {"func": "meters.tasks.close_overdue_commands", "schedule_type": Schedule.MINUTES},
@@ -30,6 +37,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "Compare every stay with Sirvoy anew": {
         "func": "bookings.tasks.reconcile_nightly",
         "schedule_type": Schedule.DAILY,
+        "at": time(3, 30),
     },
     "Settle snapshots of meters' energy": {
         "func": "meters.tasks.settle_snapshots",
@@ -39,14 +47,37 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "Erase guests who left long ago": {
         "func": "bookings.tasks.erase_departed_guests",
         "schedule_type": Schedule.DAILY,
+        "at": time(4, 30),
     },
-    "Forget old commands": {"func": "meters.tasks.prune_commands", "schedule_type": Schedule.DAILY},
-    "Forget old health reports": {"func": "meters.tasks.prune_health", "schedule_type": Schedule.DAILY},
+    "Forget old commands": {
+        "func": "meters.tasks.prune_commands",
+        "schedule_type": Schedule.DAILY,
+        "at": time(4, 40),
+    },
+    "Forget old health reports": {
+        "func": "meters.tasks.prune_health",
+        "schedule_type": Schedule.DAILY,
+        "at": time(4, 50),
+    },
 }
 
 
 def sync(sender: AppConfig | None = None, **_: Any) -> None:
-    """Make the table hold exactly these schedules; when each runs next stays."""
+    """Make the table hold exactly these schedules; when each runs next stays, unless it is not at its hour."""
     Schedule.objects.exclude(name__in=SCHEDULES).delete()
     for name, told in SCHEDULES.items():
-        Schedule.objects.update_or_create(name=name, defaults={**told, "repeats": -1})
+        columns = {key: value for key, value in told.items() if key != "at"}
+        made, _is_new = Schedule.objects.update_or_create(name=name, defaults={**columns, "repeats": -1})
+        if "at" in told and not _is_at(made.next_run, told["at"]):
+            Schedule.objects.filter(pk=made.pk).update(next_run=_next(told["at"], timezone.now()))
+
+
+def _is_at(moment: datetime | None, at: time) -> bool:
+    return moment is not None and timezone.localtime(moment, timezone.get_default_timezone()).time() == at
+
+
+def _next(at: time, now: datetime) -> datetime:
+    """The first such moment after `now`, by the campsite's clock."""
+    zone = timezone.get_default_timezone()
+    today = datetime.combine(now.astimezone(zone).date(), at, zone)
+    return today if today > now else today + timedelta(days=1)  # the same hour of tomorrow

@@ -32,6 +32,12 @@ DEFAULT_EXCEPTION_REPORTER = "campsite.errors.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "campsite.errors.WithoutAddresses"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+_ORIGIN = next((each for each in CSRF_TRUSTED_ORIGINS if "*" not in each), "")
+SITE_URL = (env.str("SITE_URL", default="") or _ORIGIN).rstrip("/")
+"""What the site is called from outside, for the addresses that guests and Sirvoy get: https://power.example.com. By
+default the first of CSRF_TRUSTED_ORIGINS; without any, what staff's browsers call it."""
+if SITE_URL and not re.fullmatch(r"https?://[^/\s]+", SITE_URL):
+    raise ImproperlyConfigured(f"SITE_URL must be like https://power.example.com, without a path: {SITE_URL}")
 
 SITE_NAME = env.str("SITE_NAME", default="") or _("Electricity")
 
@@ -322,20 +328,31 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="campsite@localhost")
 # --- the admin -----------------------------------------------------------------------------------
 
 
+PAGES: set[str] = set()
+"""Names of the pages that have a line of their own in the admin's menu."""
+
+
+def _is_page(request: Any) -> bool:
+    return bool(request.resolver_match and request.resolver_match.url_name in PAGES)
+
+
 def _menu(title: Any, icon: str, table: str) -> dict[str, Any]:
     """A line of the admin's menu that leads to a table's list, for those who may see it."""
     app, model = table.split("_")
+    link = reverse_lazy(f"admin:{table}_changelist")
     return {
         "title": title,
         "icon": icon,
-        "link": reverse_lazy(f"admin:{table}_changelist"),
+        "link": link,
         "permission": lambda request: request.user.has_perm(f"{app}.view_{model}"),
+        "active": lambda request: request.path.startswith(str(link)) and not _is_page(request),
     }
 
 
 def _page(title: Any, icon: str, view: str, permission: str) -> dict[str, Any]:
     """A line of the admin's menu that leads to a page of its own."""
     link = reverse_lazy(f"admin:{view}")
+    PAGES.add(view)
     return {"title": title, "icon": icon, "link": link, "permission": lambda request: request.user.has_perm(permission)}
 
 
@@ -394,6 +411,7 @@ UNFOLD = {
                     _menu(_("Charges"), "receipt_long", "bookings_charge"),
                     _menu(_("Tariffs"), "sell", "bookings_tariff"),
                     _menu(_("Packages in Sirvoy"), "manage_search", "bookings_packagepattern"),
+                    _menu(_("Rooms in Sirvoy"), "meeting_room", "bookings_room"),
                     _menu(_("Events from Sirvoy"), "mail", "bookings_webhookevent"),
                     _menu(_("Webhook"), "webhook", "bookings_webhooktoken"),
                 ],
@@ -406,6 +424,9 @@ UNFOLD = {
                     _menu(_("Commands"), "bolt", "meters_command"),
                     _menu(_("What is wanted"), "rule", "meters_want"),
                     _menu(_("Power rules"), "power", "bookings_powerrule"),
+                    _page(
+                        _("Use without a guest"), "person_off", "bookings_powerrule_vacancy", "bookings.view_powerrule"
+                    ),
                     {"title": _("How switching works"), "icon": "help", "link": reverse_lazy("board-help")},
                 ],
             },

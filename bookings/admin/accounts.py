@@ -20,8 +20,9 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from bookings import accounts, mail, prices
 from bookings.admin import departures
+from bookings.admin.guests import WithGuests
 from bookings.models import Booking, Charge, PackageNotice, PackagePattern, PackageSale, Tariff
-from meters.admin.base import NOTHING, ReadOnlyAdmin, label, link, local, quantity
+from meters.admin.base import NOTHING, label, link, local, quantity
 from meters.commands.rules import person
 from meters.models import Pitch
 
@@ -119,11 +120,13 @@ def recognised(pattern: PackagePattern) -> dict[str, Any]:
 # --- what nobody edits -----------------------------------------------------------------------------------------------
 
 
-class OfBooking(ReadOnlyAdmin):
-    """Rows of a booking, found by its number or its guest's name."""
+class OfBooking(WithGuests):
+    """Rows of a booking, found by its number, or by its guest's name."""
 
-    search_fields = ["=booking__sirvoy_id", "booking__guest__last_name"]
-    search_help_text = _("booking number or last name")
+    search_fields = ["=booking__sirvoy_id"]
+    search_help_text = _("booking number")
+    search_personal = ["booking__guest__last_name"]
+    search_personal_help_text = _("booking number or last name")
 
     @admin.display(description=_("booking"), ordering="booking__sirvoy_id")
     def number(self, row: Any) -> str:

@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from bookings import privacy
 from bookings.admin import csv_import
+from bookings.admin.guests import WithGuests
 from bookings.models import Booking, Stay
-from meters.admin.base import NOTHING, ReadOnlyAdmin, ReadOnlyInline, label, local
+from meters.admin.base import NOTHING, ReadOnlyInline, label, local
 from meters.commands.rules import person
 
 STATES = {
@@ -34,14 +35,14 @@ class StayInline(ReadOnlyInline):
 
 
 @admin.register(Booking)
-class BookingAdmin(ReadOnlyAdmin):
+class BookingAdmin(WithGuests):
     list_display = ["sirvoy_id", "guest_name", "pitches", "arrival", "departure", "state", "channel"]
     list_filter = ["is_checked_in", "is_cancelled", "arrival", "departure"]
-    search_fields = [
-        *("=sirvoy_id", "guest__last_name", "guest__first_name", "guest__business_name", "guest__plates"),
-        "=stays__pitch__number",
-    ]
-    search_help_text = _("booking number, name, pitch or number plate")
+    personal = ["guest_name"]
+    search_fields = ["=sirvoy_id", "=stays__pitch__number"]
+    search_help_text = _("booking number or pitch")
+    search_personal = ["guest__last_name", "guest__first_name", "guest__business_name", "guest__plates"]
+    search_personal_help_text = _("booking number, name, pitch or number plate")
     date_hierarchy = "arrival"
     fields = [
         *("sirvoy_id", "guest_name", "state", "arrival", "departure", "adults", "channel", "as_of", "event"),

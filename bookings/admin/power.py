@@ -1,4 +1,6 @@
-"""How power follows the bookings, by the kind of pitch: four rows that are changed, never added or deleted."""
+"""How power follows the bookings, by the kind of pitch: four rows that are changed, never added or deleted; and what
+was used without a guest.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,13 @@ from typing import Any
 from auditlog.registry import auditlog
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils import formats
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from bookings.admin import vacancy
 from bookings.models import PowerRule
 from meters.admin.base import NOTHING, ToldAdmin, label
 from meters.admin.history import History
@@ -46,6 +50,13 @@ class PowerRuleAdmin(History, ToldAdmin):
             },
         ),
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.vacancy_view)
+        return [path("without-guest/", view, name="bookings_powerrule_vacancy"), *super().get_urls()]
+
+    def vacancy_view(self, request: HttpRequest) -> HttpResponse:
+        return vacancy.page(self, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -21,7 +21,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from bookings import inbox, tokens
+from bookings import inbox, site, tokens
+from bookings.admin.guests import WithGuests
 from bookings.models import WebhookEvent, WebhookToken
 from meters.admin.base import NOTHING, ReadOnlyAdmin, ago, label, local
 
@@ -84,7 +85,7 @@ class WebhookTokenAdmin(ReadOnlyAdmin):
         except tokens.TooMany as error:
             form.add_error(None, forms.ValidationError(str(error), error.code))
             return ""
-        return request.build_absolute_uri(tokens.path(secret))
+        return site.absolute(tokens.path(secret), request)
 
     @admin.action(description=_("Revoke: events are no longer taken at these addresses"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[WebhookToken]) -> None:
@@ -135,7 +136,7 @@ class ReasonFilter(admin.SimpleListFilter):
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnlyAdmin):
+class WebhookEventAdmin(WithGuests):
     """Whoever may see events sees what became of each; only who may see guests sees what it said of them."""
 
     list_display = ["came", "booking", "made", "outcome", "why", "attempts", "again"]
@@ -146,6 +147,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         *("came", "made", "booking", "origin", "token", "length", "outcome", "why", "left_out"),
         *("attempts", "worked_on", "again", "content"),
     ]
+    personal = ["content"]
     actions = ["replay"]
     change_form_outer_before_template = "admin/bookings/event_replay.html"
     show_full_result_count = False
@@ -153,9 +155,6 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
         found: QuerySet[WebhookEvent] = super().get_queryset(request).select_related("token")
         return found.defer("body")
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [name for name in self.fields if name != "content" or request.user.has_perm("bookings.view_guest")]
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm("bookings.change_webhookevent"))

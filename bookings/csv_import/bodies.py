@@ -22,6 +22,8 @@ GUEST = {
 }
 """Our column, and what the webhook calls it."""
 PLATES = "Nummerplade"
+FLAGS = ("cancelled", "bookingIsCheckedIn", "bookingIsCheckedOut")
+"""What power hangs on, as the webhook calls it."""
 
 
 def known_body(booking: Booking) -> Body:
@@ -50,7 +52,9 @@ def known_body(booking: Booking) -> Body:
 
 def merged(known: Body | None, rows: Sequence[Row], room_ids: Mapping[str, int]) -> Body:
     """What is known with what the export says of it; `room_ids`: Sirvoy's numbers of rooms by their names."""
+    flags = told_flags(rows, is_known=known is not None)
     known = known or {}
+    rows = _standing(rows)
     if known.get("isErased"):
         rows = [replace(row, guest={}, guest_name="", room_comment="") for row in rows]
     first = rows[0]
@@ -63,11 +67,8 @@ def merged(known: Body | None, rows: Sequence[Row], room_ids: Mapping[str, int])
         "bookingSource": first.channel or known.get("bookingSource", ""),
         "arrivalDate": min(row.arrival for row in rows).isoformat(),
         "departureDate": max(row.departure for row in rows).isoformat(),
-        "cancelled": _told((row.is_cancelled for row in rows), known.get("cancelled", False)),
         "bookingIsConfirmed": _told((row.is_confirmed for row in rows), known.get("bookingIsConfirmed", True)),
-        "bookingIsCheckedIn": bool(known.get("bookingIsCheckedIn")) or any(row.is_checked_in for row in rows),
-        "bookingIsCheckedOut": bool(known.get("bookingIsCheckedOut"))
-        or (not known and any(row.is_checked_out for row in rows)),
+        **{name: flags.get(name, known.get(name, False)) for name in FLAGS},
         "totalAdults": known_adults if known_adults is not None else sum(adults) if adults else None,
         "guest": guest,
         "isErased": bool(known.get("isErased")),
@@ -75,6 +76,24 @@ def merged(known: Body | None, rows: Sequence[Row], room_ids: Mapping[str, int])
         "rooms": _rooms(known.get("rooms", []), rows, room_ids),
         "additionalItems": known.get("additionalItems", []),
     }
+
+
+def told_flags(rows: Sequence[Row], is_known: bool) -> dict[str, bool]:
+    """Those of FLAGS that the export tells; the others stay what they are. A booking has them as a whole.
+
+    It is cancelled, or of one never seen checked out, where each of its lines says so. Nobody who is known is checked
+    out by a file, which may be old, and none is checked in by a line that says checked out. No check-in is taken back.
+    """
+    rows = _standing(rows)
+    told = {}
+    if any(row.is_cancelled is not None for row in rows):
+        told["cancelled"] = any(row.is_cancelled for row in rows)
+    has_left = not is_known and all(row.is_checked_out for row in rows)
+    if has_left:
+        told["bookingIsCheckedOut"] = True
+    if has_left or any(row.is_checked_in and not row.is_checked_out for row in rows):
+        told["bookingIsCheckedIn"] = True
+    return told
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -127,6 +146,11 @@ def _with(room: Mapping[str, Any], row: Row) -> Body:
         "guestName": row.guest_name or room.get("guestName", ""),
         "comment": row.room_comment or room.get("comment", ""),
     }
+
+
+def _standing(rows: Sequence[Row]) -> Sequence[Row]:
+    """Without the cancelled lines of a group that goes on: they are rooms less."""
+    return [row for row in rows if not row.is_cancelled] or rows
 
 
 def _told(answers: Iterable[bool | None], otherwise: bool) -> bool:

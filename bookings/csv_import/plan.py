@@ -1,15 +1,15 @@
 """What an export would change, and changing it: through the inbox, as if Sirvoy had told it when the file was made.
 
-An export knows less than an event: extras, number plates and numbers of adults that are known stay. It never checks
-anybody out, never takes back a check-in, and never rules over a newer event. What it says against a guest who is here
-is left to staff.
+An export knows less than an event: extras, number plates and numbers of adults that are known stay, and its event is
+silent of what the file does not say. It never checks anybody out, never takes back a check-in, and never rules over a
+newer event. What it says against a guest who is here, or of one who is to have left, is left to staff.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,7 +22,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from bookings import inbox
-from bookings.csv_import.bodies import Body, changes, known_body, merged
+from bookings.csv_import.bodies import FLAGS, Body, changes, known_body, merged, told_flags
 from bookings.csv_import.rows import BadRow, Export, NotAnExport, Row
 from bookings.models import Booking, Room, Stay, WebhookEvent
 
@@ -149,7 +149,8 @@ def apply(export: Export, exported_at: datetime, by: User | None, now: datetime)
 
 def _known(numbers: Iterable[int]) -> dict[int, Booking]:
     here = Stay.objects.filter(booking=OuterRef("pk"), status=Stay.Status.IN_HOUSE)
-    found = Booking.objects.annotate(is_here=Exists(here)).select_related("guest")
+    coming = Stay.objects.filter(booking=OuterRef("pk"), status=Stay.Status.EXPECTED, position__isnull=False)
+    found = Booking.objects.annotate(is_here=Exists(here), is_coming=Exists(coming)).select_related("guest")
     wanted = list(numbers)
     known: dict[int, Booking] = {}
     for start in range(0, len(wanted), AT_ONCE):
@@ -176,13 +177,15 @@ def _entry(
     before = known_body(booking) if booking else None
     after = merged(before, rows, room_ids)
     found = tuple(Change(*each) for each in changes(before or {}, after))
+    body = _stamped(after, exported_at, set(FLAGS) - told_flags(rows, is_known=before is not None).keys())
+    remark = _left_undone(booking, after, rows)
     if before is None:
-        return Entry(number, lines, What.NEW, found, body=_stamped(after, exported_at))
+        return Entry(number, lines, What.NEW, found, remark, body)
     if booking and (reason := _against(booking, before, after, rows)):
         return Entry(number, lines, What.HELD, found, reason)
     if not found:
-        return Entry(number, lines, What.UNCHANGED)
-    return Entry(number, lines, What.CHANGED, found, body=_stamped(after, exported_at))
+        return Entry(number, lines, What.HELD if remark else What.UNCHANGED, reason=remark)
+    return Entry(number, lines, What.CHANGED, found, remark, body)
 
 
 def _against(booking: Booking, before: Body, after: Body, rows: Sequence[Row]) -> Promise | None:
@@ -200,12 +203,24 @@ def _against(booking: Booking, before: Body, after: Body, rows: Sequence[Row]) -
     return None
 
 
+def _left_undone(booking: Booking | None, after: Body, rows: Sequence[Row]) -> Promise | str:
+    """What the file says of a check-out, and is not done; "" where nothing is left to do."""
+    is_left_undone = any(row.is_checked_out for row in rows) and not after["bookingIsCheckedOut"]
+    if is_left_undone and (booking is None or getattr(booking, "is_coming", False)):
+        return _(
+            "The file says checked out, and a file checks nobody out. If the guest has left, change something of the "
+            "booking in Sirvoy (then it tells us), or check out by hand."
+        )
+    return ""
+
+
 def _place(room: Mapping[str, Any]) -> tuple[Any, Any]:
     return room["RoomName"], room["arrivalDate"]
 
 
-def _stamped(body: Body, exported_at: datetime) -> Body:
-    told = {name: value for name, value in body.items() if name != "isErased"}
+def _stamped(body: Body, exported_at: datetime, untold: Collection[str]) -> Body:
+    """As an event of the export's time; what it does not tell, an event that comes late may still."""
+    told = {name: value for name, value in body.items() if name != "isErased" and name not in untold}
     return {"version": "import", "generatedAt": exported_at.isoformat(), "event": "modified"} | told
 
 

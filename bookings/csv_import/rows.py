@@ -47,10 +47,13 @@ NEVER_READ = ("Address", "Post/Zip Code", "City", "Comment", "Price per Night", 
 NO = {"no", "nej", "false", "falsk", "0", "n", "-"}
 STATUS = {
     "cancelled": ("cancel", "annul", "afbest", "deleted"),
-    "left": ("checked out", "check-out", "udtjekket", "tjekket ud", "departed"),
-    "came": ("checked in", "check-in", "indtjekket", "tjekket ind", "arrived", "in house"),
+    "left": ("checked out", "checked-out", "udtjekket", "tjekket ud", "departed"),
+    "came": ("checked in", "checked-in", "indtjekket", "tjekket ind", "arrived", "in house"),
     "confirmed": ("confirm", "bekræft"),
 }
+"""What a status says, by words in it, the strongest first: where it says one, the stronger ones are not so."""
+DENIED = re.compile(r"\s*(not\b|ikke\b|un(?=confirm)|u(?=bekræft))")
+"""A text that begins so says no; as a status it says nothing of all else."""
 LANGUAGES = {"danish": "da", "dansk": "da", "german": "de", "tysk": "de", "deutsch": "de", "dutch": "nl"}
 LANGUAGES |= {"hollandsk": "nl", "english": "en", "engelsk": "en", "norwegian": "nb", "norsk": "nb"}
 LANGUAGES |= {"swedish": "sv", "svensk": "sv", "svenska": "sv"}
@@ -235,11 +238,7 @@ def _guest(cells: Mapping[str, str]) -> dict[str, str]:
 
 def _flags(cells: Mapping[str, str]) -> dict[str, bool | None]:
     told = {name: _yes(cells.get(name, "")) for name in ("confirmed", "came", "left", "cancelled")}
-    status = cells.get("status", "").casefold()
-    for name, words in STATUS.items():
-        if any(word in status for word in words) and not (name == "confirmed" and "unconfirm" in status):
-            told[name] = True
-            break
+    told |= _status(cells.get("status", "").casefold(), told)
     return {
         "is_confirmed": told["confirmed"],
         "is_checked_in": True if told["left"] else told["came"],
@@ -248,9 +247,20 @@ def _flags(cells: Mapping[str, str]) -> dict[str, bool | None]:
     }
 
 
+def _status(text: str, told: Mapping[str, bool | None]) -> dict[str, bool]:
+    """What the status says; of the stronger ones only where nothing else is told."""
+    found = next((name for name, words in STATUS.items() if any(word in text for word in words)), None)
+    if found is None:
+        return {}
+    if DENIED.match(text):
+        return {found: False} if found == "confirmed" else {}
+    stronger = list(STATUS)[: list(STATUS).index(found)]
+    return {name: False for name in stronger if told[name] is None} | {found: True}
+
+
 def _yes(text: str) -> bool | None:
     """Any text but a no is a yes: Sirvoy may write when it was."""
-    return None if not text else text.casefold() not in NO
+    return None if not text else text.casefold() not in NO and not DENIED.match(text.casefold())
 
 
 def _day(text: str) -> date:

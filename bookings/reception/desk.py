@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from bookings import accounts, departures, reconcile, rooms, stays
 from bookings.departures import Account, Departure, Sure
-from bookings.models import Booking, PackageNotice, Stay
+from bookings.models import PackageNotice, Stay
 from bookings.reconcile import Kind, Problem
 from meters.models import Pitch
 
@@ -91,7 +91,7 @@ class Desk:
 def desk(now: datetime) -> Desk:
     """Everything that the first page shows, in a constant number of queries."""
     today = timezone.localdate(now, timezone.get_default_timezone())
-    found = _troubles(reconcile.problems(now))
+    found = [_trouble(each) for each in reconcile.problems(now)]
     pitches = list(Pitch.objects.all())
     return Desk(
         troubles=[each for each in found if each.problem.kind in URGENT],
@@ -115,13 +115,8 @@ def arrivals(day: date) -> QuerySet[Stay]:
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _troubles(problems: Sequence[Problem]) -> list[Trouble]:
-    ids = {problem.stay.booking_id for problem in problems if problem.stay}
-    bookings = Booking.objects.select_related("guest").in_bulk(ids)
-    return [_trouble(each, bookings.get(each.stay.booking_id) if each.stay else None) for each in problems]
-
-
-def _trouble(problem: Problem, booking: Booking | None) -> Trouble:
+def _trouble(problem: Problem) -> Trouble:
+    booking = problem.stay.booking if problem.stay else None
     guest = getattr(booking, "guest", None)
     number = booking.sirvoy_id if booking else None
     return Trouble(problem, str(guest) if guest else "", number, VARIANTS.get(problem.kind, ""))

@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from bookings import links, mail
+from bookings import links, mail, site
 from bookings.models import Booking, Stay
 from bookings.reception import desk as desks
 from bookings.reception import search as searching
@@ -99,7 +99,7 @@ def card(request: HttpRequest, pk: int) -> HttpResponse:
         if not request.user.has_perm(MAY["link"]):
             raise PermissionDenied
         stay = get_object_or_404(Stay.objects.select_related("booking__guest", "pitch"), pk=pk)
-        address = request.build_absolute_uri(links.path(links.make(stay, request.user)))  # type: ignore[arg-type]
+        address = site.absolute(links.path(links.make(stay, request.user)), request)  # type: ignore[arg-type]
         guest = getattr(stay.booking, "guest", None)
         language = mail.language_of(guest) if guest else settings.LANGUAGE_CODE
         told = {"stay": stay, "address": address, "qr": qr(address), "site": settings.SITE_NAME}

@@ -61,6 +61,12 @@ def test_an_address_is_shown_once_and_kept_by_nobody(chief):
         assert address not in chief.get(url).content.decode()
 
 
+def test_an_address_is_under_the_sites_own_name_where_that_is_set(chief, settings):
+    settings.SITE_URL = "https://power.example.com"
+    address = chief.post(ADD, {"name": "Sirvoy"}).context["address"]
+    assert address.startswith("https://power.example.com/hooks/sirvoy/")
+
+
 def test_a_third_address_is_refused_with_the_reason(chief):
     for _ in range(2):
         tokens.make("Sirvoy", None)

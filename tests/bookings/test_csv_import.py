@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from auditlog.models import LogEntry
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import translation
 from hypothesis import given
@@ -32,7 +33,8 @@ def plan(*lines: str, head: str = HEAD, at: datetime = EXPORTED) -> csv_import.P
 
 
 def bring_in(*lines: str, head: str = HEAD, at: datetime = EXPORTED) -> csv_import.Plan:
-    return csv_import.apply(export(*lines, head=head), at, make.staff("importer"), NOW)
+    by = User.objects.filter(username="importer").first() or make.staff("importer")
+    return csv_import.apply(export(*lines, head=head), at, by, NOW)
 
 
 def what(made: csv_import.Plan) -> list[What]:
@@ -131,16 +133,31 @@ def test_any_bytes_are_read_or_refused(content):
     ("status", "flags"),
     [
         ("", (None, None, None, None)),
-        ("Confirmed", (True, None, None, None)),
-        ("Checked in", (None, True, None, None)),
-        ("Checked out", (None, True, True, None)),
+        ("Confirmed", (True, False, False, False)),
+        ("Unconfirmed", (False, None, None, None)),
+        ("Ubekræftet", (False, None, None, None)),
+        ("Checked in", (None, True, False, False)),
+        ("Not checked in", (None, None, None, None)),
+        ("Awaiting check-in", (None, None, None, None)),
+        ("Checked out", (None, True, True, False)),
+        ("Due for check-out today", (None, None, None, None)),
         ("Cancelled", (None, None, None, True)),
-        ("Udtjekket", (None, True, True, None)),
+        ("Ikke annulleret", (None, None, None, None)),
+        ("Udtjekket", (None, True, True, False)),
     ],
 )
-def test_the_status_is_understood(status, flags):
+def test_the_status_is_the_strongest_thing_that_is_so(status, flags):
     (row,) = export(LINE + status).rows
     assert (row.is_confirmed, row.is_checked_in, row.is_checked_out, row.is_cancelled) == flags
+
+
+@pytest.mark.parametrize(
+    ("told", "flag"), [("", None), ("No", False), ("Not yet", False), ("Ikke", False), ("2026-07-10 14:03", True)]
+)
+def test_a_column_of_its_own_says_yes_no_or_nothing(told, flag):
+    line = LINE.rsplit(",", 1)[0]
+    (row,) = export(f"{line},{told}", head=HEAD.replace("Status", "Checked out")).rows
+    assert row.is_checked_out is flag
 
 
 # --- the dry run -----------------------------------------------------------------------------------------------------
@@ -271,8 +288,109 @@ def test_a_check_in_that_was_missed_is_caught_up_and_none_is_taken_back():
 def test_nobody_is_checked_out_by_a_file():
     known(came=True, arrival="2026-07-01", departure="2026-07-03")
     Stay.objects.update(status=Stay.Status.LEFT)
-    bring_in("47101,101,2026-07-01,2026-07-03,2,Anna,Müller,,,Checked out")
+    made = bring_in("47101,101,2026-07-01,2026-07-03,2,Anna,Müller,anna@example.com,,Checked out")
     assert not Booking.objects.get().is_checked_out
+    assert not made.entries[0].reason  # who has left already needs nobody
+
+
+def flags(number: int = 47101) -> tuple[bool, bool, bool]:
+    """Checked in, checked out, cancelled."""
+    found = Booking.objects.get(sirvoy_id=number)
+    return found.is_checked_in, found.is_checked_out, found.is_cancelled
+
+
+@pytest.mark.django_db
+def test_who_is_expected_and_checked_out_in_the_file_is_neither_checked_in_nor_out_and_staff_are_told():
+    known()
+    line = LINE.replace("anna@example.com", "") + "Checked out"
+    made = bring_in(line)
+    assert (what(made), flags()) == ([What.HELD], (False, False, False))
+    with translation.override("en"):
+        assert "The file says checked out" in str(made.entries[0].reason)
+    made = bring_in(line.replace("2026-07-17", "2026-07-16"))
+    assert (what(made), flags()) == ([What.CHANGED], (False, False, False))
+    assert made.entries[0].reason
+    booking = Booking.objects.get()
+    assert (booking.departure, booking.stays.get().status) == (date(2026, 7, 16), Stay.Status.EXPECTED)
+
+
+@pytest.mark.django_db
+def test_who_was_never_seen_and_is_checked_out_in_the_file_has_been_here():
+    made = bring_in(LINE + "Checked out")
+    assert (what(made), made.entries[0].reason, flags()) == ([What.NEW], "", (True, True, False))
+    assert Stay.objects.get().status == Stay.Status.LEFT
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("Checked out", "Checked out", (True, True, False)),
+        ("Checked out", "Checked in", (True, False, False)),
+        ("Checked out", "Confirmed", (False, False, False)),
+        ("Checked out", "", (False, False, False)),
+        ("Checked in", "Confirmed", (True, False, False)),
+        ("Cancelled", "Cancelled", (False, False, True)),
+        ("Cancelled", "Checked in", (True, False, False)),
+        ("Cancelled", "", (False, False, False)),
+    ],
+)
+def test_a_group_never_seen_is_gone_only_where_each_of_its_lines_says_so(first, second, expected):
+    made = bring_in(LINE + first, LINE.replace(",101,", ",102,") + second)
+    assert flags() == expected
+    assert bool(made.entries[0].reason) == (first == "Checked out" != second)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("Checked out", "Checked out", (False, False, False)),
+        ("Checked out", "Checked in", (True, False, False)),
+        ("Checked out", "Confirmed", (False, False, False)),
+    ],
+)
+def test_of_a_known_group_only_a_line_that_says_checked_in_checks_in(first, second, expected):
+    known(sirvoy.room("101"), sirvoy.room("102"))
+    made = bring_in(LINE + first, LINE.replace(",101,", ",102,") + second)
+    assert flags() == expected
+    assert made.entries[0].reason
+
+
+@pytest.mark.django_db
+def test_a_cancelled_line_of_a_group_is_a_room_less():
+    known(sirvoy.room("101"), sirvoy.room("102"))
+    bring_in(LINE + "Confirmed", LINE.replace(",101,", ",102,").replace("2026-07-17", "2026-07-30") + "Cancelled")
+    booking = Booking.objects.get()
+    assert ([room["name"] for room in booking.rooms], booking.departure) == (["101"], date(2026, 7, 17))
+    assert not booking.is_cancelled
+
+
+@pytest.mark.django_db
+def test_who_was_cancelled_and_is_checked_in_in_the_file_is_restored():
+    make.pitch("101")
+    known(cancelled=True)
+    bring_in(LINE + "Checked in")
+    assert flags() == (True, False, False)
+    assert Stay.objects.get().status == Stay.Status.IN_HOUSE
+
+
+@pytest.mark.django_db
+def test_a_check_out_that_sirvoy_told_before_the_export_still_counts_when_it_comes_late():
+    known(came=True)
+    Stay.objects.update(status=Stay.Status.LEFT)
+    bring_in(LINE + "Checked out")
+    before_the_export = (EXPORTED - timedelta(minutes=5)).isoformat()
+    sirvoy.send(sirvoy.booking(sirvoy.room("101"), came=True, left=True, generatedAt=before_the_export))
+    assert flags() == (True, True, False)
+
+
+@pytest.mark.django_db
+def test_a_check_out_that_is_known_is_not_taken_back():
+    known(came=True, left=True)
+    made = bring_in(LINE + "Checked in")
+    assert flags() == (True, True, False)
+    assert what(made) == [What.CHANGED]  # the e-mail address is new
 
 
 @pytest.mark.django_db

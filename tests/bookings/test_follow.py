@@ -1,6 +1,7 @@
 """Power follows the bookings: what the meters' own switching was told, by the real verbs."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
@@ -20,6 +21,7 @@ from tests import make
 pytestmark = pytest.mark.django_db
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 Reason = StayMeter.Reason
+ZONE = ZoneInfo("Europe/Copenhagen")
 
 
 @pytest.fixture
@@ -171,6 +173,21 @@ def test_a_used_up_package_ends_it_only_after_a_warning(now):
     assert follow.decisions(None, now)[line.meter_id].why in (Why.USED_UP, Why.WAITS)
 
 
+def test_who_was_cut_and_leaves_is_not_lit_again_to_pack_up(now):
+    """When he has left his notice is over, and nobody knows any more why it was off."""
+    line = guest(on_pitch())
+    make.tariff(mode="package", cut_when_empty=True, grace_h=0)
+    make.used(line.stay, "7")
+    notice = PackageNotice.objects.create(
+        booking=line.stay.booking, level="empty", found_at=now - 3 * DAY, told_at=now - 3 * DAY
+    )
+    make.want(line.meter, False, Source.POLICY, until=now + HOUR)
+    assert follow.decisions(None, now)[line.meter_id].why == Why.USED_UP
+    left(line, now)
+    PackageNotice.objects.filter(pk=notice.pk).update(ended_at=now)
+    assert follow.decisions(None, now + MINUTE)[line.meter_id].why == Why.LEFT
+
+
 # --- who stands above, and what is left alone ------------------------------------------------------------------------
 
 
@@ -243,6 +260,54 @@ def test_a_cabin_is_cleaned_after_its_guest_and_then_off(now):
     assert Want.objects.filter(ended_at=None).count() == 1
 
 
+def cabin_left(at: datetime, departure: date, by: str = Reason.CHECK_OUT, **values: object) -> Meter:
+    """A cabin whose guest left then, and was booked until that day."""
+    meter = make.switchable()
+    make.installed(meter, make.pitch(kind="cabin"), since=at - 9 * DAY)
+    pitch = meter.installations.get().pitch
+    stay = make.stay(pitch, **{"arrival": at.date() - 5 * DAY, "departure": departure} | values)
+    line = make.line(stay, meter, pitch=pitch, since=at - 5 * DAY)
+    left(line, at, by)
+    return meter
+
+
+def why(meter: Meter, now: datetime) -> Why:
+    return follow.decisions([meter.pk], now)[meter.pk].why
+
+
+@pytest.mark.parametrize("early", [0, 1, 2, 6])
+def test_a_cabin_is_cleaned_on_the_booked_day_however_early_its_guest_left(early):
+    """Also where he left longer ago than the ledger is read."""
+    noon = datetime(2026, 7, 10, 12, tzinfo=ZONE)
+    meter = cabin_left(noon - early * DAY - 6 * HOUR, noon.date())
+    assert why(meter, noon) == Why.CLEANING
+    assert why(meter, noon + 3 * HOUR) == Why.LEFT
+    assert why(meter, noon + 14 * HOUR) == Why.LEFT
+    assert why(meter, noon + 15 * HOUR) == Why.LEFT_ALONE
+
+
+def test_a_cabin_left_after_cleaning_time_is_cleaned_on_the_day_after():
+    left_at = datetime(2026, 7, 9, 15, tzinfo=ZONE)
+    meter = cabin_left(left_at, left_at.date())
+    assert why(meter, left_at + 22 * HOUR) == Why.CLEANING
+    assert why(meter, left_at + 24 * HOUR) == Why.LEFT
+    assert why(meter, left_at + 36 * HOUR - MINUTE) == Why.LEFT
+
+
+def test_a_cabin_from_which_the_guest_moved_is_cleaned_then_and_not_when_he_leaves_the_other():
+    noon = datetime(2026, 7, 10, 12, tzinfo=ZONE)
+    meter = cabin_left(noon, noon.date() + DAY, Reason.MOVE)
+    Stay.objects.update(status="in_house", ended_at=None, pitch=make.pitch(kind="cabin"))
+    assert why(meter, noon + HOUR) == Why.CLEANING
+    assert why(meter, noon + DAY) == Why.LEFT_ALONE
+
+
+def test_dates_that_make_no_sense_are_no_day_of_departure():
+    noon = datetime(2026, 7, 10, 12, tzinfo=ZONE)
+    meter = cabin_left(noon - 3 * DAY, noon.date(), arrival=noon.date() + DAY)
+    assert why(meter, noon) == Why.LEFT_ALONE
+
+
 # --- occupied --------------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +354,27 @@ def test_soon_waits_for_the_commit_and_rules_exist_in_an_emptied_database():
     assert PowerRule.objects.count() == len(Pitch.Kind.values)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_soon_decides_as_of_the_moment_that_it_is_told():
+    """A history that is replayed: the guest of long ago is not overdue, and nothing is enforced any more."""
+    at = datetime(2025, 7, 10, 12, tzinfo=ZONE)
+    meter = make.switchable()
+    make.installed(meter, make.pitch(), since=at - DAY)
+    line = guest(meter, arrival=at.date(), departure=at.date() + DAY)
+    follow.soon([line.meter_id], at)
+    assert Pitch.objects.get().occupied_until == datetime(2025, 7, 11, 11, tzinfo=ZONE)
+    assert wanted(meter) is None
+
+
+def test_a_single_meter_is_looked_at_once_and_its_lease_renewed(now):
+    line = guest(on_pitch())
+    with CaptureQueriesContext(connection) as queries:
+        assert follow.apply([line.meter_id], now) == 1
+    assert len([query for query in queries if 'FROM "bookings_powerrule"' in query["sql"]]) == 1
+    assert follow.apply([line.meter_id], now + MINUTE) == 0
+    assert Want.objects.get().until == now + MINUTE + settings.POLICY_LEASE_MIN * MINUTE
+
+
 def test_what_is_rolled_back_switches_nothing(now, django_capture_on_commit_callbacks):
     line = guest(on_pitch())
     with django_capture_on_commit_callbacks(execute=True) as callbacks, transaction.atomic():
@@ -325,3 +411,9 @@ def test_a_chosen_outlet_on_no_pitch_goes_off_after_its_guest_left():
     assert (
         Want.objects.get(meter=outlet, ended_at=None).state is False
     )  # not left on, though no rule of a pitch is its own
+
+
+def test_a_chosen_outlet_on_no_pitch_goes_off_also_after_a_guest_whose_pitch_nobody_knew(now):
+    line = make.line(make.stay(None), make.switchable(relay=True))
+    left(line, now - HOUR)
+    assert follow.decisions([line.meter_id], now)[line.meter_id].state is False

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from auditlog.models import LogEntry
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from bookings import inbox
 from bookings.models import Booking, WebhookEvent
@@ -57,6 +58,23 @@ def test_an_event_is_worked_on_once():
     inbox.process(event.pk, NOON)
     inbox.process(event.pk, NOON + MINUTE)
     assert again(event).attempts == 1
+
+
+def test_a_change_is_worked_on_in_few_queries_and_what_was_told_before_is_not_read_again():
+    for minute in (1, 2):
+        event = received(sirvoy.booking(sirvoy.room(), minute=minute))
+        with CaptureQueriesContext(connection) as queries:
+            inbox.process(event.pk, NOON)
+    assert len(queries) < 16
+    assert len([query for query in queries if '"bookings_webhookevent"."body"' in query["sql"]]) == 1
+
+
+def test_a_repetition_costs_next_to_nothing(django_assert_max_num_queries):
+    first, repeated = received(sirvoy.booking(sirvoy.room())), received(sirvoy.booking(sirvoy.room()))
+    inbox.process(first.pk, NOON)
+    with django_assert_max_num_queries(6):  # two are of the test's own transaction
+        inbox.process(repeated.pk, NOON)
+    assert again(repeated).status == Status.DUPLICATE
 
 
 def test_what_could_not_be_read_of_it_is_told():

@@ -1,6 +1,6 @@
 """A guest's link: who gets in, when, and what the page says; the secret is kept by nobody."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.core.cache import cache
@@ -23,9 +23,8 @@ def nobody_tried() -> None:
     cache.clear()
 
 
-def expected(**values) -> Stay:
-    """From 10 to 12 July 2026, not here yet."""
-    day = datetime(2026, 7, 10, tzinfo=UTC).date()
+def expected(day: date = date(2026, 7, 10), **values) -> Stay:
+    """From that day on for two days, not here yet."""
     booking = make.booking(arrival=day, departure=day + timedelta(days=2))
     make.guest(booking)
     return make.stay(make.pitch("101"), booking=booking, status=Status.EXPECTED, **values)
@@ -52,6 +51,33 @@ def test_it_opens_some_hours_before_the_day_of_arrival_and_closes_after_the_depa
     assert links.check(secret, left + 24 * HOUR) is None
 
 
+@pytest.mark.parametrize(
+    ("arrival", "opens"),
+    [
+        (date(2026, 3, 30), datetime(2026, 3, 28, 22, tzinfo=UTC)),  # the day before has 23 hours
+        (date(2026, 10, 26), datetime(2026, 10, 24, 23, tzinfo=UTC)),  # 25 hours
+    ],
+)
+def test_its_hours_before_arrival_are_hours_also_over_a_change_of_the_clock(arrival, opens):
+    stay = expected(arrival)
+    assert not links.is_open(stay, opens - timedelta(seconds=1))
+    assert links.is_open(stay, opens)
+    assert links.is_open(stay, opens.astimezone(timezone.get_default_timezone()))
+
+
+@pytest.mark.parametrize(
+    ("arrival", "closes"),
+    [
+        (date(2026, 3, 26), datetime(2026, 3, 29, 10, tzinfo=UTC)),
+        (date(2026, 10, 22), datetime(2026, 10, 25, 9, tzinfo=UTC)),
+    ],
+)
+def test_its_hours_after_departure_are_hours_also_over_a_change_of_the_clock(arrival, closes):
+    stay = expected(arrival)
+    assert links.is_open(stay, closes - timedelta(seconds=1))
+    assert not links.is_open(stay, closes)
+
+
 def test_who_never_came_or_was_cancelled_gets_in_no_more():
     secret = links.make(expected(), None)
     long_after = datetime(2026, 7, 13, 10, tzinfo=UTC)
@@ -68,6 +94,15 @@ def test_revoked_links_lead_nowhere():
     assert links.revoke_all(stay, None, now) == 2
     assert links.check(first, now) is links.check(second, now) is None
     assert links.check(links.make(stay, None), now) == stay
+
+
+def test_the_printed_link_is_under_the_sites_own_name_where_that_is_set(settings):
+    stay, client = make.stay(make.pitch()), Client()
+    client.force_login(make.superuser())
+    card = reverse("reception_card", args=[stay.pk])
+    assert "http://testserver/p/" in client.post(card).content.decode()
+    settings.SITE_URL = "https://power.example.com"
+    assert "https://power.example.com/p/" in client.post(card).content.decode()
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

@@ -149,6 +149,19 @@ def test_two_guests_on_a_meter_have_power_while_one_of_them_may():
     assert decide(Facts(TOURING, AUTOMATIC, (OVERDUE, GONE)), at(10, 5)).why == Why.LATE
 
 
+def test_of_two_guests_the_one_who_has_it_longest_says_until_when():
+    """But it is decided for one of them all the time."""
+    facts = Facts(TOURING, AUTOMATIC, (LEAVING, replace(STAYING, booking=2)))
+    for now in (at(9), at(12)):
+        assert decide(facts, now) == Decision(True, Why.HERE, until=at(11, day=days(2)), booking=1)
+    assert decide(Facts(TOURING, AUTOMATIC, (LEAVING, Party(3))), at(9)).until is None
+
+
+def test_a_used_up_package_of_one_party_cuts_nobody_else_on_the_pitch():
+    facts = Facts(TOURING, AUTOMATIC, (told(STAYING), replace(STAYING, booking=2)))
+    assert [decide(facts, at(hour)).state for hour in (3, 8, 14, 21)] == [True] * 4
+
+
 def test_reception_is_open_from_morning_to_evening():
     assert opening(at(7, 59)) == at(8)
     assert opening(at(8)) == at(8)
@@ -179,6 +192,66 @@ def test_who_is_here_stands_above_cleaning_and_cleaning_above_a_cut():
     assert power(GONE, at(10, 30), CABIN, departures=departs).why == Why.CLEANING
     assert power(OVERDUE, at(14), CABIN, departures=departs).why == Why.CLEANING
     assert power(GONE, at(15), CABIN, departures=departs).why == Why.LEFT
+
+
+def by_left(left: datetime, booked: date | None, now: datetime) -> tuple[bool | None, Why]:
+    """What a cabin has whose guest left then, and was booked to leave on that day."""
+    party = Party(1, departure=booked, ended_at=left)
+    decision = power(party, now, CABIN, departures=frozenset({booked} if booked else ()), left=(left,))
+    return decision.state, decision.why
+
+
+TOMORROW = days(1)
+CLEANED, OFF, ALONE = (True, Why.CLEANING), (False, Why.LEFT), (None, Why.LEFT_ALONE)
+
+
+@pytest.mark.parametrize(
+    ("left", "booked", "now", "expected"),
+    [
+        pytest.param(at(18), TOMORROW, at(12, day=TOMORROW), CLEANED, id="left the evening before"),
+        pytest.param(at(6), TODAY, at(12), CLEANED, id="left early in the morning"),
+        pytest.param(at(12), days(5), at(14), CLEANED, id="left days early, the same day"),
+        pytest.param(at(18), days(5), at(12, day=TOMORROW), CLEANED, id="left days early, the day after"),
+        pytest.param(at(18, day=days(-5)), TODAY, at(12), CLEANED, id="left days early, the day as booked"),
+        pytest.param(at(18), TODAY, at(12, day=TOMORROW), CLEANED, id="left late, beyond cleaning"),
+        pytest.param(at(15), TODAY, at(12, day=TOMORROW), CLEANED, id="left when cleaning ends"),
+        pytest.param(at(14, 30), TODAY, at(12, day=TOMORROW), ALONE, id="left in time, no second cleaning"),
+        pytest.param(at(18), None, at(12, day=TOMORROW), CLEANED, id="left, dates unknown"),
+        pytest.param(at(2), TODAY, at(9, 59), OFF, id="left in the night, before cleaning"),
+        pytest.param(at(2), TODAY, at(15), OFF, id="left in the night, after cleaning"),
+        pytest.param(at(2), TODAY, at(2, 59, TOMORROW), OFF, id="left in the night, twelve hours after cleaning"),
+        pytest.param(at(2), TODAY, at(3, day=TOMORROW), ALONE, id="left in the night, twelve hours are over"),
+        pytest.param(at(18), TODAY, at(15, day=TOMORROW), OFF, id="left late, after cleaning on the day after"),
+        pytest.param(at(9, day=days(-5)), TODAY, at(15), OFF, id="left days early, after cleaning on the booked day"),
+    ],
+)
+def test_a_cabin_is_cleaned_and_then_off_however_its_guest_left(left, booked, now, expected):
+    assert by_left(left, booked, now) == expected
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25)])
+def test_cleaning_and_what_follows_it_keep_to_the_clock_on_the_days_it_changes(day):
+    """Who leaves in the evening before, and who leaves too late on the day itself."""
+    before, after = day - timedelta(days=1), day + timedelta(days=1)
+    for left, booked, cleaned_on in ((at(18, day=before), day, day), (at(18, day=day), day, after)):
+        assert by_left(left, booked, at(9, 59, cleaned_on))[0] is not True
+        assert by_left(left, booked, at(10, 0, cleaned_on)) == CLEANED
+        assert by_left(left, booked, at(14, 59, cleaned_on)) == CLEANED
+        assert by_left(left, booked, at(15, 0, cleaned_on)) == OFF
+
+
+def test_the_next_guest_who_comes_during_cleaning_has_the_power_for_himself():
+    facts = Facts(CABIN, AUTOMATIC, (GONE, replace(STAYING, booking=2)), frozenset({TODAY}), (at(10),))
+    decision = decide(facts, at(13))
+    assert (decision.why, decision.source, decision.booking) == (Why.HERE, Source.POLICY, 2)
+    assert decide(facts, at(16)).state is True
+
+
+def test_who_stays_beyond_cleaning_is_not_cut_by_its_end():
+    late = replace(LEAVING, late_until=at(18))
+    for hour, why in ((14, Why.HERE), (15, Why.HERE), (17, Why.HERE), (18, Why.LATE)):
+        decision = power(late, at(hour), CABIN, departures=frozenset({TODAY}))
+        assert (decision.state, decision.why) == (True, why)
 
 
 def test_nobody_cleans_where_only_hands_switch():
@@ -250,6 +323,7 @@ FACTS = st.builds(
     st.frozensets(st.sampled_from(Pitch.Policy.values), max_size=2),
     st.lists(PARTIES, max_size=3).map(tuple),
     st.frozensets(MOMENTS.map(datetime.date), max_size=3),
+    st.lists(MOMENTS, max_size=2).map(tuple),
     st.booleans(),
 )
 
@@ -285,6 +359,15 @@ def test_a_guest_who_is_here_is_not_cut_at_night_nor_untold(facts, now):
         assert time.fromisoformat(settings.RECEPTION_OPENS) <= local < time.fromisoformat(settings.RECEPTION_CLOSES)
     if decision.why == Why.USED_UP:
         assert any(p.package and p.package.told_at and p.package.told_at <= now for p in facts.parties)
+
+
+@given(FACTS, MOMENTS)
+def test_what_was_on_for_cleaning_is_switched_off_after_it(facts, now):
+    decision = decide(facts, now)
+    if decision.why == Why.CLEANING:
+        after = decide(facts, decision.until)
+        is_protected = Pitch.Policy.NEVER_CUT in facts.policies
+        assert after.state is (None if is_protected else False) or after.booking
 
 
 @given(FACTS, MOMENTS)

@@ -1,10 +1,10 @@
-"""Where bookings, what should be, and the meters disagree: found, healed, listed; and power that nobody paid for."""
+"""Where bookings, what should be, and the meters disagree: found, healed, listed; and the rules' page."""
 
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+import threading
+from datetime import datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -12,11 +12,12 @@ from django.urls import reverse
 from django.utils import timezone, translation
 
 from bookings import follow, reconcile, tasks
-from bookings.models import PowerRule, Room, Stay, StayMeter
+from bookings.models import Booking, PowerRule, Room, Stay, StayMeter
 from bookings.reconcile import Kind
 from meters import commands
 from meters.models import Device, Meter, MeterState, Pitch, Source, Want, WorkerState
 from tests import make
+from tests.meters.commands import in_thread
 
 pytestmark = pytest.mark.django_db
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -138,6 +139,58 @@ def test_power_without_a_guest_is_told_of_where_it_should_be_off_or_is_used(now)
     assert kinds(now + LATER) == []
 
 
+def test_what_was_switched_on_by_hand_for_nobody_is_told_of_with_who_and_when_and_left_on(now):
+    """Staff gave it without an end to a guest who has left since."""
+    meter = on_pitch()
+    line = guest(meter)
+    by = make.staff("anna", first_name="Anna", last_name="Holm")
+    want = make.want(meter, True, by=by, ago_s=12.5 * 3600)
+    assert kinds(now) == []
+    end = make.snapshot(meter, now - HOUR)
+    StayMeter.objects.filter(pk=line.pk).update(
+        period=DateTimeTZRange(line.period.lower, now - HOUR), end=end, ended_by="check_out"
+    )
+    Stay.objects.update(status="left", ended_at=now - HOUR)
+    follow.apply(None, now)
+    assert commands.in_force([meter.pk], now)[meter.pk] == want
+    WorkerState.objects.update(heartbeat_at=now)
+    with translation.override("en"):
+        (problem,) = reconcile.problems(now)
+        assert (problem.kind, problem.pitch, problem.stay, problem.since) == (
+            Kind.LIT,
+            line.pitch,
+            None,
+            want.created_at,
+        )
+        assert str(problem.why).startswith("it was switched on by hand by Anna Holm, ")
+    reconcile.hourly(now)
+    assert commands.in_force([meter.pk], now)[meter.pk] == want
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pitch"),
+    [
+        ({"ago_s": 11.5 * 3600}, {}),
+        ({"ago_s": 13 * 3600, "source": Source.CLEANING}, {}),
+        ({"ago_s": 13 * 3600}, {"policy": "manual"}),
+        ({"ago_s": 13 * 3600}, {"policy": "never_cut"}),
+        ({"ago_s": 13 * 3600}, {"kind": "service"}),
+    ],
+    ids=["not for long", "cleaning", "switched by hand only", "never cut", "service"],
+)
+def test_what_may_be_on_without_a_guest_is_no_problem(now, wanted, pitch):
+    make.want(on_pitch(make.pitch(**pitch)), True, **wanted)
+    assert kinds(now) == []
+
+
+def test_what_a_program_switched_on_by_hand_is_told_of_too(now):
+    make.want(on_pitch(), True, ago_s=13 * 3600)
+    WorkerState.objects.update(heartbeat_at=now)
+    with translation.override("en"):
+        (problem,) = reconcile.problems(now)
+        assert str(problem.why).startswith("it was switched on by hand, ")
+
+
 def test_service_places_are_nobodys_problem(now):
     on_pitch(make.pitch(kind="service"))
     MeterState.objects.update(power_w=800)
@@ -152,19 +205,45 @@ def test_the_worst_stands_first(now):
     assert kinds(now + LATER) == [Kind.DARK, Kind.NO_METER, Kind.OVERDUE]
 
 
+def all_that_may_be_wrong(now: datetime) -> None:
+    yesterday = timezone.localdate() - DAY
+    troubled = [guest(on_pitch(relay=False)), guest(on_pitch(), departure=yesterday), guest(on_pitch())]
+    Device.objects.filter(meter=troubled[-1].meter).update(available=False)
+    parties = [*(line.stay for line in troubled), make.stay(make.pitch()), make.stay(unclear="unknown_room")]
+    gone = guest(on_pitch())
+    Stay.objects.filter(pk=gone.stay_id).update(status="left", ended_at=now - DAY)
+    for stay in (*parties, gone.stay):
+        make.guest(stay.booking)
+    by = make.staff(f"staff {gone.pk}")
+    make.want(on_pitch(), True, by=by, ago_s=13 * 3600)
+    lit = on_pitch()
+    MeterState.objects.filter(meter=lit).update(power_w=800)
+
+
+def shown(problems: list[reconcile.Problem]) -> list[str]:
+    """As a page would tell them."""
+    return [
+        f"{each.words} {each.why} {each.pitch} {each.meter} {each.stay and each.stay.booking.guest}"
+        for each in problems
+    ]
+
+
 def test_a_look_at_many_costs_no_more_queries(now):
+    """With all that is shown of each of them, and whatever is wrong with it."""
+
     def count() -> int:
         follow.apply(None, now)
+        WorkerState.objects.update(heartbeat_at=now + LATER)
         with CaptureQueriesContext(connection) as queries:
-            reconcile.problems(now)
+            found = reconcile.problems(now + LATER)
+            shown(found)
+        assert {problem.kind for problem in found} == set(Kind)
         return len(queries)
 
-    guest(on_pitch())
-    make.stay(make.pitch())
+    all_that_may_be_wrong(now)
     few = count()
     for _ in range(5):
-        guest(on_pitch())
-        make.stay(make.pitch())
+        all_that_may_be_wrong(now)
     assert count() == few
 
 
@@ -202,6 +281,83 @@ def test_a_line_that_stayed_open_after_its_guest_left_is_closed(now):
     assert Kind.OPEN_LINE not in kinds(now)
 
 
+def test_closing_a_forgotten_line_lights_nothing_for_a_guest_who_left_long_ago(now):
+    line = guest(on_pitch(relay=False), position=None)
+    Stay.objects.update(status="left", ended_at=now - HOUR)
+    reconcile.hourly(now)
+    assert commands.in_force([line.meter_id], now)[line.meter_id].state is False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guest_who_is_checked_in_while_forgotten_lines_are_closed_keeps_his(now):
+    """His check-out is taken back in Sirvoy, at the same moment."""
+    meter = on_pitch()
+    stay = sirvoys(meter.installations.get().pitch, is_checked_out=True)
+    Stay.objects.update(status="left", ended_at=now - HOUR)
+    line = make.line(stay, meter, pitch=stay.pitch)
+    with transaction.atomic():
+        booking = Booking.objects.select_for_update(no_key=True).get()
+        Booking.objects.update(is_checked_out=False)
+        booking.refresh_from_db()
+        Stay.objects.update(status="in_house", ended_at=None)
+        healing = in_thread(lambda: reconcile.hourly(now))
+        while healing.is_alive() and not is_somebody_waiting():
+            pass
+    healing.join()
+    line.refresh_from_db()
+    assert line.end is None
+
+
+def is_somebody_waiting() -> bool:
+    """For a lock in this database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT EXISTS "
+            "(SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database())"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_night_waits_for_nobody_who_only_notes_something_about_a_booking(now):
+    """A charge that is being noted holds its booking by a key, and lets it be changed."""
+    meter = on_pitch()
+    stay = sirvoys(meter.installations.get().pitch, is_checked_out=True)
+    make.line(stay, meter, pitch=stay.pitch)
+    noted, done = threading.Event(), threading.Event()
+
+    def note() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT FROM bookings_booking FOR KEY SHARE")
+            noted.set()
+            done.wait()
+
+    noting = in_thread(note)
+    noted.wait()
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '2s'")
+    try:
+        reconcile.nightly(now)
+    finally:
+        done.set()
+        noting.join()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+    stay.refresh_from_db()
+    assert stay.status == "left"
+
+
+def test_a_booking_that_cannot_be_set_right_holds_up_no_other(now, caplog):
+    broken = sirvoys(make.pitch())
+    Booking.objects.filter(pk=broken.booking_id).update(rooms=[{}])
+    stay = sirvoys(on_pitch().installations.get().pitch, is_checked_out=True)
+    reconcile.nightly(now)
+    stay.refresh_from_db()
+    assert stay.status == "left"
+    assert f"booking {broken.booking_id} could not" in caplog.text
+
+
 def test_the_night_compares_every_stay_with_sirvoy_and_the_jobs_may_run_twice(now):
     meter = on_pitch()
     stay = sirvoys(meter.installations.get().pitch, is_checked_out=True)
@@ -210,35 +366,6 @@ def test_the_night_compares_every_stay_with_sirvoy_and_the_jobs_may_run_twice(no
     assert stay.status == "left"
     for job in (tasks.advance_stays, tasks.apply_power, tasks.reconcile_hourly, tasks.reconcile_nightly) * 2:
         job()
-
-
-# --- use without a guest ---------------------------------------------------------------------------------------------
-
-
-def test_use_in_hours_without_a_guest_is_listed():
-    meter, first = make.meter(), datetime(2026, 7, 10, 8, tzinfo=UTC)
-    pitch = make.pitch()
-    make.installed(meter, pitch, since=first)
-    for number in range(6):
-        make.hour(meter, first + number * HOUR, 1000, estimated_wh=200)
-    line = make.line(make.stay(pitch), meter, since=first + 2 * HOUR + 30 * MINUTE)
-    StayMeter.objects.filter(pk=line.pk).update(
-        period=DateTimeTZRange(line.period.lower, first + 4 * HOUR), end=make.snapshot(meter, first + 4 * HOUR)
-    )
-    (found,) = reconcile.vacancy(first, first + DAY)
-    assert (found.pitch, found.meter) == (pitch, meter)
-    assert (found.energy_kwh, found.estimated_kwh) == (Decimal(4), Decimal("0.8"))
-    assert (found.first, found.last) == (first, first + 5 * HOUR)
-    assert reconcile.vacancy(first + 2 * HOUR, first + 4 * HOUR) == []
-
-
-def test_service_places_and_a_few_watt_hours_are_not_listed():
-    first = datetime(2026, 7, 10, 8, tzinfo=UTC)
-    for kind, energy in (("service", 5000), ("touring", 99)):
-        meter = make.meter()
-        make.installed(meter, make.pitch(kind=kind), since=first)
-        make.hour(meter, first, energy)
-    assert reconcile.vacancy(first, first + DAY) == []
 
 
 # --- the rules in the admin ------------------------------------------------------------------------------------------

@@ -15,13 +15,14 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookings import inbox, ledger, sirvoy, tokens
+from bookings import afterwards, inbox, ledger, sirvoy, tokens
 from bookings.models import Booking, PowerRule, Stay, StayMeter, Tariff, WebhookEvent, WebhookToken
 from bookings.simulation import caller, scene, season, told
 from bookings.simulation.day import Day
 from bookings.simulation.told import Place
 from meters.models import Area, Pitch
 from tests import make
+from tests.meters.harness import until
 
 FIRST = date(2026, 4, 20)
 NOON = datetime(2026, 7, 12, 10, tzinfo=UTC)
@@ -136,6 +137,7 @@ def signals() -> Iterator[None]:
 def simulate(site: str, events: int) -> str:
     out = StringIO()
     call_command("simulate_bookings", site=site, every=0, events=events, stdout=out)
+    until(lambda: not (afterwards.waiting or afterwards.turn.locked()), "all is worked on")
     return out.getvalue()
 
 

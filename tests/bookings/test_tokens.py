@@ -82,16 +82,37 @@ def test_when_sirvoy_called_is_kept_but_not_for_each_of_a_burst(django_assert_nu
     assert tokens.find(secret).last_event_at == now + timedelta(minutes=1)
 
 
-def test_the_command_prints_an_address_that_works_this_once():
-    out = StringIO()
-    call_command("sirvoy_token", "Sirvoy", "--site", "https://power.example.com/", stdout=out)
-    address = out.getvalue().strip()
+def printed(*words: str) -> tuple[str, str]:
+    """What the command prints, and what it says beside."""
+    out, beside = StringIO(), StringIO()
+    call_command("sirvoy_token", *words, stdout=out, stderr=beside)
+    return out.getvalue().strip(), beside.getvalue()
+
+
+def test_the_command_prints_the_whole_address_this_once(settings):
+    settings.SITE_URL = "https://power.example.com"
+    address, beside = printed("Sirvoy")
     assert address.startswith("https://power.example.com/hooks/sirvoy/")
     assert tokens.find(address.split("/")[-2]).name == "Sirvoy"
+    assert beside == ""
+
+
+def test_the_command_takes_another_site():
+    address, beside = printed("Sirvoy", "--site", "https://other.example.com/")
+    assert address.startswith("https://other.example.com/hooks/sirvoy/")
+    assert beside == ""
+
+
+def test_without_a_site_the_command_says_what_to_set_and_marks_the_place(settings):
+    settings.SITE_URL = ""
+    address, beside = printed()
+    assert address.startswith("https://YOUR-SITE/hooks/sirvoy/")
+    assert tokens.find(address.split("/")[-2])
+    assert "SITE_URL=" in beside
 
 
 def test_the_command_makes_no_third():
     for _ in range(2):
-        call_command("sirvoy_token", stdout=StringIO())
+        printed()
     with pytest.raises(CommandError):
-        call_command("sirvoy_token", stdout=StringIO())
+        printed()

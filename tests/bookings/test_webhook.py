@@ -12,22 +12,27 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from django.conf import settings as settings_now
 from django.core.cache import cache
-from django.db import connection
+from django.core.signals import request_finished
+from django.db import close_old_connections, connection
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from django.utils.log import configure_logging
 
-from bookings import addresses, tokens
+from bookings import addresses, afterwards, inbox, tokens
 from bookings.models import Booking, WebhookEvent, WebhookToken
+from bookings.webhook import SirvoyWebhook
 from campsite.errors import Reporter
 from campsite.redaction import redact
 from tests.bookings import sirvoy
+from tests.meters.harness import until
 
 pytestmark = pytest.mark.django_db
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.json"))
@@ -148,6 +153,66 @@ def test_only_what_cannot_be_stored_is_a_500(client, path, caplog):
     assert "IntegrityError" in caplog.text
     assert "Secretia" not in caplog.text
     assert b"Secretia".hex() not in caplog.text
+
+
+# --- afterwards ------------------------------------------------------------------------------------------------------
+
+
+def answered(path: str, body: dict) -> HttpResponse:
+    """As it goes out to Sirvoy; the server has not closed it yet."""
+    request = RequestFactory().post(path, json.dumps(body), content_type="application/json")
+    return SirvoyWebhook.as_view()(request, path.split("/")[-2])
+
+
+def gone_out(answer: HttpResponse) -> None:
+    """The server closes it. The connection, which is the test's, stays."""
+    request_finished.disconnect(close_old_connections)
+    answer.close()
+    request_finished.connect(close_old_connections)
+
+
+def statuses() -> list[str]:
+    return list(WebhookEvent.objects.order_by("pk").values_list("status", flat=True))
+
+
+def test_an_event_is_worked_on_when_it_has_been_answered(path):
+    answer = answered(path, sirvoy.booking())
+    assert (answer.status_code, answer.content, statuses()) == (200, b"OK", [Status.RECEIVED])
+    gone_out(answer)
+    assert statuses() == [Status.APPLIED]
+
+
+def test_an_event_whose_caller_hung_up_is_worked_on_with_the_next_one(client, path):
+    answered(path, sirvoy.booking(number=1))
+    send(client, path, sirvoy.booking(number=2))
+    assert statuses() == [Status.APPLIED] * 2
+
+
+def test_what_comes_while_too_many_wait_is_left_to_the_sweep(path, monkeypatch):
+    monkeypatch.setattr(afterwards, "MOST_WAITING", 1)
+    answers = [answered(path, sirvoy.booking(number=number)) for number in (1, 2)]
+    for answer in answers:
+        gone_out(answer)
+    assert statuses() == [Status.APPLIED, Status.RECEIVED]
+    assert inbox.sweep(timezone.now() + timedelta(minutes=1)) == 1
+    assert statuses() == [Status.APPLIED] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_threads_one_works_and_none_waits_for_it_or_is_forgotten(path):
+    """They are released together; however they interleave, all is worked on when the last has gone."""
+    answers = [answered(path, sirvoy.booking(sirvoy.room(), number=number)) for number in range(1, 21)]
+    together = threading.Barrier(len(answers))
+
+    def close(answer: HttpResponse) -> None:
+        together.wait(20)
+        answer.close()
+        connection.close()
+
+    with ThreadPoolExecutor(len(answers)) as pool:
+        list(pool.map(close, answers))
+    assert statuses() == [Status.APPLIED] * 20
+    assert set(WebhookEvent.objects.values_list("attempts", flat=True)) == {1}
 
 
 # --- tokens ----------------------------------------------------------------------------------------------------------
@@ -276,7 +341,7 @@ def test_what_is_no_secret_stays():
 
 @pytest.fixture
 def server(transactional_db, tmp_path):
-    """The web process, even without --no-access-log: (port, where its output goes)."""
+    """The web process, even without --no-access-log: (port, where its output goes, the process)."""
     port, log = _free_port(), tmp_path / "log"
     words = [sys.executable, "-m", "uvicorn", "campsite.asgi:application", "--lifespan", "off", "--port", str(port)]
     database = os.environ["DATABASE_URL"].rpartition("/")[0] + "/" + connection.settings_dict["NAME"]
@@ -287,7 +352,7 @@ def server(transactional_db, tmp_path):
         )
     try:
         _wait_for(port, process, log)
-        yield port, log
+        yield port, log, process
     finally:
         process.terminate()
         process.wait(20)
@@ -310,28 +375,43 @@ def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
+def send_many(port: int, path: str, bodies: list[bytes]) -> list[int]:
+    """From one connection; what was answered."""
+    caller, answers = http.client.HTTPConnection("127.0.0.1", port, timeout=120), []
+    for body in bodies:
+        caller.request("POST", path, body)
+        answer = caller.getresponse()
+        answer.read()
+        answers.append(answer.status)
+    return answers
+
+
 @pytest.mark.services
 def test_a_thousand_duplicates_at_once_from_20_connections_are_kept_and_applied_once(server):
-    port, log = server
+    port, log, _process = server
     secret = tokens.make("Sirvoy", None)[1]
     body = json.dumps(sirvoy.booking(sirvoy.room("101"), came=True)).encode()
-
-    def send_fifty(_number: int) -> list[int]:
-        caller = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-        answers = []
-        for _ in range(50):
-            caller.request("POST", tokens.path(secret), body)
-            answer = caller.getresponse()
-            answer.read()
-            answers.append(answer.status)
-        return answers
-
     with ThreadPoolExecutor(20) as pool:
-        answers = Counter(status for statuses in pool.map(send_fifty, range(20)) for status in statuses)
+        fifties = pool.map(lambda _number: send_many(port, tokens.path(secret), [body] * 50), range(20))
+        answers = Counter(status for statuses in fifties for status in statuses)
     assert answers == {200: 1000}
+    until(lambda: not WebhookEvent.objects.filter(status=Status.RECEIVED).exists(), "all are worked on")
     kept = Counter(WebhookEvent.objects.values_list("status", flat=True))
     assert kept == {Status.APPLIED: 1, Status.DUPLICATE: 999}
     assert Booking.objects.get().stays.count() == 1
     written = log.read_text()
     assert "hooks/sirvoy" not in written
     assert secret not in written
+
+
+@pytest.mark.services
+def test_what_a_process_that_was_killed_had_answered_is_worked_on_by_the_sweep(server):
+    port, _log, process = server
+    path = tokens.path(tokens.make("Sirvoy", None)[1])
+    bodies = [json.dumps(sirvoy.booking(sirvoy.room("101"), number=number)).encode() for number in range(1, 101)]
+    assert send_many(port, path, bodies) == [200] * 100
+    process.kill()
+    process.wait(20)
+    inbox.sweep(timezone.now() + timedelta(minutes=2))
+    assert Counter(WebhookEvent.objects.values_list("status", flat=True)) == {Status.APPLIED: 100}
+    assert Booking.objects.count() == 100

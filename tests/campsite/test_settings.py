@@ -40,3 +40,25 @@ def test_what_the_database_url_says_of_tls_is_kept() -> None:
     )
     assert "'sslmode': 'verify-full'" in told.stdout
     assert "'connect_timeout': 5" in told.stdout
+
+
+def site_url(**environment: str) -> subprocess.CompletedProcess[str]:
+    read = "from campsite import settings; print(settings.SITE_URL)"
+    env = {"SECRET_KEY": "x"} | environment
+    return subprocess.run(
+        [sys.executable, "-c", read], cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=30
+    )
+
+
+def test_the_sites_address_is_told_or_the_first_trusted_origin() -> None:
+    origins = "https://*.example.com,https://power.example.com"
+    assert site_url().stdout.strip() == ""
+    assert site_url(CSRF_TRUSTED_ORIGINS=origins).stdout.strip() == "https://power.example.com"
+    told = site_url(SITE_URL="https://el.example.com/", CSRF_TRUSTED_ORIGINS=origins)
+    assert told.stdout.strip() == "https://el.example.com"
+
+
+def test_what_is_no_address_of_a_site_is_refused() -> None:
+    refused = site_url(SITE_URL="power.example.com")
+    assert refused.returncode != 0
+    assert "https://power.example.com" in refused.stderr
