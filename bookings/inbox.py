@@ -36,9 +36,9 @@ MOST_AT_ONCE = 500
 """So many events are worked on by one sweep; the next goes on."""
 MOST_REPLAYED = 100
 """So many are worked on while a person waits; the sweep takes the others."""
-FROM_THE_FUTURE = timedelta(days=1)
-"""An event that says it was made so much later than it came would rule its booking for ever: it is taken as made when
-it came."""
+FROM_THE_FUTURE = timedelta(minutes=10)
+"""Clocks differ by so much. An event that says it was made later than that would outrule those that follow it: it is
+taken as made when it came."""
 TRUNCATED = _("It was larger than what is kept; the end is missing.")
 IN_THE_FUTURE = _("lies in the future")
 

@@ -15,8 +15,8 @@ from bookings.models import Booking, WebhookEvent
 from bookings.sirvoy import BookingTold, ItemTold, RoomTold
 
 LOCK = 0x51A70
-STANDING = ("is_cancelled", "is_checked_in", "is_checked_out", "rooms")
-"""What power hangs on: an event that does not tell it does not change it. The newest that did tell it counts."""
+STANDING = ("is_cancelled", "is_checked_in", "is_checked_out", "rooms", "adults", "items")
+"""What power and its price hang on: an event that does not tell it does not change it, the newest that did counts."""
 Source = list[Any]
 """When, as ISO 8601, and the id of an event."""
 NEVER: Source = ["0001-01-01T00:00:00+00:00", 0]
@@ -115,7 +115,7 @@ def _values(told: BookingTold) -> dict[str, Any]:
         "adults": told.adults,
         "channel": told.channel,
         "rooms": None if told.rooms is None else [_room(room) for room in told.rooms],
-        "items": _items(told.items),
+        "items": None if told.items is None else _items(told.items),
     }
     return {name: value for name, value in values.items() if value is not None or name not in STANDING}
 

@@ -6,7 +6,6 @@ from bookings.accounts.sales import AccountError, NoTariff, NothingDue, NotSold,
 
 __all__ = [
     "AccountError",
-    "AmountChanged",
     "Bill",
     "NoTariff",
     "NotSold",

@@ -68,7 +68,9 @@ def bill(booking_ids: Iterable[int]) -> dict[int, Bill]:
 
 
 def tariff_for(stay: Stay) -> Tariff | None:
-    """The tariff agreed with this stay: that of its booking's arrival, for the kind of pitch that was booked."""
+    """The tariff agreed with this stay: that of its booking's arrival (of a former visit, its own), for the kind of
+    pitch that was booked.
+    """
     return _tariff(stay, list(Tariff.objects.all()))
 
 
@@ -85,7 +87,10 @@ def _patterns() -> Patterns:
 
 
 def _tariff(stay: Stay, tariffs: Sequence[Tariff]) -> Tariff | None:
-    pitch, arrival = stay.booked_pitch or stay.pitch, stay.booking.arrival or stay.arrival
+    own, booked = stay.arrival, stay.booking.arrival
+    pitch, arrival = stay.booked_pitch or stay.pitch, booked or own
+    if stay.position is None:
+        arrival = own or booked
     if pitch is None or arrival is None:
         return None
     return prices.choose(tariffs, pitch.kind, arrival, stay.is_season)

@@ -218,9 +218,13 @@ def _place(room: Mapping[str, Any]) -> tuple[Any, Any]:
     return room["RoomName"], room["arrivalDate"]
 
 
+OURS = ("isErased", "additionalItems")
+"""What a file never tells: shown here as it is known."""
+
+
 def _stamped(body: Body, exported_at: datetime, untold: Collection[str]) -> Body:
     """As an event of the export's time; what it does not tell, an event that comes late may still."""
-    told = {name: value for name, value in body.items() if name != "isErased" and name not in untold}
+    told = {name: value for name, value in body.items() if name not in OURS and name not in untold}
     return {"version": "import", "generatedAt": exported_at.isoformat(), "event": "modified"} | told
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from bookings.ledger import lines
 from bookings.ledger.errors import OutletTaken
@@ -72,8 +72,10 @@ class _Aligning:
         self.taken_by: list[Stay] = []
 
     def _read(self) -> None:
-        """The stay's newest line of each meter."""
+        """The stay's newest line of each meter, since the party came this time."""
         of_stay = StayMeter.objects.filter(stay=self.stay).select_related("meter")
+        if self.stay.began_at:
+            of_stay = of_stay.filter(Q(period__upper_inf=True) | Q(period__endswith__gt=self.stay.began_at))
         self.own = list(of_stay.order_by(F("period__startswith").asc()))
         self.newest = {line.meter_id: line for line in self.own}
 
@@ -114,8 +116,13 @@ class _Aligning:
         if line.ended_by == Reason.TAKEN_AWAY:
             return True
         if line.ended_by == Reason.NEXT_GUEST and lines.is_over(self.stay, self.now):
-            return True
+            return not self._is_free_again(line)
         return meter not in self.fixed and not self._is_last(line)
+
+    def _is_free_again(self, line: StayMeter) -> bool:
+        """Whether the check-in of the next guest was a mistake."""
+        newest = lines.newest_line(line.meter_id)
+        return newest == line or (newest is not None and newest.ended_by == Reason.CHECK_IN_UNDONE)
 
     def _is_last(self, line: StayMeter) -> bool:
         """Whether nobody had the meter after this line."""

@@ -69,7 +69,8 @@ class GuestTold:
 class BookingTold:
     """The whole booking as it was at `generated_at`; without that the time of receipt counts.
 
-    None: Sirvoy did not say. Of what power hangs on (flags and rooms) that is not the same as no: see bookings/sync.py.
+    None: Sirvoy did not say. Of what power and its price hang on (flags, rooms, extras, adults) that is not the same as
+    no: see bookings/sync.py.
     """
 
     sirvoy_id: int
@@ -84,7 +85,7 @@ class BookingTold:
     adults: int | None
     channel: str
     rooms: tuple[RoomTold, ...] | None
-    items: tuple[ItemTold, ...]
+    items: tuple[ItemTold, ...] | None
     guest: GuestTold
     complaints: tuple[str, ...]
 
@@ -112,7 +113,7 @@ def read(body: bytes) -> BookingTold:
         adults=fields.whole("totalAdults", most=MOST_ADULTS),
         channel=fields.text("bookingSource", 100),
         rooms=_rooms(fields, arrival, departure),
-        items=tuple(_item(each) for each in fields.each("additionalItems", MOST_ITEMS) if each.told),
+        items=_items(fields),
         guest=_guest(fields),
         complaints=tuple(fields.complaints[:MOST_COMPLAINTS]),
     )
@@ -140,6 +141,14 @@ def _room(fields: Fields, arrival: date | None, departure: date | None) -> RoomT
         guest_name=fields.text("guestName", 150),
         comment=fields.text("comment", 500),
     )
+
+
+def _items(booking: Fields) -> tuple[ItemTold, ...] | None:
+    """An empty list tells that there are none; without a list nothing is said of them."""
+    if not booking.has_list("additionalItems"):
+        list(booking.each("additionalItems", MOST_ITEMS))  # complains of what is no list
+        return None
+    return tuple(_item(each) for each in booking.each("additionalItems", MOST_ITEMS) if each.told)
 
 
 def _item(fields: Fields) -> ItemTold:

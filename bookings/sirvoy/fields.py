@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -148,6 +148,9 @@ class Fields:
                 self.complain(place, NOT_AN_OBJECT)
             yield Fields(value if isinstance(value, dict) else {}, f"{self.path}{place}.", self.complaints)
 
+    def has_list(self, name: str) -> bool:
+        return isinstance(self._values.get(name.casefold()), list)
+
     def _as(self, name: str, turn: Callable[[Any], Value | None], problem: str) -> Value | None:
         value = self._values.get(name.casefold())
         if value is None or value == "":
@@ -210,9 +213,11 @@ def _moment(value: Any) -> datetime | None:
         moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
     except ValueError:
         return None
-    if moment is not None and moment.tzinfo is None:
-        return timezone.make_aware(moment, timezone.get_default_timezone())
-    return moment
+    if moment is None or not _is_sane(moment):
+        return moment
+    if moment.tzinfo is None:
+        moment = timezone.make_aware(moment, timezone.get_default_timezone())
+    return moment.astimezone(UTC)
 
 
 def _is_sane(day: date) -> bool:

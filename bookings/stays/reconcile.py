@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from bookings import follow, ledger, rooms
@@ -59,10 +60,19 @@ def reconcile(booking: Booking, now: datetime, before: Flags | None = None, said
             setattr(stay, name, value)
     slots = _slots(booking)
     found, surplus = match([stay.room_id for stay in known], [slot.room and slot.room.pk for slot in slots])
-    current = [known[index] if index is not None else Stay(booking=booking) for index in found]
     gone = [known[index] for index in surplus]
     for stay in gone:
         _retire(stay, booking, now)
+    former = _former(booking) if known and None in found else []
+    current = []
+    for index, slot in zip(found, slots, strict=True):
+        stay = known[index] if index is not None else _back_again(former, slot) or Stay(booking=booking)
+        if _is_another_visit(stay, slot, booking):
+            stay.position = None
+            gone.append(stay)
+            stay = Stay(booking=booking)
+        current.append(stay)
+    was |= {stay.pk: copy(stay) for stay in current if stay.pk and stay.pk not in was}
     for position, (stay, slot) in enumerate(zip(current, slots, strict=True)):
         stay.position = position
         _place(stay, slot, booking)
@@ -101,6 +111,34 @@ def _retire(stay: Stay, booking: Booking, now: datetime) -> None:
     _become(stay, Status.LEFT if has_been else Status.CANCELLED, now)
 
 
+def _former(booking: Booking) -> list[Stay]:
+    """Parties for which Sirvoy named no room any more, the newest first."""
+    return list(Stay.objects.select_related("pitch").filter(booking=booking, position__isnull=True).order_by("-pk"))
+
+
+def _back_again(former: list[Stay], slot: Slot) -> Stay | None:
+    """The party whose room is named again, for days that were its own; it is taken out of `former`."""
+    for stay in former:
+        if slot.room and stay.room_id == slot.room.pk and _overlap(stay, slot):
+            former.remove(stay)
+            return stay
+    return None
+
+
+def _overlap(stay: Stay, slot: Slot) -> bool:
+    if not (stay.arrival and stay.departure and slot.arrival and slot.departure):
+        return False
+    return stay.arrival < slot.departure and slot.arrival < stay.departure
+
+
+def _is_another_visit(stay: Stay, slot: Slot, booking: Booking) -> bool:
+    """Whether the party was here, has gone, and is to come on a later day: what it used then stays apart."""
+    if stay.began_at is None or stay.ended_at is None or stay.left_by_hand_at or slot.arrival is None:
+        return False
+    is_to_come = status.flags(booking).state in ("", "in")
+    return is_to_come and slot.arrival > timezone.localdate(stay.ended_at, timezone.get_default_timezone())
+
+
 def _place(stay: Stay, slot: Slot, booking: Booking) -> None:
     """Only another pitch in Sirvoy moves the party. Where it was moved by hand and Sirvoy's room is the same as before
     (staff only said which pitch that is), or Sirvoy names none, it stays where it is.
@@ -125,8 +163,16 @@ def _judge(current: Sequence[Stay], booking: Booking, before: Flags | None, now:
             stay.left_by_hand_at = None
     times = [times_of(stay) for stay in current]
     for stay, own in zip(current, times, strict=True):
-        _become(stay, status.status_of(flags, own, times, now), now)
+        new = status.status_of(flags, own, times, now)
+        _become(stay, Status.IN_HOUSE if new == Status.LEFT and _waits(stay, current, flags) else new, now)
         stay.unclear = _unclear(stay, booking, own)
+
+
+def _waits(stay: Stay, current: Sequence[Stay], flags: Flags) -> bool:
+    """Whether the party is to move on a planned day, and the pitch that it moves to is not free yet."""
+    if stay.status != Status.IN_HOUSE or flags.state != "in" or stay.left_by_hand_at:
+        return False
+    return any(other.unclear == Unclear.TAKEN and other.arrival == stay.departure for other in current)
 
 
 def times_of(stay: Stay) -> Times:

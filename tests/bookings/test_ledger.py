@@ -194,6 +194,7 @@ def test_a_meter_that_staff_took_away_stays_away_until_they_give_it_back(pitch: 
 def test_the_next_guest_takes_over_from_one_who_leaves_today_and_both_share_the_value(pitch: Pitch) -> None:
     meter = hanging(pitch)
     before, after = here(pitch, leaves=TODAY), here(pitch)
+    before.began_at = at(-60)
     align(before, -60)
     assert [line.stay_id for line in align(after, 0).ended] == [before.pk]
     assert lines(before) == [(meter.pk, -60, 0, "check_in", "next_guest")]

@@ -204,3 +204,8 @@ def test_a_flag_that_power_hangs_on_is_never_guessed(name, value):
     with pytest.raises(Unreadable) as refused:
         told(**{name: value})
     assert refused.value.reason == Unreadable.BAD_FLAG
+
+
+def test_a_time_of_any_offset_is_told_in_utc():
+    told = sirvoy.read(b'{"bookingId": 7, "generatedAt": "2026-07-12T10:00:00+16:00"}')
+    assert told.generated_at.isoformat() == "2026-07-11T18:00:00+00:00"

@@ -244,6 +244,59 @@ def test_an_older_event_tells_what_the_newest_did_not():
     assert (stay().status, open_lines()) == (Status.IN_HOUSE, ["101"])
 
 
+AUGUST = {"arrival": "2026-08-01", "departure": "2026-08-05"}
+
+
+@pytest.mark.parametrize("gone", [{"came": True, "left": True}, {"came": True, "cancelled": True}])
+def test_a_booking_that_is_used_again_is_another_visit(gone):
+    first = here()
+    send(booking(room("101"), minute=1, **gone), NOON + HOUR)
+    send(booking(room("101"), minute=2, **AUGUST), NOON + 2 * HOUR)
+    assert (stay().status, Stay.objects.get(pk=first.pk).position) == (Status.EXPECTED, None)
+    send(booking(room("101"), minute=3, came=True, **AUGUST), NOON + 20 * DAY)
+    line = StayMeter.objects.get(period__upper_inf=True)
+    assert (line.stay, line.begun_by, line.period.lower) == (stay(), Reason.CHECK_IN, NOON + 20 * DAY)
+    assert first.lines.count() == 1
+
+
+def test_what_staff_took_away_last_time_is_there_the_next_time(by):
+    stays.take_meter(here(), meter("101"), by, NOON + HOUR)
+    send(booking(room("101"), minute=1), NOON + 2 * HOUR)
+    send(booking(room("101"), minute=2, came=True), NOON + 3 * HOUR)
+    assert open_lines() == ["101"]
+
+
+def test_a_room_that_is_named_again_is_the_same_party():
+    party = here(room("101"), room("102"))
+    second = stay(1)
+    send(booking(room("101"), came=True, minute=1), NOON + HOUR)
+    assert Stay.objects.get(pk=second.pk).status == Status.LEFT
+    send(booking(room("101"), room("102"), came=True, minute=2), NOON + 2 * HOUR)
+    assert {stay(0).pk, stay(1).pk} == {party.pk, second.pk}
+    assert [line.begun_by for line in second.lines.order_by("period")] == [Reason.CHECK_IN, Reason.REOPENED]
+
+
+def test_who_is_to_move_stays_where_he_is_while_the_other_pitch_is_taken():
+    here(room("102"), number=2, now=NOON - DAY)
+    rooms = room("101", departure="2026-07-12"), room("102", arrival="2026-07-12")
+    send(booking(*rooms, came=True), NOON - DAY)
+    stays.advance(NOON - HOUR + timedelta(minutes=1))
+    stays.advance(NOON + timedelta(minutes=1))
+    assert (stay(0).status, stay(1).unclear) == (Status.IN_HOUSE, Unclear.TAKEN)
+    send(booking(room("102"), came=True, left=True, minute=1, number=2), NOON + HOUR)
+    for minute in (1, 2, 3):
+        stays.advance(NOON + HOUR + timedelta(minutes=minute))
+    assert (stay(0).status, stay(1).unclear, open_lines()) == (Status.LEFT, Unclear.NONE, ["102"])
+
+
+def test_a_next_guest_checked_in_by_mistake_gives_the_meter_back():
+    here(number=1, departure="2026-07-12", now=NOON - 5 * HOUR)
+    send(booking(room("101"), came=True, number=2, arrival="2026-07-12"), NOON - 4 * HOUR)
+    send(booking(room("101"), number=2, minute=1, arrival="2026-07-12"), NOON - 3 * HOUR)
+    stays.advance(NOON - 3 * HOUR)
+    assert open_lines(stay(number=1)) == ["101"]
+
+
 def test_a_pitch_whose_guest_has_not_left_is_unclear_until_he_has():
     here()
     second = here(number=47102)

@@ -231,3 +231,15 @@ def test_what_comes_of_an_erased_guest_is_forgotten_too():
 def test_who_is_still_here_is_not_forgotten():
     send(booking(room(), came=True))
     assert guests.erase_departed(NOON + timedelta(days=400)) == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("told", [{}, {"additionalItems": None}, {"additionalItems": "?"}])
+def test_extras_and_adults_that_are_not_told_stay(told):
+    items = [{"description": "El 100 kWh", "quantity": 1}]
+    send(booking(room("101"), adults=0, additionalItems=items))
+    send({name: value for name, value in booking(room("101"), minute=1).items() if name != "totalAdults"} | told)
+    found = Booking.objects.get()
+    assert (found.adults, [item["description"] for item in found.items]) == (0, ["El 100 kWh"])
+    send(booking(room("101"), minute=2, additionalItems=[]))
+    assert Booking.objects.get().items == []
