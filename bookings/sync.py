@@ -77,7 +77,7 @@ def _teach(
     booking: Booking, told: BookingTold, event: WebhookEvent, at: datetime, now: datetime, has_learned: bool
 ) -> Outcome:
     """What an older event tells and no newer one did."""
-    values, before = _values(told), stays.flags(booking)
+    values, before = _values(told, booking), stays.flags(booking)
     taught = [name for name in booking.kept if name in values and _moment(booking.kept[name]) < (at, event.pk)]
     for name in taught:
         setattr(booking, name, values[name])
@@ -93,7 +93,7 @@ def _teach(
 
 def _write(booking: Booking, told: BookingTold, event: WebhookEvent, at: datetime) -> tuple[Booking, bool]:
     """The booking with what is told, and whether that is news."""
-    values = _values(told)
+    values = _values(told, booking)
     told_before = _source(booking.generated_at, booking.event_number) if booking.pk else NEVER
     kept = {name: booking.kept.get(name, told_before) for name in STANDING if name not in values}
     is_news = booking.pk is None or any(getattr(booking, name) != value for name, value in values.items())
@@ -103,7 +103,7 @@ def _write(booking: Booking, told: BookingTold, event: WebhookEvent, at: datetim
     return booking, is_news
 
 
-def _values(told: BookingTold) -> dict[str, Any]:
+def _values(told: BookingTold, booking: Booking) -> dict[str, Any]:
     """By column; without what stands until it is told otherwise."""
     values = {
         "arrival": told.arrival,
@@ -115,7 +115,7 @@ def _values(told: BookingTold) -> dict[str, Any]:
         "adults": told.adults,
         "channel": told.channel,
         "rooms": None if told.rooms is None else [_room(room) for room in told.rooms],
-        "items": None if told.items is None else _items(told.items),
+        "items": None if told.items is None else _items(told.items, booking),
     }
     return {name: value for name, value in values.items() if value is not None or name not in STANDING}
 
@@ -139,8 +139,10 @@ def _room(told: RoomTold) -> dict[str, Any]:
     }
 
 
-def _items(told: Sequence[ItemTold]) -> list[dict[str, Any]]:
-    kwh = {text: accounts.kwh_of(text) for text in {item.description for item in told}}
+def _items(told: Sequence[ItemTold], booking: Booking) -> list[dict[str, Any]]:
+    """What was recognised as a package once stays what it was, whatever becomes of the text that did it."""
+    known = {item["description"]: Decimal(item["kwh"]) for item in booking.items if item["kwh"]}
+    kwh = {text: known.get(text) or accounts.kwh_of(text) for text in {item.description for item in told}}
     return [
         {
             "description": item.description,

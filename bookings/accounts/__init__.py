@@ -2,10 +2,21 @@
 
 from bookings.accounts.bills import Bill, bill, kwh_of, tariff_for
 from bookings.accounts.packages import PackageState, mail_failed, power_facts, told, untold, watch_packages
-from bookings.accounts.sales import AccountError, NoTariff, NothingDue, NotSold, WrongPackage, charge, sell, take_back
+from bookings.accounts.sales import (
+    AccountError,
+    AmountChanged,
+    NoTariff,
+    NothingDue,
+    NotSold,
+    WrongPackage,
+    charge,
+    sell,
+    take_back,
+)
 
 __all__ = [
     "AccountError",
+    "AmountChanged",
     "Bill",
     "NoTariff",
     "NotSold",

@@ -24,6 +24,8 @@ from bookings.models import Booking, Charge, PackageSale
 from bookings.prices import LARGEST_PACKAGE_KWH, NONE, rounded
 
 LARGEST_PRICE = Decimal(1_000_000)
+DEAREST_KWH = Decimal(1000)
+"""A charge's price of a kWh is less than that."""
 
 
 class AccountError(Exception):
@@ -159,6 +161,8 @@ def _charge(booking: Booking, owed: Owed, by: User) -> list[Charge]:
 def _check(kwh: Decimal, price: Decimal) -> None:
     if not kwh or abs(kwh) > LARGEST_PACKAGE_KWH or abs(price) > LARGEST_PRICE or (price and (price < 0) != (kwh < 0)):
         raise WrongPackage(_("A package has kWh and a price; what is taken back has both negative."))
+    if abs(price) >= DEAREST_KWH * abs(kwh):
+        raise WrongPackage(_("Each kWh of it would cost 1000 or more. Look at the kWh and the price again."))
 
 
 def _check_was_sold(booking: Booking, kwh: Decimal, price: Decimal) -> None:

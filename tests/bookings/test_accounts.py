@@ -371,3 +371,10 @@ def test_a_group_with_a_metered_pitch_is_not_cut():
 def test_bookings_without_packages_are_left_out():
     make.tariff()
     assert accounts.power_facts([here("10").pk], NOW) == {}
+
+
+@pytest.mark.django_db
+def test_a_package_whose_kwh_cost_beyond_reason_is_refused():
+    with pytest.raises(accounts.WrongPackage):
+        accounts.sell(make.booking(), D("0.1"), D(450), make.staff())
+    assert not Booking.objects.get().packages.exists()

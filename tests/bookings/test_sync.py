@@ -234,6 +234,16 @@ def test_who_is_still_here_is_not_forgotten():
 
 
 @pytest.mark.django_db
+def test_a_package_that_was_recognised_stays_one_when_its_text_is_changed():
+    pattern = PackagePattern.objects.create(pattern="Power pack", kwh=10)
+    send(booking(room("101"), additionalItems=[{"description": "Power pack", "quantity": 7}]))
+    pattern.kwh = 8
+    pattern.save()
+    send(booking(room("101"), minute=1, additionalItems=[{"description": "Power pack", "quantity": 6}]))
+    assert [(item["kwh"], item["quantity"]) for item in Booking.objects.get().items] == [("10", "6")]
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("told", [{}, {"additionalItems": None}, {"additionalItems": "?"}])
 def test_extras_and_adults_that_are_not_told_stay(told):
     items = [{"description": "El 100 kWh", "quantity": 1}]
