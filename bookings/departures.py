@@ -8,14 +8,16 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from django.db.models import Prefetch, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from bookings import accounts
 from bookings.accounts import Bill
-from bookings.models import Booking, Stay
+from bookings.models import Booking, Correction, PackageSale, Stay, StayMeter
+
+OFF = (Stay.Status.CANCELLED, Stay.Status.EXPECTED)
 
 
 class Sure(StrEnum):
@@ -62,7 +64,10 @@ ACCOUNT_WORDS: dict[Account, Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A booking of which somebody leaves that day. The bill is the whole booking's, with all its stays."""
+    """A booking of which somebody leaves that day. The bill is the whole booking's, with all its stays.
+
+    `is_off`: it was cancelled, or its check-in was taken back, and something was used or sold all the same.
+    """
 
     booking_id: int
     sirvoy_id: int
@@ -71,6 +76,7 @@ class Departure:
     arrival: date | None
     departure: date | None
     has_left: bool
+    is_off: bool
     others_stay: bool
     """Others of the same booking leave on a later day."""
     bill: Bill
@@ -91,7 +97,8 @@ class Departure:
 
 
 def on(day: date) -> list[Departure]:
-    """The departures of a day of the campsite: booked for it, or checked out on it. By pitch, the undone first.
+    """The departures of a day of the campsite: booked for it, or checked out on it; also of those who were cancelled,
+    or whose check-in was taken back, where something was used or sold. By pitch, the undone first.
 
     A constant number of queries.
     """
@@ -118,19 +125,26 @@ def total(departures: Iterable[Departure]) -> Decimal:
 
 
 def _leaves(first: date, last: date) -> Q:
-    """Of stays that began or are expected; not of cancelled ones."""
+    """Of stays that are or were here; of others only where their booking has an account."""
     zone = timezone.get_default_timezone()
     start = datetime.combine(first, time(), zone)
     end = datetime.combine(last + timedelta(days=1), time(), zone)
     has_left = Q(status=Stay.Status.LEFT, ended_at__gte=start, ended_at__lt=end)
     undated = Q(status=Stay.Status.LEFT, ended_at=None)
-    will_leave = (Q(status=Stay.Status.IN_HOUSE) | undated) & Q(departure__gte=first, departure__lte=last)
-    return has_left | will_leave
+    is_booked = Q(departure__gte=first, departure__lte=last)
+    ended = Q(status=Stay.Status.CANCELLED, ended_at__gte=start, ended_at__lt=end)
+    never_ended = Q(status__in=OFF, ended_at=None) & is_booked
+    was_here = Exists(StayMeter.objects.filter(stay=OuterRef("pk")))
+    was_corrected = Exists(Correction.objects.filter(stay=OuterRef("pk")))
+    has_bought = Exists(PackageSale.objects.filter(booking=OuterRef("booking")))
+    has_account = Q(was_here) | Q(was_corrected) | Q(has_bought)
+    return has_left | (Q(status=Stay.Status.IN_HOUSE) | undated) & is_booked | (ended | never_ended) & has_account
 
 
 def _departure(booking: Booking, bill: Bill, first: date, last: date) -> Departure:
-    came = [each for each in booking.stays.all() if each.status in (Stay.Status.IN_HOUSE, Stay.Status.LEFT)]
-    leaving = [each for each in came if (day := _day(each)) and first <= day <= last]
+    parties = list(booking.stays.all())
+    came = [each for each in parties if each.status not in OFF]
+    leaving = [each for each in came or parties if (day := _day(each)) and first <= day <= last]
     guest = getattr(booking, "guest", None)
     return Departure(
         booking_id=booking.pk,
@@ -139,7 +153,8 @@ def _departure(booking: Booking, bill: Bill, first: date, last: date) -> Departu
         pitches=tuple(dict.fromkeys(each.pitch.number for each in leaving if each.pitch)),
         arrival=min((each.arrival for each in leaving if each.arrival), default=booking.arrival),
         departure=max((day for each in leaving if (day := _day(each))), default=booking.departure),
-        has_left=all(each.status == Stay.Status.LEFT for each in leaving),
+        has_left=all(each.status != Stay.Status.IN_HOUSE for each in leaving),
+        is_off=not came,
         others_stay=any((day := _day(each)) is None or day > last for each in came),
         bill=bill,
     )
@@ -147,7 +162,7 @@ def _departure(booking: Booking, bill: Bill, first: date, last: date) -> Departu
 
 def _day(stay: Stay) -> date | None:
     """The campsite's day on which a stay ends, or ended."""
-    if stay.status == Stay.Status.LEFT and stay.ended_at:
+    if stay.status in (Stay.Status.LEFT, Stay.Status.CANCELLED) and stay.ended_at:
         return timezone.localdate(stay.ended_at, timezone.get_default_timezone())
     return stay.departure
 

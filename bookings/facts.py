@@ -14,7 +14,7 @@ from bookings import accounts
 from bookings.models import PowerRule, Stay, StayMeter
 from bookings.power import OFF_AFTER_A_GUEST, Facts, Override, Package, Party, leaves_at
 from meters.commands.rules import PERSONS
-from meters.models import Installation, Meter, Pitch, Source, Want
+from meters.models import Installation, Meter, MeterState, Pitch, Source, Want
 
 LOOK_BACK = timedelta(hours=26) + OFF_AFTER_A_GUEST
 """Lines that ended longer ago change nothing any more: it spans cleaning on the day after, also on the longest day."""
@@ -44,8 +44,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What was read: lines, wants and pitch by meter; by pitch who is on it, the days of departure as booked, and when
-    somebody left; packages by booking.
+    """What was read: lines, wants, relay and pitch by meter; by pitch who is on it, the days of departure as booked,
+    and when somebody left; packages by booking.
     """
 
     hung: dict[int, Pitch]
@@ -55,6 +55,7 @@ class Tables:
     left: dict[int, list[datetime]]
     taken_away: set[tuple[int, int]]
     packages: dict[int, Package]
+    relays: dict[int, bool | None]
     rules: dict[str, PowerRule]
     wants: dict[int, list[Want]]
 
@@ -118,6 +119,7 @@ def _read(ids: Sequence[int], now: datetime) -> Tables:
         left=_grouped((line.pitch_id, _ended_at(line)) for line in lines if line.ended_by in LEAVING),
         taken_away=_taken_away(lines),
         packages={**accounts.power_facts(bookings, now)} if bookings else {},
+        relays=dict(MeterState.objects.filter(meter__in=ids).values_list("meter_id", "relay")),
         rules={rule.kind: rule for rule in PowerRule.objects.all()},
         wants=_grouped((want.meter_id, want) for want in wants.order_by("priority")),
     )
@@ -186,6 +188,8 @@ def _case(meter: Meter, tables: Tables) -> Case:
         parties=tuple(parties),
         departures=frozenset(tables.departures.get(pitch.pk, []) if pitch else []),
         left=tuple(tables.left.get(pitch.pk, []) if pitch else []),
+        is_on=any(want.source == Source.POLICY and want.state for want in wants),
+        relay=tables.relays.get(meter.pk),
         is_off=any(want.source == Source.POLICY and not want.state for want in wants),
         override=_override(wants),
     )
@@ -203,7 +207,8 @@ def _on(meter: Meter, pitch: Pitch | None, lines: Iterable[StayMeter], tables: T
 
 def _party(stay: Stay, tables: Tables, ended_at: datetime | None = None) -> Party:
     package = tables.packages.get(stay.booking_id)
-    return Party(stay.booking.sirvoy_id, _departure(stay), stay.late_until, ended_at, package)
+    told_at = stay.booking.generated_at
+    return Party(stay.booking.sirvoy_id, _departure(stay), stay.late_until, ended_at, package, told_at)
 
 
 def _ended_at(line: StayMeter) -> datetime:

@@ -23,16 +23,18 @@ ERASED = GuestTold()
 
 
 def write(booking: Booking, told: GuestTold, rooms: Sequence[RoomTold] | None) -> bool:
-    """The guest is what Sirvoy says; whether that is news. What staff said stays; who was erased stays erased. `rooms`
-    None: nothing is said of them, nor of who is in them.
+    """The guest is what Sirvoy says; whether that is news. What staff said stays; who was erased stays erased, until
+    he comes another time. `rooms` None: nothing is said of them, nor of who is in them.
     """
     values = asdict(told) | ({} if rooms is None else {"room_guests": _persons(rooms)})
     guest = Guest.objects.filter(booking=booking).first()
     if guest is None:
         Guest.objects.create(booking=booking, **values)
         return True
+    if guest.erased_at is not None and _comes_again(booking, guest.erased_at):
+        values["erased_at"] = None
     news = [name for name, value in values.items() if getattr(guest, name) != value]
-    if guest.erased_at is not None or not news:
+    if (guest.erased_at is not None and "erased_at" not in values) or not news:
         return False
     for name in news:
         setattr(guest, name, values[name])
@@ -106,6 +108,13 @@ def _erase_late_events(now: datetime) -> int:
     if numbers:
         inbox.erase(numbers, now)
     return len(numbers)
+
+
+def _comes_again(booking: Booking, erased_at: datetime) -> bool:
+    """Whether the booking is used for another visit: he had been here when he was erased, and is to come after it."""
+    day = timezone.localdate(erased_at, timezone.get_default_timezone())
+    is_to_come = booking.arrival is not None and booking.arrival > day
+    return is_to_come and Stay.objects.filter(booking=booking, ended_at__lt=erased_at).exists()
 
 
 def _persons(rooms: Sequence[RoomTold]) -> list[dict[str, str]]:

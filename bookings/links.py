@@ -18,8 +18,8 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from bookings.hours import check_out_at
 from bookings.models import PortalLink, Stay
-from bookings.stays import check_out_at
 
 SECRET_BYTES = 16
 """128 bits: nobody guesses them, and the QR code stays coarse enough for old telephones."""
@@ -69,7 +69,7 @@ def is_open(stay: Stay, now: datetime) -> bool:
     if stay.status != Status.EXPECTED or stay.arrival is None:
         return False
     arrives = datetime.combine(stay.arrival, time(), timezone.get_default_timezone()).astimezone(UTC)
-    is_over = stay.departure is not None and now >= check_out_at(stay.departure).astimezone(UTC) + after
+    is_over = stay.departure is not None and now >= check_out_at(stay.departure) + after
     return now >= arrives - timedelta(hours=settings.PORTAL_OPEN_BEFORE_H) and not is_over
 
 

@@ -7,22 +7,21 @@ is long over, his package is used up) begins only while reception is open, and n
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from bookings.hours import check_out_at, local, opening
 from bookings.models import PowerRule
-from bookings.stays.status import check_out_at
 from meters.models import Pitch, Source
 
 OFF_AFTER_A_GUEST = timedelta(hours=12)
 """So long after a guest has left, and after his pitch was cleaned, power is wanted off, also where pitches without a
-guest are left as they are.
+guest are left as they are; and longer, until the meter has said that it is off.
 """
 FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
@@ -83,13 +82,16 @@ class Package(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A stay that has the meter or, with `ended_at`, had it until then; `booking` is Sirvoy's number."""
+    """A stay that has the meter or, with `ended_at`, had it until then; `booking` is Sirvoy's number, and `told_at`
+    when Sirvoy last said something of it.
+    """
 
     booking: int
     departure: date | None = None
     late_until: datetime | None = None
     ended_at: datetime | None = None
     package: Package | None = None
+    told_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class Facts:
     """All that the power of a meter depends on.
 
     `policies`: of its pitch, and of those of its guests. `departures`: days (local) on which somebody was booked to
-    leave its pitch; `left`: when somebody left it. `is_off`: the policy wants it off already.
+    leave its pitch; `left`: when somebody left it. `is_off`, `is_on`: what the policy has wanted so far;
+    `relay`: what the meter says of itself.
     """
 
     rule: PowerRule | None
@@ -115,6 +118,8 @@ class Facts:
     departures: frozenset[date] = frozenset()
     left: tuple[datetime, ...] = ()
     is_off: bool = False
+    is_on: bool = False
+    relay: bool | None = None
     override: Override | None = None
 
 
@@ -144,17 +149,8 @@ def decide(facts: Facts, now: datetime) -> Decision:
 
 def leaves_at(departure: date | None, late_until: datetime | None) -> datetime | None:
     """When a guest must have left; None: nobody knows."""
-    moments = [check_out_at(departure).astimezone(UTC)] if departure else []
+    moments = [check_out_at(departure)] if departure else []
     return max([*moments, late_until] if late_until else moments, default=None)
-
-
-def opening(moment: datetime) -> datetime:
-    """The first moment from this one on at which reception is open."""
-    opens, closes = _hours()
-    today = moment.astimezone(timezone.get_default_timezone()).date()
-    if moment < _local(today, opens):
-        return _local(today, opens)
-    return moment if moment < _local(today, closes) else _local(today + timedelta(days=1), opens)
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -201,11 +197,14 @@ def _of(party: Party, facts: Facts, now: datetime) -> Decision:
 
 
 def _cuts(party: Party, rule: PowerRule | None) -> list[tuple[datetime, Why]]:
-    """When a guest's power ends although he is here, and why; the earliest first."""
+    """When a guest's power ends although he is here, and why; the earliest first. A departure that was typed into the
+    past ends nothing at once.
+    """
     found = []
     leaves = leaves_at(party.departure, party.late_until)
     if leaves and rule:
-        found.append((opening(leaves + timedelta(hours=rule.overdue_h)), Why.OVERDUE))
+        known = max(leaves, party.told_at or leaves)
+        found.append((opening(known + timedelta(hours=rule.overdue_h)), Why.OVERDUE))
     package = party.package
     if package and package.is_empty and package.may_cut and package.told_at:
         found.append((opening(package.told_at + package.grace), Why.USED_UP))
@@ -237,8 +236,8 @@ def _windows(facts: Facts) -> list[tuple[datetime, datetime]]:
     days = set(facts.departures)
     for left in facts.left:
         day = left.astimezone(timezone.get_default_timezone()).date()
-        days.add(day if left < _local(day, rule.cleaning_until) else day + timedelta(days=1))
-    return [(_local(day, rule.cleaning_from), _local(day, rule.cleaning_until)) for day in days]
+        days.add(day if left < local(day, rule.cleaning_until) else day + timedelta(days=1))
+    return [(local(day, rule.cleaning_from), local(day, rule.cleaning_until)) for day in days]
 
 
 def _without_guest(facts: Facts, now: datetime) -> Decision:
@@ -249,17 +248,8 @@ def _without_guest(facts: Facts, now: datetime) -> Decision:
     last = max([*left, *cleaned], default=None)
     if last and now < last + OFF_AFTER_A_GUEST:
         return Decision(False, Why.LEFT, until=last + OFF_AFTER_A_GUEST)
+    if facts.is_on or (facts.is_off and facts.relay is not False):
+        return Decision(False, Why.LEFT)
     if facts.rule and facts.rule.when_vacant == PowerRule.Vacant.OFF:
         return Decision(False, Why.VACANT)
     return Decision(None, Why.LEFT_ALONE)
-
-
-def _local(day: date, at: time) -> datetime:
-    """That time of the campsite's clock, in UTC: hours added to a local time would be counted wrongly on the days on
-    which the clock changes.
-    """
-    return datetime.combine(day, at, timezone.get_default_timezone()).astimezone(UTC)
-
-
-def _hours() -> tuple[time, time]:
-    return time.fromisoformat(settings.RECEPTION_OPENS), time.fromisoformat(settings.RECEPTION_CLOSES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, auto
 from typing import Any
@@ -19,6 +19,10 @@ STANDING = ("is_cancelled", "is_checked_in", "is_checked_out", "rooms", "adults"
 """What power and its price hang on: an event that does not tell it does not change it, the newest that did counts."""
 Source = list[Any]
 """When, as ISO 8601, and the id of an event."""
+BELIEVED = timedelta(days=3)
+"""An event is worked on that much later at most where it still tells when something came about: Sirvoy repeats it for
+long when nobody answers. Of an older one nobody knows what else happened meanwhile.
+"""
 NEVER: Source = ["0001-01-01T00:00:00+00:00", 0]
 
 
@@ -69,7 +73,7 @@ def _rule(booking: Booking | None, told: BookingTold, event: WebhookEvent, at: d
     is_later = booking is None or booking.generated_at != at
     booking, is_news = _write(booking or Booking(sirvoy_id=told.sirvoy_id), told, event, at)
     is_news |= guests.write(booking, told.guest, told.rooms)
-    stays.reconcile(booking, now, before)
+    stays.reconcile(booking, now, before, at=at if now - BELIEVED < at < now else now)
     return Outcome.DUPLICATE if is_other and not is_later and not is_news else Outcome.APPLIED
 
 

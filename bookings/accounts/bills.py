@@ -135,8 +135,10 @@ def _part(tariff: Tariff | None, stays: Sequence[Stay], used: Mapping[int, ledge
 
 
 def _span(stay: Stay) -> prices.Span:
-    """The nights that were booked; of a stay that is no part of its booking any more, those that it lasted."""
-    if stay.position is None and stay.ended_at:
+    """The nights that were booked; of a stay that is no part of its booking any more, or was cancelled while its guest
+    was here, those that it lasted.
+    """
+    if stay.ended_at and (stay.position is None or stay.status == Stay.Status.CANCELLED):
         return prices.Span(stay.arrival, timezone.localdate(stay.ended_at, timezone.get_default_timezone()))
     return prices.Span(stay.arrival, stay.departure)
 

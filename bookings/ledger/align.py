@@ -34,14 +34,15 @@ class Aligned:
         return {line.meter_id for line in (*self.began, *self.ended)}
 
 
-def align(stay: Stay, now: datetime, why: Reason) -> Aligned:
-    """Bring the lines of a stay that is here to what is true now; `why` is noted where the facts tell no other reason.
+def align(stay: Stay, now: datetime, why: Reason, at: datetime | None = None) -> Aligned:
+    """Bring the lines of a stay that is here to what is true now; `why` is noted where the facts tell no other reason,
+    and `at` is when that came about (None: now).
 
     It should have the meters that hang on its pitch and the outlets that were chosen for it, without those that staff
     took away. A meter that another guest has is left to him, unless he leaves today.
     """
     with transaction.atomic():
-        return _Aligning(stay, now, why).run()
+        return _Aligning(stay, now, why, at or now).run()
 
 
 def unaligned(now: datetime) -> set[int]:
@@ -59,8 +60,8 @@ def unaligned(now: datetime) -> set[int]:
 
 
 class _Aligning:
-    def __init__(self, stay: Stay, now: datetime, why: Reason) -> None:
-        self.stay, self.now, self.why = stay, now, why
+    def __init__(self, stay: Stay, now: datetime, why: Reason, at: datetime) -> None:
+        self.stay, self.now, self.why, self.at = stay, now, why, at
         hanging = Installation.objects.filter(pitch=stay.pitch_id, period__contains=now)
         self.fixed = {each.meter_id: each for each in hanging} if stay.pitch_id else {}
         self._read()
@@ -83,6 +84,11 @@ class _Aligning:
         for line in self.newest.values():
             if line.period.upper_inf and line.pitch_id is not None and not self._is_right(line):
                 self._end(line)
+        for line in self.newest.values():
+            if self._was_taken_down(line):
+                self._end(
+                    lines.write(self.stay, line.meter, line.pitch_id, line.period.upper, self.now, Reason.REOPENED)
+                )
         for meter in Meter.objects.filter(pk__in=self._wanted()).order_by("pk"):
             self._begin(meter)
         return Aligned(tuple(self.began), tuple(self.ended), tuple(self.taken_by))
@@ -90,9 +96,16 @@ class _Aligning:
     def _is_right(self, line: StayMeter) -> bool:
         return line.pitch_id == self.stay.pitch_id and line.meter_id in self.fixed
 
+    def _was_taken_down(self, line: StayMeter) -> bool:
+        """Whether its meter hung on after a check-out that is taken back, and was taken down since."""
+        if line.period.upper_inf or line.meter_id in self.fixed or line.pitch_id is None:
+            return False
+        removed = lines.removed_at(line, self.now)
+        return self._is_given_up(line) and removed is not None and removed > line.period.upper
+
     def _end(self, line: StayMeter) -> None:
         if line.pitch_id != self.stay.pitch_id:
-            self.ended.append(lines.close(line, self.now, Reason.MOVE))
+            self.ended.append(lines.close(line, self.now, Reason.MOVE, self.at))
             return
         at = lines.removed_at(line, self.now)
         is_exchange = any(each.period.lower == at for each in self.fixed.values())
@@ -131,7 +144,8 @@ class _Aligning:
     def _begin(self, meter: Meter) -> None:
         try:
             if other := lines.open_line(meter.pk):
-                self.ended.append(lines.take_over(other, self.now, lines.is_over(other.stay, self.now)))
+                is_over = lines.is_over(other.stay, self.at)
+                self.ended.append(lines.take_over(other, self.now, is_over, self.at))
             at, why = self._start(meter.pk)
             pitch_id = self.stay.pitch_id if meter.pk in self.fixed else None
             self.began.append(lines.write(self.stay, meter, pitch_id, at, self.now, why))
@@ -149,7 +163,7 @@ class _Aligning:
             return max(hanging.period.lower, self._came_at()), Reason.EXCHANGE
         if hanging and self.why in MOUNTED:
             return max(hanging.period.lower, self._came_at()), self.why
-        return self.now, self.why
+        return max(hanging.period.lower, self.at) if hanging else self.at, self.why
 
     def _is_given_up(self, line: StayMeter) -> bool:
         """Whether it ended as if the party had left, and goes on where it ended."""

@@ -46,12 +46,12 @@ def end(stay: Stay, meter: Meter, now: datetime, why: Reason = Reason.TAKEN_AWAY
         return close(line, now, why) if line and line.stay_id == stay.pk else None
 
 
-def end_all(stay: Stay, now: datetime, why: Reason) -> list[StayMeter]:
-    """The stay has no meter any more; returns the lines that ended."""
+def end_all(stay: Stay, now: datetime, why: Reason, at: datetime | None = None) -> list[StayMeter]:
+    """The stay has no meter any more, since `at` (None: now); returns the lines that ended."""
     with transaction.atomic():
         of_stay = StayMeter.objects.filter(stay=stay, period__upper_inf=True)
         lock(of_stay.values_list("meter", flat=True))
-        return [close(line, now, why) for line in of_stay.select_related("meter")]
+        return [close(line, now, why, at) for line in of_stay.select_related("meter")]
 
 
 def lock(meter_ids: Iterable[int]) -> None:
@@ -73,12 +73,12 @@ def newest_line(meter_id: int) -> StayMeter | None:
     return StayMeter.objects.filter(meter=meter_id).order_by(F("period__startswith").desc()).first()
 
 
-def take_over(line: StayMeter, now: datetime, is_over: bool) -> StayMeter:
+def take_over(line: StayMeter, now: datetime, is_over: bool, at: datetime | None = None) -> StayMeter:
     """End another stay's line, because its meter hangs there no more or its guest should have left. Raises
     OutletTaken."""
     if not is_over and removed_at(line, now) is None:
         raise OutletTaken(line.stay)
-    return close(line, now, Reason.NEXT_GUEST)
+    return close(line, now, Reason.NEXT_GUEST, at)
 
 
 def is_over(stay: Stay, now: datetime, *, since_check_out: bool = False) -> bool:
@@ -119,13 +119,13 @@ def write(stay: Stay, meter: Meter, pitch_id: int | None, at: datetime, now: dat
         raise OutletTaken(None) from overlap
 
 
-def close(line: StayMeter, now: datetime, why: Reason) -> StayMeter:
-    """End an open line: now, or when its meter was taken off the pitch. A line of no length is no line: it is removed,
-    and has no id any more."""
-    at = removed_at(line, now)
-    if at is not None and why != Reason.EXCHANGE:
-        why = Reason.REMOVED
-    at = max(at or now, line.period.lower)
+def close(line: StayMeter, now: datetime, why: Reason, at: datetime | None = None) -> StayMeter:
+    """End an open line: at `at` (None: now), or when its meter was taken off the pitch before. A line of no length is
+    no line: it is removed, and has no id any more."""
+    at, removed = at or now, removed_at(line, now)
+    if removed is not None and removed <= at:
+        at, why = removed, (why if why == Reason.EXCHANGE else Reason.REMOVED)
+    at = max(at, line.period.lower)
     if at == line.period.lower:
         line.delete()
         return line

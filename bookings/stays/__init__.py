@@ -21,7 +21,7 @@ from bookings.stays.errors import (
 )
 from bookings.stays.outlets import add_meter, choose_outlet, exchange, find_outlet, take_meter
 from bookings.stays.reconcile import reconcile
-from bookings.stays.status import Flags, Times, check_out_at, flags, status_of
+from bookings.stays.status import Flags, Times, flags, status_of
 from bookings.stays.verbs import check_out, move, reopen, stay_late
 
 __all__ = [
@@ -42,7 +42,6 @@ __all__ = [
     "add_meter",
     "advance",
     "check_out",
-    "check_out_at",
     "choose_outlet",
     "exchange",
     "find_outlet",

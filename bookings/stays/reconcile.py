@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from bookings import follow, ledger, rooms
+from bookings.hours import check_out_at, opening
 from bookings.models import Booking, Room, Stay, StayMeter
 from bookings.stays import status
 from bookings.stays.match import match
-from bookings.stays.status import Flags, Times
+from bookings.stays.status import MOVE_GRACE, Flags, Times
 from meters.models import Installation
 
 Status = Stay.Status
@@ -46,12 +47,19 @@ class Slot:
     departure: date | None
 
 
-def reconcile(booking: Booking, now: datetime, before: Flags | None = None, said: Said | None = None) -> None:
+def reconcile(
+    booking: Booking,
+    now: datetime,
+    before: Flags | None = None,
+    said: Said | None = None,
+    at: datetime | None = None,
+) -> None:
     """The booking's stays, their lines in the ledger and then their power become what they should be now.
 
     Whoever calls holds the booking's lock in a transaction. `before`: what Sirvoy said before an event; `said`: what
-    staff say now. Repeating it changes nothing.
+    staff say now; `at`: when what is new came about (None: now). Repeating it changes nothing.
     """
+    at = at or now
     known = list(Stay.objects.select_related("pitch").filter(booking=booking, position__isnull=False))
     known.sort(key=lambda stay: stay.position or 0)
     was = {stay.pk: copy(stay) for stay in known}
@@ -62,7 +70,7 @@ def reconcile(booking: Booking, now: datetime, before: Flags | None = None, said
     found, surplus = match([stay.room_id for stay in known], [slot.room and slot.room.pk for slot in slots])
     gone = [known[index] for index in surplus]
     for stay in gone:
-        _retire(stay, booking, now)
+        _retire(stay, booking, at)
     former = _former(booking) if known and None in found else []
     current = []
     for index, slot in zip(found, slots, strict=True):
@@ -76,9 +84,9 @@ def reconcile(booking: Booking, now: datetime, before: Flags | None = None, said
     for position, (stay, slot) in enumerate(zip(current, slots, strict=True)):
         stay.position = position
         _place(stay, slot, booking)
-    _judge(current, booking, before, now)
+    _judge(current, booking, before, now, at)
     _write([*gone, *current], was)
-    _account([*gone, *current], was, now)
+    _account([*gone, *current], was, now, at)
 
 
 def changed(stay: Stay, was: Stay | None) -> bool:
@@ -155,7 +163,7 @@ def _place(stay: Stay, slot: Slot, booking: Booking) -> None:
     stay.room, stay.booked_pitch = slot.room, booked
 
 
-def _judge(current: Sequence[Stay], booking: Booking, before: Flags | None, now: datetime) -> None:
+def _judge(current: Sequence[Stay], booking: Booking, before: Flags | None, now: datetime, at: datetime) -> None:
     """A check-out by hand stands until Sirvoy says something new, and not only that it has seen it, too."""
     flags = status.flags(booking)
     if before is not None and before.state != flags.state and flags.state != "out":
@@ -164,14 +172,20 @@ def _judge(current: Sequence[Stay], booking: Booking, before: Flags | None, now:
     times = [times_of(stay) for stay in current]
     for stay, own in zip(current, times, strict=True):
         new = status.status_of(flags, own, times, now)
-        _become(stay, Status.IN_HOUSE if new == Status.LEFT and _waits(stay, current, flags) else new, now)
+        is_kept = new == Status.LEFT and _is_kept(stay, current, booking, now)
+        _become(stay, Status.IN_HOUSE if is_kept else new, at)
         stay.unclear = _unclear(stay, booking, own)
 
 
-def _waits(stay: Stay, current: Sequence[Stay], flags: Flags) -> bool:
-    """Whether the party is to move on a planned day, and the pitch that it moves to is not free yet."""
-    if stay.status != Status.IN_HOUSE or flags.state != "in" or stay.left_by_hand_at:
+def _is_kept(stay: Stay, current: Sequence[Stay], booking: Booking, now: datetime) -> bool:
+    """Whether who is here stays so although the calendar says that he has left: reception was not open since then, so
+    that nobody is sent away by a wrong date at night; or the pitch to which he moves on that day is not free yet.
+    """
+    is_told = status.flags(booking).state != "in" or stay.left_by_hand_at is not None
+    if stay.status != Status.IN_HOUSE or is_told or stay.departure is None:
         return False
+    if now < opening(max(check_out_at(stay.departure), booking.generated_at) + MOVE_GRACE):
+        return True
     return any(other.unclear == Unclear.TAKEN and other.arrival == stay.departure for other in current)
 
 
@@ -179,15 +193,15 @@ def times_of(stay: Stay) -> Times:
     return Times(stay.arrival, stay.departure, stay.late_until, stay.left_by_hand_at)
 
 
-def _become(stay: Stay, new: Status, now: datetime) -> None:
+def _become(stay: Stay, new: Status, at: datetime) -> None:
     if new == stay.status:
         return
     if new == Status.IN_HOUSE:
-        stay.began_at, stay.ended_at = stay.began_at or now, None
+        stay.began_at, stay.ended_at = stay.began_at or at, None
     elif new == Status.EXPECTED:
         stay.began_at = stay.ended_at = None
     elif stay.status == Status.IN_HOUSE or new == Status.LEFT:
-        stay.ended_at = stay.ended_at or now
+        stay.ended_at = stay.ended_at or max(at, stay.began_at or at)
     stay.status = new
 
 
@@ -218,7 +232,7 @@ def _write(parties: Sequence[Stay], was: dict[int, Stay]) -> None:
             stay.save(update_fields=WRITTEN)
 
 
-def _account(parties: Sequence[Stay], was: dict[int, Stay], now: datetime) -> None:
+def _account(parties: Sequence[Stay], was: dict[int, Stay], now: datetime, at: datetime) -> None:
     """The ledger follows: first whoever goes lets go of his meters, then whoever is here gets his. Who neither is nor
     was here has none.
 
@@ -232,18 +246,18 @@ def _account(parties: Sequence[Stay], was: dict[int, Stay], now: datetime) -> No
     here = [stay for stay in moving if stay.status == Status.IN_HOUSE]
     for stay in moving:
         if stay not in here:
-            ledger.end_all(stay, now, ENDED[Status(stay.status)])
+            ledger.end_all(stay, now, ENDED[Status(stay.status)], at)
     for stay in here:
         if stay.pitch_id is not None:
-            meters |= _align(stay, was.get(stay.pk), now)
+            meters |= _align(stay, was.get(stay.pk), now, at)
     follow.soon(meters)
 
 
-def _align(stay: Stay, old: Stay | None, now: datetime) -> set[int]:
+def _align(stay: Stay, old: Stay | None, now: datetime, at: datetime) -> set[int]:
     """The stay's lines follow; a meter that another guest has makes it unclear, if nothing worse does. Returns the
     meters (ids) concerned.
     """
-    aligned = ledger.align(stay, now, _why(stay, old))
+    aligned = ledger.align(stay, now, _why(stay, old), at)
     known = stay.unclear
     if known in (Unclear.NONE, Unclear.TAKEN):
         is_taken = any(other.booking_id != stay.booking_id for other in aligned.taken_by)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
-from django.conf import settings
-from django.utils import timezone
-
+from bookings.hours import check_out_at
 from bookings.models import Booking, Stay
 
 Status = Stay.Status
@@ -69,12 +67,6 @@ def status_of(flags: Flags, own: Times, rooms: Sequence[Times], now: datetime) -
     if flags.state != "in" or _is_to_come(own, rooms, now):
         return Status.EXPECTED
     return Status.LEFT if _is_over(own, rooms, now) else Status.IN_HOUSE
-
-
-def check_out_at(departure: date) -> datetime:
-    """The moment at which guests leave on that day."""
-    at = time.fromisoformat(settings.CHECK_OUT_AT)
-    return datetime.combine(departure, at, timezone.get_default_timezone())
 
 
 def _is_to_come(own: Times, rooms: Sequence[Times], now: datetime) -> bool:

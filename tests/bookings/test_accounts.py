@@ -378,3 +378,11 @@ def test_a_package_whose_kwh_cost_beyond_reason_is_refused():
     with pytest.raises(accounts.WrongPackage):
         accounts.sell(make.booking(), D("0.1"), D(450), make.staff())
     assert not Booking.objects.get().packages.exists()
+
+
+def test_nights_that_a_cancelled_guest_was_not_here_include_nothing():
+    make.tariff(included_kwh_day=D(10))
+    booking = here("50", arrival=date(2026, 7, 12), departure=date(2026, 7, 17))
+    assert bill(booking).billable_kwh == 0
+    booking.stays.update(status=Stay.Status.CANCELLED, ended_at=NOW + timedelta(days=1))
+    assert bill(booking).billable_kwh == 40

@@ -104,8 +104,28 @@ def test_late_in_the_evening_it_is_the_campsites_day():
 
 @pytest.mark.parametrize("status", [Stay.Status.CANCELLED, Stay.Status.EXPECTED])
 def test_who_did_not_come_does_not_leave(status):
-    leaving(status=status)
+    leaving(status=status, kwh="0")
     assert departures.on(DAY) == []
+
+
+@pytest.mark.parametrize("status", [Stay.Status.CANCELLED, Stay.Status.EXPECTED])
+def test_what_was_used_before_a_cancellation_or_before_a_check_in_was_taken_back_is_listed(status):
+    make.tariff()
+    leaving(status=status)
+    assert (only().is_off, only().bill.due, only().account) == (True, D("45.00"), Account.DUE)
+
+
+def test_who_was_cancelled_while_he_was_here_is_on_the_day_on_which_that_was():
+    booking = leaving(day=DAY + timedelta(days=5))
+    booking.stays.update(status=Stay.Status.CANCELLED, ended_at=MORNING)
+    assert only().departure == DAY
+
+
+def test_a_package_that_was_sold_and_never_used_is_listed():
+    make.tariff()
+    booking = leaving(status=Stay.Status.CANCELLED, kwh="0")
+    accounts.sell(booking, D(10), D(45), make.staff())
+    assert only().bill.due == 45
 
 
 def test_without_a_pitch_or_a_guest_it_is_still_listed():

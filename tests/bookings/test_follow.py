@@ -12,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bookings import follow, stays
-from bookings.models import PackageNotice, PowerRule, Stay, StayMeter
+from bookings.models import Booking, PackageNotice, PowerRule, Stay, StayMeter
 from bookings.power import Why
 from meters import commands
-from meters.models import Command, Meter, Pitch, Source, Want
+from meters.models import Command, Meter, MeterState, Pitch, Source, Want
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +62,19 @@ def test_a_guest_who_is_here_has_power_by_a_lease(now):
     want = Want.objects.get(ended_at=None)
     assert (want.source, want.state, want.until) == ("policy", True, now + settings.POLICY_LEASE_MIN * MINUTE)
     assert want.reason == f"Booking {line.stay.booking.sirvoy_id}"
+
+
+@pytest.mark.parametrize("hours", [1, 13, 20])
+def test_a_meter_that_was_silent_when_its_guest_left_is_wanted_off_until_it_says_that_it_is(now, hours):
+    line = guest(on_pitch(relay=True))
+    follow.apply(None, now)
+    left(line, now - hours * HOUR)
+    for later in (0, 1, 13):
+        follow.apply(None, now + later * MINUTE)
+        assert wanted(line.meter) == ("policy", False)
+    MeterState.objects.update(relay=False)
+    follow.apply(None, now + 13 * HOUR)
+    assert wanted(line.meter) is None
 
 
 def test_it_goes_off_when_he_has_left_and_packed_up(now):
@@ -122,6 +135,7 @@ def test_only_the_meters_asked_for_are_looked_at(now):
 def test_a_chosen_outlet_of_another_stand_is_switched_and_keeps_the_protection_of_the_guests_own_pitch(now):
     outlet = on_pitch()
     stay = make.stay(make.pitch(policy="never_cut"), departure=timezone.localdate() - 5 * DAY, arrival=None)
+    Booking.objects.update(generated_at=now - 6 * DAY)
     make.line(stay, outlet)
     follow.apply(None, now)
     assert wanted(outlet) == ("policy", True)

@@ -9,8 +9,9 @@ from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bookings.hours import opening
 from bookings.models import PowerRule
-from bookings.power import WORDS, Decision, Facts, Override, Party, Why, decide, leaves_at, opening
+from bookings.power import WORDS, Decision, Facts, Override, Party, Why, decide, leaves_at
 from meters.models import Pitch, Source
 
 ZONE = ZoneInfo("Europe/Copenhagen")
@@ -54,6 +55,13 @@ def power(party: Party | None, now: datetime, rule: PowerRule | None = TOURING, 
 def told(party: Party, **values: object) -> Party:
     """One whose package is used up, and who was told of it yesterday at noon."""
     return replace(party, package=Bought(**{"told_at": at(12, day=days(-1))} | values))
+
+
+def test_a_departure_that_was_typed_into_the_past_ends_nothing_at_once():
+    assert power(OVERDUE, at(14)).why == Why.OVERDUE
+    typed = replace(OVERDUE, told_at=at(13))
+    assert power(typed, at(14)).why == Why.LATE
+    assert power(typed, at(14, day=days(1))).why == Why.OVERDUE
 
 
 # --- by what is known ------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from auditlog.models import LogEntry
 from bookings import accounts, inbox, privacy
 from bookings.models import Booking, Guest, Stay, WebhookEvent
 from tests import make
+from tests.bookings.sirvoy import NOON, booking, room, send
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 8, 31, 10, tzinfo=UTC)
@@ -89,3 +90,14 @@ def test_a_cancelled_booking_to_come_can_be_forgotten_on_request():
     booking = departed(date(2026, 9, 1), status=Stay.Status.CANCELLED, is_cancelled=True)
     privacy.erase(booking, make.staff(), NOW)
     assert not is_known(booking)
+
+
+def test_who_was_forgotten_and_books_again_under_the_number_has_a_name():
+    send(booking(room(), came=True, left=True))
+    later = NOON + timedelta(days=60)
+    privacy.erase_due(later)
+    assert Guest.objects.get().first_name == ""
+    send(booking(room(), minute=1, came=True, left=True), later)
+    assert Guest.objects.get().first_name == ""
+    send(booking(room(), minute=2, arrival="2027-04-01", departure="2027-10-01"), later)
+    assert Guest.objects.get().first_name == "Anna"

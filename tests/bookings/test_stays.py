@@ -525,3 +525,68 @@ def test_of_two_guests_who_choose_one_outlet_at_once_one_is_told(campsite):
     with ThreadPoolExecutor(3) as pool:
         assert sorted(pool.map(choose, guests)) == ["F1", "outlet_taken", "outlet_taken"]
     assert StayMeter.objects.filter(meter=meter("F1")).count() == 1
+
+
+# --- events that come late -------------------------------------------------------------------------------------------
+
+
+def made(at, **values: object) -> dict[str, object]:
+    """An event of pitch 101 that Sirvoy made then."""
+    return booking(room("101"), came=True, generatedAt=at.isoformat(), **values)
+
+
+def test_lines_begin_and_end_when_the_events_were_made_however_late_they_come():
+    first, second = {"number": 1, "departure": "2026-07-12"}, {"number": 2, "arrival": "2026-07-12"}
+    send(made(NOON - DAY, **first), NOON - DAY)
+    for late in (made(NOON, left=True, **first), made(NOON + 3 * HOUR, **second)):
+        send(late, NOON + 9 * HOUR)
+    ended, began = StayMeter.objects.order_by("pk")
+    assert (ended.period.upper, ended.ended_by) == (NOON, Reason.CHECK_OUT)
+    assert (began.period.lower, began.begun_by) == (NOON + 3 * HOUR, Reason.CHECK_IN)
+    assert (stay(number=1).ended_at, stay(number=2).began_at) == (NOON, NOON + 3 * HOUR)
+
+
+def test_a_late_event_takes_nothing_from_a_guest_who_had_the_meter_meanwhile():
+    send(made(NOON - DAY, number=1, departure="2026-07-12"), NOON - DAY)
+    send(made(NOON, number=1, departure="2026-07-12", left=True), NOON + 2 * HOUR)
+    send(made(NOON - HOUR, number=2, arrival="2026-07-12"), NOON + 2 * HOUR)
+    ended, began = StayMeter.objects.order_by("pk")
+    assert ended.period.upper == began.period.lower == NOON
+
+
+def test_an_event_of_long_ago_tells_not_when_it_was():
+    send(made(NOON - 4 * DAY), NOON)
+    assert StayMeter.objects.get().period.lower == NOON
+
+
+# --- a wrong date ----------------------------------------------------------------------------------------------------
+
+
+def test_a_room_whose_end_is_typed_wrongly_at_night_is_kept_until_reception_opens():
+    night = NOON + 11 * HOUR
+    here(room("101"), room("102"))
+    two = (room("101"), room("102", departure="2026-07-11"))
+    send(booking(*two, came=True, generatedAt=night.isoformat()), night)
+    assert stay(1).status == Status.IN_HOUSE
+    stays.advance(NOON + 19 * HOUR)
+    assert stay(1).status == Status.IN_HOUSE
+    stays.advance(NOON + 20 * HOUR)
+    assert (stay(0).status, stay(1).status) == (Status.IN_HOUSE, Status.LEFT)
+
+
+# --- a meter exchanged while nobody was here -------------------------------------------------------------------------
+
+
+def test_a_check_out_taken_back_goes_on_over_a_meter_that_was_exchanged_meanwhile(by):
+    old, new = meter("101"), meter("F1")
+    stays.check_out(here(), by, NOON + HOUR)
+    installations.replace(old, new, NOON + 2 * HOUR, None)
+    stays.reopen(stay(), by, NOON + 3 * HOUR)
+    for hour in (4, 5):
+        stays.advance(NOON + hour * HOUR)
+    spans = [(line.meter, line.period.lower, line.period.upper) for line in StayMeter.objects.order_by("pk")]
+    assert spans == [
+        (old, NOON, NOON + HOUR),
+        (old, NOON + HOUR, NOON + 2 * HOUR),
+        (new, NOON + 2 * HOUR, None),
+    ]

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bookings.hours import check_out_at
 from bookings.models import Stay
 from bookings.stays.match import match
-from bookings.stays.status import Flags, Times, check_out_at, status_of
+from bookings.stays.status import Flags, Times, status_of
 
 EXPECTED, HERE, LEFT, CANCELLED = Stay.Status.EXPECTED, Stay.Status.IN_HOUSE, Stay.Status.LEFT, Stay.Status.CANCELLED
 ZONE = ZoneInfo("Europe/Copenhagen")
