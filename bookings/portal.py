@@ -1,4 +1,6 @@
-"""The guest's own page, by a secret address: pitch, power as the meter tells it, and kWh. It decides nothing."""
+"""The guest's own page, by a secret address: pitch, power as the meter tells it, and kWh. Who is here and has no outlet
+yet says which one he uses, by the number on the socket.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +9,34 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone, translation
+from django.utils.functional import Promise
 from django.utils.timesince import timesince
 from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
 
-from bookings import ledger, links, mail
+from bookings import ledger, links, mail, stays
 from bookings.models import Stay, StayMeter
 from bookings.webhook import WrongTokens
-from meters import online, overview
-from meters.models import Meter
+from meters import commands, online, overview
+from meters.models import Area, Meter, Want
 
 gettext_noop("Electricity")  # the name of a site that has none of its own
+REFUSED = {
+    "unknown_outlet": _("There is no outlet of this number for you. Look at the number again, or ask at reception."),
+    "several_outlets": _("Several outlets have this number. Type all that stands on yours, or ask at reception."),
+    "outlet_taken": _("Another guest has this outlet. Take another one, or ask at reception."),
+    "not_here": _("You are not checked in. Come to reception, please."),
+}
+"""What a guest is told, by the code of a StayError: nothing of other guests."""
+TOO_OFTEN = _("You have tried many numbers. Wait a minute, or ask at reception.")
+LONGEST_NUMBER = 40
 
 
 class WrongLinks(WrongTokens):
@@ -34,22 +49,40 @@ class WrongLinks(WrongTokens):
         return super().get_cache_key(request, view).replace("sirvoy", "portal", 1)  # type: ignore[arg-type]
 
 
+class Choices(WrongLinks):
+    """Counts the outlets that guests of one stay tried."""
+
+    def get_rate(self) -> str:
+        return f"{settings.PORTAL_CHOICES_A_MINUTE}/min"
+
+    def get_cache_key(self, request: HttpRequest, view: Any) -> str:
+        return f"portal-outlet-{view.pk}"
+
+
 @dataclass(frozen=True, slots=True)
 class Outlet:
     """A meter of the stay. `relay` as it told itself, None: it has not said; `age`: how long ago, in the language that
-    is spoken; `is_heard`: it is online now.
+    is spoken; `is_heard`: it is online now; `is_coming`: it is being switched on; `is_cut`: it is wanted off.
     """
 
     name: str
     relay: bool | None
     age: str
     is_heard: bool
+    is_coming: bool
+    is_cut: bool
 
 
 @never_cache
-@require_safe
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest, token: str) -> HttpResponse:
-    """The page of the stay; 404 for whatever leads nowhere, 429 for whoever tries too often."""
+    """The page of the stay, and the choice of an outlet; 404 for whatever leads nowhere, 429 for whoever tries too
+    often.
+
+    No cookie lets anybody in here, only the address: another site that could send this form would have to know it. And
+    browsers that tell no other site of it send no origin that could be checked.
+    """
     now = timezone.now()
     stay = links.check(token, now)
     if stay is None:
@@ -57,19 +90,46 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
     guest = getattr(stay.booking, "guest", None)
     language = mail.language_of(guest) if guest else translation.get_language() or "en"
     with translation.override(language):
-        answer = render(request, "portal/stay.html", _told(stay, now))
+        answer = _chosen(request, stay, now) if request.method == "POST" else _shown(request, stay, now)
     answer.headers["Content-Language"] = language
     return _private(answer)
 
 
-def _told(stay: Stay, now: datetime) -> dict[str, Any]:
-    return {
+def _chosen(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
+    """The page once more where the outlet is his, else with what he typed and why not."""
+    number = request.POST.get("outlet", "").strip()[:LONGEST_NUMBER]
+    counter = Choices()
+    if not counter.allow_request(request, stay):  # type: ignore[arg-type]
+        answer = _shown(request, stay, now, number, TOO_OFTEN, status=429)
+        answer.headers["Retry-After"] = str(int(counter.wait() or 60))
+        return answer
+    try:
+        if _lines(stay).exists():
+            return _see_other(request)
+        stays.choose_outlet(stay, number, None, now)
+    except stays.StayError as error:
+        return _shown(request, stay, now, number, REFUSED[error.code], status=422)
+    return _see_other(request)
+
+
+def _see_other(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(status=303, headers={"Location": request.path})
+
+
+def _shown(
+    request: HttpRequest, stay: Stay, now: datetime, typed: str = "", why_not: Promise | str = "", status: int = 200
+) -> HttpResponse:
+    told = {
         "stay": stay,
         "outlets": _outlets(stay, now),
         "used": ledger.used_kwh([stay]),
         "is_here": stay.status == Stay.Status.IN_HOUSE,
         "site": settings.SITE_NAME,
+        "typed": typed,
+        "why_not": why_not,
+        "longest": LONGEST_NUMBER,
     }
+    return render(request, "portal/stay.html", told, status=status)
 
 
 def _refused(request: HttpRequest) -> HttpResponse:
@@ -87,17 +147,25 @@ def _private(answer: HttpResponse) -> HttpResponse:
 
 
 def _outlets(stay: Stay, now: datetime) -> list[Outlet]:
-    lines = StayMeter.objects.filter(stay=stay, period__upper_inf=True).values("meter")
-    link = online.link(now)
-    return [_outlet(meter, link, now) for meter in overview.meters(now).filter(pk__in=lines)]
+    found = list(overview.meters(now).filter(pk__in=_lines(stay).values("meter")))
+    link, wants = online.link(now), commands.in_force([meter.pk for meter in found], now)
+    is_stopped = commands.stop.current() is not None
+    return [_outlet(meter, link, wants.get(meter.pk), is_stopped, now) for meter in found]
 
 
-def _outlet(meter: Meter, link: online.Link, now: datetime) -> Outlet:
+def _lines(stay: Stay) -> QuerySet[StayMeter]:
+    return StayMeter.objects.filter(stay=stay, period__upper_inf=True)
+
+
+def _outlet(meter: Meter, link: online.Link, want: Want | None, is_stopped: bool, now: datetime) -> Outlet:
     state = getattr(meter, "state", None)
+    relay = state.relay if state else None
     is_heard = online.status(meter, link, now).is_online
-    if state is None or state.relay is None:
-        return Outlet(str(meter), None, "", is_heard)
-    return Outlet(str(meter), state.relay, _age(state.relay_at, now), is_heard)
+    area = meter.device.area
+    is_switched = not is_stopped and area is not None and area.control == Area.Control.ACT
+    is_coming = bool(want and want.state and not want.hold and is_heard and is_switched)
+    age = _age(state.relay_at, now) if state and relay is not None else ""
+    return Outlet(str(meter), relay, age, is_heard, is_coming, is_cut=bool(want and not want.state))
 
 
 def _age(moment: datetime | None, now: datetime) -> str:

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from bookings import api
 from meters.urls import websocket_urlpatterns
 
 __all__ = ["handler500", "urlpatterns", "websocket_urlpatterns"]
@@ -14,6 +15,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="board")),
     path("admin/reception/", include("bookings.reception.urls")),
     path("admin/", admin.site.urls),
+    path("api/v1/", include((api.router.urls, "stays"))),
     path("api/v1/", include("meters.api.urls")),
     path("", include("bookings.urls")),
     path("", include("meters.urls")),

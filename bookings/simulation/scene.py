@@ -17,15 +17,19 @@ NAME = "Simulated Sirvoy"
 """Of its webhook address, by which its bookings are known."""
 FIRST_NUMBER = 800_000
 FIRST_ROOM = 7000
+TENT = "T1"
+"""A pitch without a meter: its guest says himself which outlet he uses."""
 GRACE_MIN = 1
 """A guest's power goes off so soon after check-out, so that who tries it out sees it."""
+TENTS_WEIGHT = 0.01
+"""Little happens there: who is there in the morning stays for the day."""
 Kind = Pitch.Kind
 SOLD = [Kind.TOURING, Kind.SEASONAL, Kind.CABIN]
 
 
 def prepare(today: date) -> bool:
-    """Tariffs, the text by which packages are known, and one area that acts. Done once: whoever has a tariff has said
-    how things are to be.
+    """Tariffs, the text by which packages are known, a pitch without a meter, and one area that acts. Done once:
+    whoever has a tariff has said how things are to be.
     """
     if Tariff.objects.exists():
         return False
@@ -34,6 +38,7 @@ def prepare(today: date) -> bool:
         tariff.valid_from = since
         tariff.save()
     PackagePattern.objects.get_or_create(pattern="Elpakke # kWh")
+    Pitch.objects.get_or_create(number=TENT, defaults={"kind": Kind.TOURING})
     PowerRule.objects.filter(kind=Kind.TOURING).update(grace_min=GRACE_MIN)
     first = Area.objects.filter(in_service=True, devices__isnull=False).order_by("slug").first()
     if first:
@@ -43,8 +48,8 @@ def prepare(today: date) -> bool:
 
 
 def places() -> list[Place]:
-    """The pitches that have a meter. Most happens where something can be seen of it: in areas that act, first of all
-    where the power is off.
+    """The pitches that have a meter, and the one that has none. Most happens where something can be seen of it: in
+    areas that act, first of all where the power is off.
     """
     found: dict[str, Place] = {}
     hanging = Installation.objects.filter(period__upper_inf=True, pitch__kind__in=SOLD).order_by("pk")
@@ -56,6 +61,8 @@ def places() -> list[Place]:
             weight = 30.0
         pitch = each.pitch
         found.setdefault(pitch.number, Place(pitch.number, pitch.kind, FIRST_ROOM + pitch.pk, weight))
+    for tent in Pitch.objects.filter(number=TENT).exclude(number__in=found):
+        found[TENT] = Place(TENT, tent.kind, FIRST_ROOM + tent.pk, TENTS_WEIGHT)
     return list(found.values())
 
 

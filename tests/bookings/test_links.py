@@ -134,6 +134,7 @@ def test_a_guest_without_an_outlet_is_told_so():
     make.guest(stay.booking, language="en")
     secret = links.make(stay, None)
     assert "no outlet" in Client().get(links.path(secret)).content.decode()
+    assert 'name="outlet"' in Client().get(links.path(secret)).content.decode()
     Stay.objects.update(status=Status.EXPECTED)
     assert "when you check in" in Client().get(links.path(secret)).content.decode()
 
@@ -144,7 +145,7 @@ def test_wrong_links_are_not_found_and_then_throttled_but_right_ones_never(setti
     answers = [Client().get(reverse("portal", args=[f"wrong{number}"])).status_code for number in range(5)]
     assert answers == [404, 404, 404, 429, 429]
     assert Client().get(links.path(secret)).status_code == 200
-    assert Client().post(links.path(secret)).status_code == 405
+    assert Client().put(links.path(secret)).status_code == 405
 
 
 def test_the_secret_is_struck_out_of_whatever_is_logged():
