@@ -138,12 +138,12 @@ class StayViewSet(ReadOnly[Stay]):
 
     def get_object(self) -> Stay:
         stay = super().get_object()
-        stay.used = ledger.used_kwh([stay])
+        stay.used = ledger.used_kwh([stay])  # type: ignore[attr-defined]
         return stay
 
 
 def _used(stay: Stay) -> Used:
-    return stay.used
+    return stay.used  # type: ignore[attr-defined]
 
 
 router = SimpleRouter(use_regex_path=False)

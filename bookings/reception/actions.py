@@ -1,6 +1,6 @@
 """What reception does, over HTTP: each action checks the permission, reads its form, and calls the verb that does it.
 
-A refusal is told in words on the page that it came from. Every action is a POST.
+A refusal is told in words on the page that it came from, with what was typed still in its form. Every action is a POST.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -26,6 +27,7 @@ from django.views.decorators.http import require_POST
 from bookings import accounts, guests, ledger, links, rooms, stays
 from bookings.models import Booking, PackageNotice, Room, Stay
 from bookings.reception import forms as told
+from bookings.reception import typed
 from bookings.reception.forms import pitch_of
 from meters import commands, installations
 from meters.models import Source
@@ -34,6 +36,8 @@ REFUSALS = (
     *(stays.StayError, ledger.LedgerError, accounts.AccountError),
     *(commands.SwitchingError, installations.InstallationError),
 )
+BUSY = {"40001", "40P01", "55P03"}
+"""PostgreSQL's codes of a lock that another transaction holds: serialization failure, deadlock, lock not available."""
 Said = str | Promise
 Run = Callable[[Any, forms.Form, User, datetime], Said]
 
@@ -67,10 +71,10 @@ def _take(stay: Stay, form: forms.Form, by: User, now: datetime) -> Said:
 
 def _switch(state: bool) -> Run:
     def run(stay: Stay, form: forms.Form, by: User, now: datetime) -> Said:
-        typed = form.cleaned_data
-        commands.want(typed["meter"], Source.STAFF, state, typed["reason"], by, typed["until"])
+        said = form.cleaned_data
+        commands.want(said["meter"], Source.STAFF, state, said["reason"], by, said["until"])
         text = gettext("%(outlet)s is to be on.") if state else gettext("%(outlet)s is to be off.")
-        return text % {"outlet": typed["meter"]}
+        return text % {"outlet": said["meter"]}
 
     return run
 
@@ -81,9 +85,9 @@ def _let_go(stay: Stay, form: forms.Form, by: User, now: datetime) -> Said:
 
 
 def _exchange(stay: Stay, form: forms.Form, by: User, now: datetime) -> Said:
-    typed = form.cleaned_data
-    stays.exchange(stay, typed["meter"], typed["new"], by, typed["reason"], now)
-    return gettext("%(new)s has taken the place of %(old)s.") % {"new": typed["new"], "old": typed["meter"]}
+    said = form.cleaned_data
+    stays.exchange(stay, said["meter"], said["new"], by, said["reason"], now)
+    return gettext("%(new)s has taken the place of %(old)s.") % {"new": said["new"], "old": said["meter"]}
 
 
 def _late(stay: Stay, form: forms.Form, by: User, now: datetime) -> Said:
@@ -133,8 +137,8 @@ OF_STAY = {
 
 
 def _sell(booking: Booking, form: forms.Form, by: User, now: datetime) -> Said:
-    typed = form.cleaned_data
-    made = accounts.sell(booking, typed["kwh"], typed["price"], by, typed["note"], now)
+    said = form.cleaned_data
+    made = accounts.sell(booking, said["kwh"], said["price"], by, said["note"], now)
     return gettext("%(kwh)s kWh were sold.") % {"kwh": made.energy_kwh}
 
 
@@ -245,16 +249,27 @@ def _allow(request: HttpRequest, verb: Verb) -> None:
 def _act(request: HttpRequest, verb: Verb, subject: Any, then: str) -> HttpResponse:
     form = verb.form(request.POST)
     by = cast(User, request.user)
-    if not form.is_valid():
-        for name, errors in form.errors.items():
-            label = form.fields[name].label if name in form.fields else None
-            messages.error(request, f"{label or name}: {' '.join(map(str, errors))}")
-        return HttpResponseRedirect(then)
-    try:
-        messages.success(request, str(verb.run(subject, form, by, timezone.now())))
-    except REFUSALS as error:
-        messages.error(request, _refusal(error))
+    refused = _wrong(form)
+    if not refused:
+        try:
+            messages.success(request, str(verb.run(subject, form, by, timezone.now())))
+        except REFUSALS as error:
+            refused = [_refusal(error)]
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in BUSY:
+                raise
+            refused = [gettext("Somebody else is changing this at the moment. Nothing was done: try once more.")]
+    if refused:
+        typed.keep(request, form)
+    for text in refused:
+        messages.error(request, text)
     return HttpResponseRedirect(then)
+
+
+def _wrong(form: forms.Form) -> list[str]:
+    """What is wrong with what was typed, field by field."""
+    labels = {name: field.label for name, field in form.fields.items()}
+    return [f"{labels.get(name) or name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()]
 
 
 def _refusal(error: Exception) -> str:

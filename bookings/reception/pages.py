@@ -24,6 +24,7 @@ from bookings.models import Booking, Stay
 from bookings.reception import desk as desks
 from bookings.reception import search as searching
 from bookings.reception import sheet as sheets
+from bookings.reception import typed
 from bookings.reception.actions import guarded
 from meters.admin.exchange import free
 from meters.models import Pitch
@@ -136,6 +137,7 @@ def _page(request: HttpRequest, template: str, told: dict[str, Any]) -> HttpResp
         **told,
         "now": timezone.now(),
         "currency": settings.CURRENCY,
+        "typed": typed.take(request),
         "may": {name: request.user.has_perm(permission) for name, permission in MAY.items()},
     }
     return TemplateResponse(request, template, context)

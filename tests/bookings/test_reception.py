@@ -439,3 +439,36 @@ def test_the_pages_cost_as_many_queries_with_one_guest_as_with_many(reception):
     assert queries(reception, sheet(stay)) <= one + 1
     assert home < 60
     assert one < 50
+
+
+# --- refused, and tried again ----------------------------------------------------------------------------------------
+
+
+def test_what_was_refused_is_told_to_the_next_page_once(reception):
+    stay, _meter = settled()
+    reception.post(reverse("reception_stay", args=[stay.pk, "add"]), {"number": "<99>"})
+    shown = reception.get(sheet(stay)).content.decode()
+    assert '<script id="typed" type="application/json">' in shown
+    assert "\\u003C99\\u003E" in shown
+    assert 'id="typed"' not in reception.get(sheet(stay)).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_meets_somebody_else_at_work_is_told_to_try_again():
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(make.superuser())
+    stay, _meter = settled()
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM bookings_booking WHERE id = %s FOR UPDATE", [stay.booking_id])
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        (told,) = act(client, stay, "check-out")
+    finally:
+        other.close()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+    assert "try once more" in told
+    assert Stay.objects.get(pk=stay.pk).status == Stay.Status.IN_HOUSE

@@ -135,3 +135,13 @@ def test_the_card_opens_beside_and_prints(page: Page) -> None:
     card.wait_for_load_state()
     expect(card.locator("svg.qr")).to_be_visible()
     assert card.evaluate("window.printed")
+
+
+def test_what_was_refused_stands_in_its_form_again(page: Page) -> None:
+    stay, _meter = settled()
+    page.goto(sheet(stay))
+    page.locator("details.act", has=page.locator('form[action$="/add/"]')).locator("summary").click()
+    page.locator('form[action$="/add/"] input[name=number]').fill("99")
+    page.keyboard.press("Enter")
+    expect(page.locator('form[action$="/add/"] input[name=number]')).to_have_value("99")
+    expect(page.locator('form[action$="/add/"] input[name=number]')).to_be_focused()

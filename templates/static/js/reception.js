@@ -99,6 +99,23 @@ document.addEventListener("toggle", (event) => {
   if (event.target.matches?.("details.act[open]")) event.target.querySelector("input:not([type=hidden]), select")?.focus();
 }, true);
 
+// --- what was refused stands in its form once more -----------------------------------------------------------------
+
+function refill({ action, values }) {
+  const isIts = (form) => new URL(form.action).pathname === action && (!values.meter || form.elements.meter?.value === values.meter);
+  const refused = [...document.forms].find(isIts);
+  if (!refused) return;
+  for (const [name, value] of Object.entries(values)) {
+    const control = refused.elements[name];
+    if (control && control.type !== "hidden") control.value = value;
+  }
+  const act = refused.closest("details");
+  if (act) act.open = true; // its first field is chosen then
+}
+
+const typed = document.getElementById("typed");
+if (typed) refill(JSON.parse(typed.textContent));
+
 // --- what is live follows ------------------------------------------------------------------------------------------
 
 async function follow() {
