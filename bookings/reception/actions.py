@@ -17,6 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -44,11 +45,14 @@ Run = Callable[[Any, forms.Form, User, datetime], Said]
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """Who may do it, what is to be typed, and how it is done; `run` returns what is told afterwards."""
+    """Who may do it, what is to be typed, and how it is done; `run` returns what is told afterwards. What is not easily
+    undone is asked once more: `asks` says what follows.
+    """
 
     permission: str
     form: type[forms.Form]
     run: Run
+    asks: Promise | None = None
 
 
 # --- of a stay -------------------------------------------------------------------------------------------------------
@@ -117,19 +121,24 @@ def _revoke(stay: Stay, form: forms.Form, by: User, now: datetime) -> Said:
     return text % {"count": done}
 
 
+TAKES = _("%(outlet)s does not count for this guest any more, and may be switched off.")
+CUTS = _("The power of %(outlet)s goes off now.")
+EXCHANGES = _("Another meter hangs in the place of %(outlet)s from now on.")
+CLOSES = _("The guest has left: the kWh are closed now, and the power goes off.")
+REVOKES = _("All links of this stay that were printed lead nowhere from now on.")
 OF_STAY = {
     "move": Verb("bookings.change_stay", told.PitchForm, _move),
     "add": Verb("bookings.change_stay", told.OutletForm, _add),
-    "take": Verb("bookings.change_stay", told.MeterForm, _take),
+    "take": Verb("bookings.change_stay", told.MeterForm, _take, TAKES),
     "on": Verb("meters.switch_meter", told.SwitchForm, _switch(True)),
-    "off": Verb("meters.switch_meter", told.SwitchForm, _switch(False)),
+    "off": Verb("meters.switch_meter", told.SwitchForm, _switch(False), CUTS),
     "let-go": Verb("meters.switch_meter", told.ReasonForm, _let_go),
-    "exchange": Verb("bookings.change_stay", told.ExchangeForm, _exchange),
+    "exchange": Verb("bookings.change_stay", told.ExchangeForm, _exchange, EXCHANGES),
     "late": Verb("bookings.change_stay", told.LateForm, _late),
-    "check-out": Verb("bookings.change_stay", told.Nothing, _check_out),
+    "check-out": Verb("bookings.change_stay", told.Nothing, _check_out, CLOSES),
     "reopen": Verb("bookings.change_stay", told.Nothing, _reopen),
     "correct": Verb("bookings.add_correction", told.CorrectionForm, _correct),
-    "revoke": Verb("bookings.add_portallink", told.Nothing, _revoke),
+    "revoke": Verb("bookings.add_portallink", told.Nothing, _revoke, REVOKES),
 }
 
 
@@ -160,7 +169,7 @@ def _speaks(booking: Booking, form: forms.Form, by: User, now: datetime) -> Said
 OF_BOOKING = {
     "sell": Verb("bookings.add_packagesale", told.PackageForm, _sell),
     "charge": Verb("bookings.add_charge", told.ChargeForm, _charge),
-    "take-back": Verb("bookings.add_charge", told.Nothing, _take_back),
+    "take-back": Verb("bookings.add_charge", told.Nothing, _take_back, _("Was the charge taken out of Sirvoy again?")),
     "language": Verb("bookings.change_guest", told.LanguageForm, _speaks),
 }
 
@@ -250,6 +259,8 @@ def _act(request: HttpRequest, verb: Verb, subject: Any, then: str) -> HttpRespo
     form = verb.form(request.POST)
     by = cast(User, request.user)
     refused = _wrong(form)
+    if not refused and verb.asks and "sure" not in request.POST:
+        return _ask(request, str(verb.asks) % {"outlet": form.cleaned_data.get("meter")}, then)
     if not refused:
         try:
             messages.success(request, str(verb.run(subject, form, by, timezone.now())))
@@ -264,6 +275,13 @@ def _act(request: HttpRequest, verb: Verb, subject: Any, then: str) -> HttpRespo
     for text in refused:
         messages.error(request, text)
     return HttpResponseRedirect(then)
+
+
+def _ask(request: HttpRequest, text: str, back: str) -> HttpResponse:
+    """Once more, for browsers in which no script has asked."""
+    values = [(name, value) for name, value in request.POST.items() if name != "csrfmiddlewaretoken"]
+    title = {"title": gettext("Reception"), "text": text, "values": values, "back": back}
+    return TemplateResponse(request, "admin/bookings/reception_ask.html", {**admin.site.each_context(request), **title})
 
 
 def _wrong(form: forms.Form) -> list[str]:

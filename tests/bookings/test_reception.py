@@ -70,13 +70,13 @@ def sheet(stay: Stay) -> str:
 
 def act(client: Client, stay: Stay, verb: str, **typed: object) -> list[str]:
     """Does it, and returns what was told."""
-    answer = client.post(reverse("reception_stay", args=[stay.pk, verb]), typed, follow=True)
+    answer = client.post(reverse("reception_stay", args=[stay.pk, verb]), typed | {"sure": "1"}, follow=True)
     assert answer.status_code == 200
     return [str(message) for message in answer.context["messages"]]
 
 
 def settle(client: Client, stay: Stay, verb: str, **typed: object) -> list[str]:
-    answer = client.post(reverse("reception_verb", args=[stay.booking_id, verb]), typed, follow=True)
+    answer = client.post(reverse("reception_verb", args=[stay.booking_id, verb]), typed | {"sure": "1"}, follow=True)
     assert answer.status_code == 200
     return [str(message) for message in answer.context["messages"]]
 
@@ -113,7 +113,7 @@ def test_each_action_on_a_stay_needs_its_permission(verb, codename):
     stay, _meter = settled()
     url = reverse("reception_stay", args=[stay.pk, verb])
     assert may().post(url).status_code == 403
-    assert may(codename).post(url).status_code == 302
+    assert may(codename).post(url, {"sure": "1"}).status_code == 302
     assert may(codename, "x").get(url).status_code == 405
     assert Client().post(url).headers["Location"].startswith("/admin/login/")
 
@@ -124,7 +124,7 @@ def test_each_action_on_a_booking_needs_its_permission():
     for verb, codename in (of_booking | {"language": "change_guest"}).items():
         url = reverse("reception_verb", args=[stay.booking_id, verb])
         assert may(verb).post(url).status_code == 403
-        assert may(verb, codename).post(url).status_code == 302
+        assert may(verb, codename).post(url, {"sure": "1"}).status_code == 302
     assert may("z").post(reverse("reception_card", args=[stay.pk])).status_code == 403
 
 
@@ -471,4 +471,31 @@ def test_who_meets_somebody_else_at_work_is_told_to_try_again():
         with connection.cursor() as cursor:
             cursor.execute("RESET lock_timeout")
     assert "try once more" in told
+    assert Stay.objects.get(pk=stay.pk).status == Stay.Status.IN_HOUSE
+
+
+# --- asked once more -------------------------------------------------------------------------------------------------
+
+
+def test_what_cuts_is_asked_once_more_also_without_a_script(reception):
+    stay, meter = settled()
+    address = reverse("reception_stay", args=[stay.pk, "off"])
+    said = {"meter": meter.pk, "reason": "<Water>", "until": ""}
+    shown = reception.post(address, said).content.decode()
+    assert f"The power of {meter} goes off now." in shown
+    assert 'name="reason" value="&lt;Water&gt;"' in shown
+    assert not Want.objects.filter(source=Source.STAFF).exists()
+    assert reception.post(address, said | {"sure": "1"}).status_code == 302
+    assert Want.objects.get(source=Source.STAFF).reason == "<Water>"
+
+
+@pytest.mark.parametrize("verb", ["take", "exchange", "check-out", "revoke"])
+def test_so_is_what_is_not_easily_undone(reception, verb):
+    stay, meter = settled()
+    new = make.meter("new")
+    said = {"meter": meter.pk, "new": new.pk, "reason": "broken"}
+    answer = reception.post(reverse("reception_stay", args=[stay.pk, verb]), said)
+    assert answer.status_code == 200
+    assert 'name="sure"' in answer.content.decode()
+    assert StayMeter.objects.get(period__upper_inf=True).meter == meter
     assert Stay.objects.get(pk=stay.pk).status == Stay.Status.IN_HOUSE

@@ -91,7 +91,10 @@ document.addEventListener("submit", (event) => {
 
 dialog?.addEventListener("close", () => {
   const asking = waiting;
-  if (dialog.returnValue === "yes") asking.requestSubmit();
+  if (dialog.returnValue === "yes") {
+    asking.append(Object.assign(document.createElement("input"), { type: "hidden", name: "sure", value: "1" }));
+    asking.requestSubmit();
+  }
   waiting = null;
 });
 
