@@ -13,9 +13,12 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from typing import Any
+
+import psycopg
 
 from bench.ingest_cost import django, running
 from bench.webhook import CONNECTIONS, web
@@ -37,8 +40,9 @@ class Ear:
 
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {notify.COMMANDS}")
-        for told in connection.connection.notifies():
-            self.heard_at |= {int(meter): time.perf_counter() for meter in told.payload.split(",")}
+        with suppress(psycopg.OperationalError):  # the database is stopped when all was heard
+            for told in connection.connection.notifies():
+                self.heard_at |= {int(meter): time.perf_counter() for meter in told.payload.split(",")}
 
     def wait_for(self, meter: int) -> float:
         deadline = time.perf_counter() + PATIENCE_S

@@ -78,7 +78,7 @@ class Departure:
     has_left: bool
     is_off: bool
     others_stay: bool
-    """Others of the same booking leave on a later day."""
+    """Others of the same booking leave on a later day, or it counts on another day."""
     bill: Bill
 
     @property
@@ -143,8 +143,9 @@ def _leaves(first: date, last: date) -> Q:
 
 def _departure(booking: Booking, bill: Bill, first: date, last: date) -> Departure:
     parties = list(booking.stays.all())
-    came = [each for each in parties if each.status not in OFF]
-    leaving = [each for each in came or parties if (day := _day(each)) and first <= day <= last]
+    came = [each for each in parties if each.status not in OFF or each.ended_at]
+    counted = [each for each in came if _is_within(each, first, last)]
+    leaving = counted or [each for each in parties if _is_within(each, first, last)]
     guest = getattr(booking, "guest", None)
     return Departure(
         booking_id=booking.pk,
@@ -154,10 +155,15 @@ def _departure(booking: Booking, bill: Bill, first: date, last: date) -> Departu
         arrival=min((each.arrival for each in leaving if each.arrival), default=booking.arrival),
         departure=max((day for each in leaving if (day := _day(each))), default=booking.departure),
         has_left=all(each.status != Stay.Status.IN_HOUSE for each in leaving),
-        is_off=not came,
-        others_stay=any((day := _day(each)) is None or day > last for each in came),
+        is_off=all(each.status in OFF for each in leaving),
+        others_stay=any((day := _day(each)) is None or day > last for each in came) or (bool(came) and not counted),
         bill=bill,
     )
+
+
+def _is_within(stay: Stay, first: date, last: date) -> bool:
+    day = _day(stay)
+    return day is not None and first <= day <= last
 
 
 def _day(stay: Stay) -> date | None:

@@ -143,3 +143,19 @@ def test_many_departures_take_as_many_queries_as_one():
             departures.on(DAY)
         counts.append(len(queries))
     assert counts[0] == counts[-1] <= 14
+
+
+@pytest.mark.parametrize("status", [Stay.Status.CANCELLED, Stay.Status.EXPECTED])
+def test_a_group_of_which_one_room_was_cancelled_is_summed_once(status):
+    make.tariff()
+    booking = leaving("101")
+    left(booking)
+    later = DAY + timedelta(days=2)
+    other = make.stay(make.pitch("102"), booking=booking, status=status, departure=later)
+    if status == Stay.Status.CANCELLED:
+        Stay.objects.filter(pk=other.pk).update(ended_at=MORNING + timedelta(days=2))
+    make.used(other, "5")
+    days = [only(DAY), only(later)]
+    assert [each.pitches for each in days] == [("101",), ("102",)]
+    assert [each.is_off for each in days] == [False, True]
+    assert sorted(each.others_stay for each in days) == [False, True]
