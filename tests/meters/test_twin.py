@@ -153,7 +153,8 @@ def check_times_of_values(twin: Twin, device: int, is_filtered: bool) -> None:
     after = state(twin, name)
     assert after.voltage_at != before.voltage_at
     assert (after.power_at, after.relay_at) == (before.power_at, before.relay_at)
-    assert after.heard_at == after.voltage_at
+    assert after.heard_at is not None
+    assert after.heard_at >= after.voltage_at  # it may have said something else meanwhile
     twin.control(device, cmd="report", attrs=["activePower"])  # the same as before
     until(lambda: state(twin, name).heard_at != after.heard_at, f"{name} to be heard")
     assert (state(twin, name).power_at != before.power_at) is is_filtered
