@@ -133,6 +133,12 @@ class Span:
     def nights(self) -> int:
         return max((self.departure - self.arrival).days, 0) if self.arrival and self.departure else 0
 
+    def split(self, day: date) -> tuple[Span, Span]:
+        """The nights before this day, and those from it on."""
+        if self.arrival and self.departure:
+            day = min(max(day, self.arrival), max(self.departure, self.arrival))
+        return Span(self.arrival, day), Span(day, self.departure)
+
 
 def parties(spans: Sequence[Span]) -> int:
     """How many parties these stays are: one that moves on a planned day has two stays one after the other."""

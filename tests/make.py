@@ -199,3 +199,11 @@ def line(stay: Stay, meter: Meter, *, pitch: Pitch | None = None, since: datetim
     since = since or timezone.now() - timedelta(days=1)
     values = {"pitch": pitch, "period": DateTimeTZRange(since, None), "begun_by": StayMeter.Reason.CHECK_IN}
     return StayMeter.objects.create(stay=stay, meter=meter, start=snapshot(meter, since), **values)
+
+
+def served(stay: Stay, booked: Pitch, since: datetime, until: datetime, kwh: str) -> StayMeter:
+    """A line of the ledger that has ended, from while this pitch was booked."""
+    meter = globals()["meter"]()
+    values = {"period": DateTimeTZRange(since, until), "begun_by": StayMeter.Reason.CHECK_IN, "ended_by": "move"}
+    start, end = snapshot(meter, since), snapshot(meter, until, kwh)
+    return StayMeter.objects.create(stay=stay, meter=meter, booked_pitch=booked, start=start, end=end, **values)

@@ -86,28 +86,36 @@ def _patterns() -> Patterns:
     return list(PackagePattern.objects.values_list("pattern", "kwh"))
 
 
-def _tariff(stay: Stay, tariffs: Sequence[Tariff]) -> Tariff | None:
+def _tariff(stay: Stay, tariffs: Sequence[Tariff], kind: str = "") -> Tariff | None:
+    """`kind`: of the pitch that was booked; "": of the one that is booked now."""
     own, booked = stay.arrival, stay.booking.arrival
     pitch, arrival = stay.booked_pitch or stay.pitch, booked or own
     if stay.position is None:
         arrival = own or booked
-    if pitch is None or arrival is None:
-        return None
-    return prices.choose(tariffs, pitch.kind, arrival, stay.is_season)
+    kind = kind or (pitch.kind if pitch else "")
+    return prices.choose(tariffs, kind, arrival, stay.is_season) if kind and arrival else None
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """What a stay used under one tariff, and its nights; None where it lasted no night and another one followed."""
+
+    tariff: Tariff | None
+    kwh: Decimal
+    nights: prices.Span | None
 
 
 def _bill(booking: Booking, used: Mapping[int, ledger.Used], tariffs: Sequence[Tariff], patterns: Patterns) -> Bill:
     stays = [each for each in booking.stays.all() if each.status != Stay.Status.CANCELLED or used[each.pk].kwh]
-    by_tariff: dict[int | None, list[Stay]] = defaultdict(list)
-    chosen = {stay.pk: _tariff(stay, tariffs) for stay in stays}
+    by_tariff: dict[Tariff | None, list[_Stretch]] = defaultdict(list)
     for stay in stays:
-        tariff = chosen[stay.pk]
-        by_tariff[tariff.pk if tariff else None].append(stay)
-    parts = [_part(chosen[group[0].pk], group, used) for group in by_tariff.values()]
+        for stretch in _stretches(stay, used[stay.pk], tariffs):
+            by_tariff[stretch.tariff].append(stretch)
+    parts = [_part(tariff, group) for tariff, group in by_tariff.items()]
     in_sirvoy_kwh, in_sirvoy = _in_sirvoy(booking, patterns)
     sold = [prices.Sold(each.energy_kwh, each.price, each.vat_percent) for each in booking.packages.all()]
     total = prices.reckon(parts, in_sirvoy_kwh + sum((each.energy_kwh for each in sold), NONE), sold)
-    terms = [tariff for tariff in chosen.values() if tariff and tariff.mode != Mode.INCLUDED]
+    terms = [tariff for stay in stays if (tariff := _tariff(stay, tariffs)) and tariff.mode != Mode.INCLUDED]
     charges = list(booking.charges.all())
     known = [used[stay.pk].as_of for stay in stays]
     return Bill(
@@ -122,19 +130,39 @@ def _bill(booking: Booking, used: Mapping[int, ledger.Used], tariffs: Sequence[T
         low_kwh=max((each.low_kwh for each in terms), default=NONE),
         may_cut=bool(terms) and all(each.mode == Mode.PACKAGE and each.cut_when_empty for each in terms),
         grace=timedelta(hours=max((each.grace_h for each in terms), default=0)),
-        has_no_tariff=any(tariff is None and used[pk].kwh for pk, tariff in chosen.items()),
+        has_no_tariff=any(stretch.kwh for stretch in by_tariff[None]),
     )
 
 
-def _part(tariff: Tariff | None, stays: Sequence[Stay], used: Mapping[int, ledger.Used]) -> prices.Part:
-    kwh = sum((used[stay.pk].kwh for stay in stays), NONE)
+def _part(tariff: Tariff | None, stretches: Sequence[_Stretch]) -> prices.Part:
+    kwh = sum((stretch.kwh for stretch in stretches), NONE)
     if tariff is None:
         return prices.Part(Mode.METERED, NONE, UNPRICED_VAT_PERCENT, kwh, NONE)
-    included = prices.allowance(tariff, [_span(stay) for stay in stays])
+    included = prices.allowance(tariff, [stretch.nights for stretch in stretches if stretch.nights])
     return prices.Part(tariff.mode, tariff.price, tariff.vat_percent, kwh, included)
 
 
-def _span(stay: Stay) -> prices.Span:
+def _stretches(stay: Stay, used: ledger.Used, tariffs: Sequence[Tariff]) -> list[_Stretch]:
+    """One; more where Sirvoy booked another kind of pitch while the guest was here, as they followed each other. What
+    was corrected counts to the last one, as far as that used so much.
+    """
+    nights = _nights(stay)
+    found = [_Stretch(_tariff(stay, tariffs, used.shares[0].kind if used.shares else ""), NONE, nights)]
+    for share in used.shares:
+        tariff = _tariff(stay, tariffs, share.kind)
+        if tariff != found[-1].tariff:
+            before, nights = nights.split(timezone.localdate(share.since, timezone.get_default_timezone()))
+            found[-1].nights = before if before.nights else None
+            found.append(_Stretch(tariff, NONE, nights))
+        found[-1].kwh += share.kwh
+    rest = used.kwh - sum((stretch.kwh for stretch in found), NONE)
+    for stretch in reversed(found):
+        change = max(rest, -stretch.kwh)
+        stretch.kwh, rest = stretch.kwh + change, rest - change
+    return found
+
+
+def _nights(stay: Stay) -> prices.Span:
     """The nights that were booked; of a stay that is no part of its booking any more, or was cancelled while its guest
     was here, those that it lasted.
     """

@@ -8,7 +8,7 @@ from bookings.ledger.align import Aligned, align, unaligned
 from bookings.ledger.corrections import correct
 from bookings.ledger.errors import BadCorrection, LedgerError, OutletTaken
 from bookings.ledger.lines import begin, end, end_all, lock
-from bookings.ledger.use import Measured, Used, measure, used_by_stay, used_kwh
+from bookings.ledger.use import Measured, Share, Used, measure, used_by_stay, used_kwh
 
 __all__ = [
     "Aligned",
@@ -16,6 +16,7 @@ __all__ = [
     "LedgerError",
     "Measured",
     "OutletTaken",
+    "Share",
     "Used",
     "align",
     "begin",

@@ -74,7 +74,7 @@ class _Aligning:
 
     def _read(self) -> None:
         """The stay's newest line of each meter, since the party came this time."""
-        of_stay = StayMeter.objects.filter(stay=self.stay).select_related("meter")
+        of_stay = StayMeter.objects.filter(stay=self.stay).select_related("meter", "booked_pitch")
         if self.stay.began_at:
             of_stay = of_stay.filter(Q(period__upper_inf=True) | Q(period__endswith__gt=self.stay.began_at))
         self.own = list(of_stay.order_by(F("period__startswith").asc()))
@@ -84,6 +84,8 @@ class _Aligning:
         for line in self.newest.values():
             if line.period.upper_inf and line.pitch_id is not None and not self._is_right(line):
                 self._end(line)
+        for line in [line for line in self.newest.values() if self._has_another_price(line)]:
+            self._split(line)
         for line in self.newest.values():
             if self._was_taken_down(line):
                 self._end(
@@ -95,6 +97,18 @@ class _Aligning:
 
     def _is_right(self, line: StayMeter) -> bool:
         return line.pitch_id == self.stay.pitch_id and line.meter_id in self.fixed
+
+    def _has_another_price(self, line: StayMeter) -> bool:
+        """Whether Sirvoy booked another kind of pitch since the line began, and the meter serves the stay on."""
+        then, now = line.booked_pitch, self.stay.booked_pitch
+        is_open = line.pk is not None and line.period.upper_inf
+        return is_open and then is not None and now is not None and then.kind != now.kind
+
+    def _split(self, line: StayMeter) -> None:
+        self.ended.append(lines.close(line, self.now, Reason.MOVE, self.at))
+        new = lines.write(self.stay, line.meter, line.pitch_id, self.at, self.now, Reason.MOVE)
+        self.newest[line.meter_id] = new
+        self.began.append(new)
 
     def _was_taken_down(self, line: StayMeter) -> bool:
         """Whether its meter hung on after a check-out that is taken back, and was taken down since."""

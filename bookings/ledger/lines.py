@@ -113,7 +113,13 @@ def write(stay: Stay, meter: Meter, pitch_id: int | None, at: datetime, now: dat
     try:
         with transaction.atomic():
             return StayMeter.objects.create(
-                stay=stay, meter=meter, pitch_id=pitch_id, period=DateTimeTZRange(at, None), start=start, begun_by=why
+                stay=stay,
+                meter=meter,
+                pitch_id=pitch_id,
+                booked_pitch=stay.booked_pitch,
+                period=DateTimeTZRange(at, None),
+                start=start,
+                begun_by=why,
             )
     except IntegrityError as overlap:
         raise OutletTaken(None) from overlap

@@ -27,12 +27,23 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What a line amounts to, and the kind of pitch that was booked as it began, which tells its price; "" where that
+    was not known.
+    """
+
+    since: datetime
+    kind: str
+    kwh: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Used:
     """What stays used, in kWh, corrections included; never negative.
 
     `is_estimated`: a value between two guests, or at check-in or check-out, was not read. `as_of`: up to when it is
     known; where all is settled, when the last line ended; None where there is no line. `by_meter`: kWh by the meter's
-    id, without corrections.
+    id, `shares`: line by line as they began, both without corrections.
     """
 
     kwh: Decimal = NOTHING
@@ -40,6 +51,7 @@ class Used:
     as_of: datetime | None = None
     by_meter: dict[int, Decimal] = field(default_factory=dict)
     corrected_kwh: Decimal = NOTHING
+    shares: tuple[Share, ...] = ()
 
 
 def used_kwh(stays: Iterable[Stay]) -> Used:
@@ -66,7 +78,7 @@ def measure(lines: Iterable[StayMeter]) -> list[Measured]:
 
 
 def _read(stay_ids: set[int]) -> tuple[list[Measured], dict[int, Decimal]]:
-    lines = measure(StayMeter.objects.filter(stay__in=stay_ids).select_related("start", "end"))
+    lines = measure(StayMeter.objects.filter(stay__in=stay_ids).select_related("start", "end", "booked_pitch"))
     corrections = Correction.objects.filter(stay__in=stay_ids).order_by().values_list("stay")
     return lines, dict(corrections.annotate(kwh=Sum("energy_kwh")))
 
@@ -92,7 +104,13 @@ def _used(lines: Sequence[Measured], corrected: Decimal) -> Used:
         as_of=min(pending, default=None) or max(ended, default=None),
         by_meter=dict(by_meter),
         corrected_kwh=corrected,
+        shares=tuple(sorted(map(_share, lines), key=lambda share: share.since)),
     )
+
+
+def _share(measured: Measured) -> Share:
+    line = measured.line
+    return Share(line.period.lower, line.booked_pitch.kind if line.booked_pitch else "", measured.kwh)
 
 
 def _edges(lines: Sequence[Measured]) -> list[Snapshot]:

@@ -105,6 +105,14 @@ class StayMeter(models.Model):
         verbose_name=_("pitch"),
         help_text=_("Whose fixed meter it was; empty: an extra meter, or an outlet that was chosen."),
     )
+    booked_pitch = models.ForeignKey(
+        Pitch,
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        verbose_name=_("pitch in Sirvoy"),
+        help_text=_("Its kind tells the price of these kWh; empty: none was known when the line began."),
+    )
     period = DateTimeRangeField(_("period"))
     start = models.ForeignKey(Snapshot, models.PROTECT, related_name="+", verbose_name=_("start"))
     end = models.ForeignKey(Snapshot, models.PROTECT, null=True, related_name="+", verbose_name=_("end"))

@@ -81,6 +81,47 @@ def test_a_hand_move_to_another_kind_of_pitch_changes_no_price():
     assert bill(booking).amount == D("4.50")
 
 
+@pytest.fixture
+def from_cabin_to_touring() -> Stay:
+    """Booked for July 1 to 11; in Sirvoy moved from a cabin (3 kWh a night) to a touring pitch on July 3."""
+    make.tariff(kinds=["cabin"], included_kwh_day=D(3), price=D(1))
+    make.tariff(kinds=["touring"])
+    dates = {"arrival": date(2026, 7, 1), "departure": date(2026, 7, 11)}
+    cabin, touring = make.pitch(kind="cabin"), make.pitch()
+    stay = make.stay(touring, booking=make.booking(**dates))
+    come, moved, left = (datetime(2026, 7, day, 9, tzinfo=UTC) for day in (1, 3, 11))
+    make.served(stay, touring, moved, left, "5")
+    make.served(stay, cabin, come, moved, "8")
+    return stay
+
+
+def test_who_moves_to_another_kind_of_pitch_in_sirvoy_pays_each_part_as_its_own(from_cabin_to_touring):
+    total = bill(from_cabin_to_touring.booking)
+    assert (total.used_kwh, total.included_kwh, total.amount) == (13, 6, 2 * D(1) + 5 * D("4.50"))
+
+
+def test_what_is_corrected_is_of_the_last_kind_of_pitch_as_far_as_that_goes(from_cabin_to_touring):
+    make.used(from_cabin_to_touring, "1")
+    assert bill(from_cabin_to_touring.booking).amount == 2 * D(1) + 6 * D("4.50")
+    make.used(from_cabin_to_touring, "-7")
+    assert bill(from_cabin_to_touring.booking).amount == D(1)
+    make.used(from_cabin_to_touring, "-70")
+    assert bill(from_cabin_to_touring.booking).amount == 0
+
+
+def test_a_kind_of_pitch_that_was_booked_for_no_night_includes_nothing():
+    make.tariff(included_kwh_stay=D(10), kinds=["touring"])
+    make.tariff(included_kwh_stay=D(10), kinds=["cabin"])
+    booking = make.booking(arrival=date(2026, 7, 1), departure=date(2026, 7, 11))
+    touring = make.pitch()
+    stay = make.stay(touring, booking=booking)
+    come, moved, again = (datetime(2026, 7, 1, hour, tzinfo=UTC) for hour in (9, 10, 11))
+    make.served(stay, touring, come, moved, "1")
+    make.served(stay, make.pitch(kind="cabin"), moved, again, "1")
+    make.served(stay, touring, again, again + timedelta(days=9), "1")
+    assert bill(booking).included_kwh == 10
+
+
 def test_season_guests_have_their_own_tariff():
     make.tariff()
     season = make.tariff(season_only=True, mode=Mode.PACKAGE)

@@ -443,3 +443,22 @@ def test_of_two_who_check_in_on_one_pitch_at_once_one_has_the_meter(at_once: Cal
     at_once(*(lambda guest=guest: began.append(align(guest, 0)) for guest in guests))
     assert sorted((len(each.began), len(each.taken_by)) for each in began) == [(0, 1), (1, 0)]
     assert Installation.objects.count() == StayMeter.objects.count() == 1
+
+
+def test_another_kind_of_pitch_in_sirvoy_begins_a_new_line_where_the_old_one_ends():
+    touring, cabin = make.pitch(), make.pitch(kind=Pitch.Kind.CABIN)
+    meter = hanging(touring)
+    stay = here(touring)
+    stay.booked_pitch = cabin  # moved by hand, and then in Sirvoy, too
+    tell(meter, 0, 0)
+    align(stay, 0)
+    tell(meter, 10, 500)
+    stay.booked_pitch = touring
+    align(stay, 10)
+    tell(meter, 20, 1200)
+    assert align(stay, 20) == ledger.Aligned()
+    shares = ledger.used_by_stay([stay])[stay.pk].shares
+    assert [(each.since, each.kind, each.kwh) for each in shares] == [
+        (at(0), "cabin", Decimal("0.5")),
+        (at(10), "touring", Decimal("0.7")),
+    ]

@@ -45,6 +45,12 @@ def test_the_newest_tariff_that_was_valid_at_arrival_rules():
     assert prices.choose(rows, "touring", date(2025, 12, 31), False) is None
 
 
+@pytest.mark.parametrize(("day", "nights"), [(1, (0, 3)), (2, (1, 2)), (9, (3, 0))])
+def test_nights_are_split_within_the_stay(day, nights):
+    parts = prices.Span(date(2026, 7, 1), date(2026, 7, 4)).split(date(2026, 7, day))
+    assert tuple(part.nights for part in parts) == nights
+
+
 def test_a_tariff_for_other_kinds_of_pitch_does_not_count():
     assert prices.choose([Row(kinds=["cabin"])], "touring", date(2026, 7, 1), False) is None
 
