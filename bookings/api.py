@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.db.models import Prefetch, QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field, extend_schema_view
@@ -89,6 +90,10 @@ class StaySerializer(serializers.ModelSerializer[Stay]):
         return _used(stay).is_estimated
 
 
+class WholeNumberFilter(filters.NumberFilter):
+    field_class = forms.IntegerField
+
+
 class StayFilter(filters.FilterSet):
     pitch = filters.ModelChoiceFilter(
         to_field_name="number",
@@ -96,7 +101,7 @@ class StayFilter(filters.FilterSet):
         help_text="The number of the pitch.",
         error_messages={"invalid_choice": "There is no such pitch."},
     )
-    booking = filters.NumberFilter(
+    booking = WholeNumberFilter(
         field_name="booking__sirvoy_id", min_value=0, max_value=2**63 - 1, help_text="Sirvoy's number."
     )
     status = filters.ChoiceFilter(choices=Stay.Status.choices)

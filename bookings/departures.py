@@ -133,7 +133,8 @@ def _leaves(first: date, last: date) -> Q:
     undated = Q(status=Stay.Status.LEFT, ended_at=None)
     is_booked = Q(departure__gte=first, departure__lte=last)
     ended = Q(status=Stay.Status.CANCELLED, ended_at__gte=start, ended_at__lt=end)
-    never_ended = Q(status__in=OFF, ended_at=None) & is_booked
+    is_undated = Q(departure=None, booking__generated_at__gte=start, booking__generated_at__lt=end)
+    never_ended = Q(status__in=OFF, ended_at=None) & (is_booked | is_undated)
     was_here = Exists(StayMeter.objects.filter(stay=OuterRef("pk")))
     was_corrected = Exists(Correction.objects.filter(stay=OuterRef("pk")))
     has_bought = Exists(PackageSale.objects.filter(booking=OuterRef("booking")))
@@ -167,9 +168,12 @@ def _is_within(stay: Stay, first: date, last: date) -> bool:
 
 
 def _day(stay: Stay) -> date | None:
-    """The campsite's day on which a stay ends, or ended."""
+    """The campsite's day on which a stay ends, or ended; without any date, that of Sirvoy's last word."""
+    zone = timezone.get_default_timezone()
     if stay.status in (Stay.Status.LEFT, Stay.Status.CANCELLED) and stay.ended_at:
-        return timezone.localdate(stay.ended_at, timezone.get_default_timezone())
+        return timezone.localdate(stay.ended_at, zone)
+    if stay.status in OFF and stay.departure is None:
+        return timezone.localdate(stay.booking.generated_at, zone)
     return stay.departure
 
 

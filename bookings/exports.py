@@ -154,7 +154,7 @@ def _sums(first: date, last: date, by_month: bool) -> Rows:
             found.vat += vat
     columns = [
         *(gettext("month") if by_month else gettext("day"), gettext("sold"), gettext("bookings")),
-        *(gettext("used kWh"), gettext("amount incl. VAT"), gettext("of it VAT")),
+        *(gettext("used kWh"), gettext("amount incl. VAT, with packages paid in Sirvoy"), gettext("of it VAT")),
     ]
     rows = (
         (period, str(Mode(mode).label), found.bookings, found.energy_kwh, found.amount, found.vat)

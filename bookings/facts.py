@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from bookings import accounts
@@ -45,7 +45,8 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Tables:
     """What was read: lines, wants, relay and pitch by meter; by pitch who is on it, the days of departure as booked,
-    and when somebody left; packages by booking.
+    and when somebody left; packages by booking. `lapsed`: by meter what the policy wanted last, where nobody
+    prolonged it.
     """
 
     hung: dict[int, Pitch]
@@ -58,6 +59,7 @@ class Tables:
     relays: dict[int, bool | None]
     rules: dict[str, PowerRule]
     wants: dict[int, list[Want]]
+    lapsed: dict[int, Want]
 
 
 def gather(meter_ids: Collection[int] | None, now: datetime) -> list[Case]:
@@ -122,7 +124,15 @@ def _read(ids: Sequence[int], now: datetime) -> Tables:
         relays=dict(MeterState.objects.filter(meter__in=ids).values_list("meter_id", "relay")),
         rules={rule.kind: rule for rule in PowerRule.objects.all()},
         wants=_grouped((want.meter_id, want) for want in wants.order_by("priority")),
+        lapsed=_lapsed(ids),
     )
+
+
+def _lapsed(ids: Collection[int]) -> dict[int, Want]:
+    """What the policy wanted last, where its time ran out: the software stood still meanwhile."""
+    own = Want.objects.filter(source=Source.POLICY, meter__in=ids)
+    later = Want.objects.filter(source=Source.POLICY, meter=OuterRef("meter"), pk__gt=OuterRef("pk"))
+    return {want.meter_id: want for want in own.filter(~Exists(later), end=Want.End.EXPIRED)}
 
 
 def _stays() -> QuerySet[Stay]:
@@ -175,22 +185,25 @@ def _case(meter: Meter, tables: Tables) -> Case:
     lines = tables.lines.get(meter.pk, [])
     stays = _on(meter, pitch, lines, tables)
     gone = [line for line in lines if not (line.end_id is None and line.stay.status == HERE)]
-    parties = [_party(stay, tables) for stay in stays]
+    since = {line.stay_id: line.period.lower for line in lines if line.end_id is None}
+    parties = [_party(stay, tables, since=since.get(stay.pk, stay.began_at)) for stay in stays]
     parties += [_party(line.stay, tables, _ended_at(line)) for line in gone]
     places = [place for place in (pitch, *(stay.pitch for stay in stays)) if place]
     chosen = [line.stay.pitch for line in gone if line.pitch_id is None]
     served = [*places, *filter(None, chosen)]
     wants = tables.wants.get(meter.pk, [])
     ours = {want.source: want for want in wants if want.source in OURS}
+    last = ours.get(Source.POLICY) or tables.lapsed.get(meter.pk)
     facts = Facts(
         rule=tables.rules.get(served[0].kind if served else Pitch.Kind.TOURING) if served or stays or chosen else None,
         policies=frozenset(place.policy for place in places),
         parties=tuple(parties),
         departures=frozenset(tables.departures.get(pitch.pk, []) if pitch else []),
         left=tuple(tables.left.get(pitch.pk, []) if pitch else []),
-        is_on=any(want.source == Source.POLICY and want.state for want in wants),
+        is_on=bool(last and last.state),
+        is_off=bool(last and not last.state),
+        off_since=last.created_at if last and not last.state else None,
         relay=tables.relays.get(meter.pk),
-        is_off=any(want.source == Source.POLICY and not want.state for want in wants),
         override=_override(wants),
     )
     return Case(meter, pitch, stays, facts, ours)
@@ -205,10 +218,10 @@ def _on(meter: Meter, pitch: Pitch | None, lines: Iterable[StayMeter], tables: T
     return tuple(found.values())
 
 
-def _party(stay: Stay, tables: Tables, ended_at: datetime | None = None) -> Party:
+def _party(stay: Stay, tables: Tables, ended_at: datetime | None = None, since: datetime | None = None) -> Party:
     package = tables.packages.get(stay.booking_id)
     told_at = stay.booking.generated_at
-    return Party(stay.booking.sirvoy_id, _departure(stay), stay.late_until, ended_at, package, told_at)
+    return Party(stay.booking.sirvoy_id, _departure(stay), stay.late_until, ended_at, package, told_at, since)
 
 
 def _ended_at(line: StayMeter) -> datetime:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from auditlog.models import LogEntry
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from bookings import inbox
@@ -81,10 +81,17 @@ def erase_departed(now: datetime) -> int:
     last = timezone.localdate(now, timezone.get_default_timezone()) - timedelta(days=settings.GUESTS_KEPT_DAYS)
     is_over = Q(departure__lt=last) | Q(departure=None, generated_at__date__lt=last)
     has_come = Q(arrival=None) | Q(arrival__lt=last)
-    here = Stay.objects.filter(status=Stay.Status.IN_HOUSE).values("booking")
-    over = Booking.objects.filter(is_over, has_come, guest__erased_at=None).exclude(pk__in=here)
+    present = here_or_to_come(last).values("booking")
+    over = Booking.objects.filter(is_over, has_come, guest__erased_at=None).exclude(pk__in=present)
     done = sum(_erase_one(booking, now) for booking in over.order_by("pk"))
     return done + _erase_late_events(now)
+
+
+def here_or_to_come(day: date) -> QuerySet[Stay]:
+    """The parties that are here, or are expected on this day or later."""
+    expected = Q(status=Stay.Status.EXPECTED, position__isnull=False)
+    later = Q(departure__gte=day) | Q(departure=None, arrival__gte=day)
+    return Stay.objects.filter(Q(status=Stay.Status.IN_HOUSE) | expected & later)
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

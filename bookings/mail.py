@@ -26,6 +26,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bookings import accounts
+from bookings.hours import opening
 from bookings.models import Guest, PackageNotice, Stay
 
 logger = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ def _send(notice: PackageNotice, now: datetime) -> bool:
     if not error:
         try:
             message(notice, now).send()
-        except (SMTPException, OSError) as failed:
+        except (SMTPException, OSError, ValueError) as failed:  # ValueError: an address that no mail can be sent to
             logger.warning("notice %s was not mailed: %s", notice.pk, type(failed).__name__)
             error = gettext("the mail server: %(error)s") % {"error": type(failed).__name__}
     if error:
@@ -153,7 +154,7 @@ def _context(notice: PackageNotice, guest: Guest, now: datetime) -> dict[str, An
         "used": _number(bill.used_kwh),
         "left": _number(bill.left_kwh or Decimal(0)),
         "cuts": bill.may_cut,
-        "cut_at": formats.date_format(timezone.localtime(now + bill.grace), "SHORT_DATETIME_FORMAT")
+        "cut_at": formats.date_format(timezone.localtime(opening(now + bill.grace)), "SHORT_DATETIME_FORMAT")
         if bill.may_cut and is_empty
         else "",
         "price": formats.number_format(bill.price, 2),

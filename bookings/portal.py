@@ -124,6 +124,7 @@ def _shown(
         "outlets": _outlets(stay, now),
         "used": ledger.used_kwh([stay]),
         "is_here": stay.status == Stay.Status.IN_HOUSE,
+        "has_left": stay.status == Stay.Status.LEFT,
         "site": settings.SITE_NAME,
         "typed": typed,
         "why_not": why_not,

@@ -53,7 +53,7 @@ WORDS: dict[Why, Promise] = {
     Why.WARNED: _("the guest's package is used up; the guest was told"),
     Why.WAITS: _("it ends when reception opens"),
     Why.KEPT: _("it would end, but this pitch is never cut"),
-    Why.GRACE: _("the guest has just checked out"),
+    Why.GRACE: _("the guest gave it back a moment ago"),
     Why.CLEANING: _("cleaning"),
     Why.OVERDUE: _("the guest should have left long ago"),
     Why.USED_UP: _("the guest's package is used up"),
@@ -82,8 +82,8 @@ class Package(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A stay that has the meter or, with `ended_at`, had it until then; `booking` is Sirvoy's number, and `told_at`
-    when Sirvoy last said something of it.
+    """A stay that has the meter since `since` or, with `ended_at`, had it until then; `booking` is Sirvoy's number, and
+    `told_at` when Sirvoy last said something of it.
     """
 
     booking: int
@@ -92,6 +92,7 @@ class Party:
     ended_at: datetime | None = None
     package: Package | None = None
     told_at: datetime | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,8 @@ class Facts:
     """All that the power of a meter depends on.
 
     `policies`: of its pitch, and of those of its guests. `departures`: days (local) on which somebody was booked to
-    leave its pitch; `left`: when somebody left it. `is_off`, `is_on`: what the policy has wanted so far;
-    `relay`: what the meter says of itself.
+    leave its pitch; `left`: when somebody left it. `is_off`, `is_on`: what the policy has wanted so far, and
+    `off_since` since when; `relay`: what the meter says of itself.
     """
 
     rule: PowerRule | None
@@ -119,6 +120,7 @@ class Facts:
     left: tuple[datetime, ...] = ()
     is_off: bool = False
     is_on: bool = False
+    off_since: datetime | None = None
     relay: bool | None = None
     override: Override | None = None
 
@@ -185,7 +187,7 @@ def _of(party: Party, facts: Facts, now: datetime) -> Decision:
     due = [why for at, why in cuts if at <= now]
     if due and Pitch.Policy.NEVER_CUT in facts.policies:
         return Decision(True, Why.KEPT, booking=party.booking)
-    if due and not facts.is_off and opening(now) > now:
+    if due and not _is_cut(party, facts) and opening(now) > now:
         return Decision(True, Why.WAITS, until=opening(now), booking=party.booking)
     if due:
         return Decision(False, due[0], booking=party.booking)
@@ -194,6 +196,12 @@ def _of(party: Party, facts: Facts, now: datetime) -> Decision:
         if why == Why.USED_UP or (leaves and leaves <= now):
             return Decision(True, Why.WARNED if why == Why.USED_UP else Why.LATE, until=at, booking=party.booking)
     return Decision(True, Why.HERE, until=leaves, booking=party.booking)
+
+
+def _is_cut(party: Party, facts: Facts) -> bool:
+    """Whether the power was cut for this guest already, not for who had the meter before."""
+    before = facts.off_since is not None and party.since is not None and facts.off_since < party.since
+    return facts.is_off and not before
 
 
 def _cuts(party: Party, rule: PowerRule | None) -> list[tuple[datetime, Why]]:

@@ -25,6 +25,11 @@ def rounded(amount: Decimal) -> Decimal:
     return amount.quantize(CENT, ROUND_HALF_UP)
 
 
+def price_of_a_kwh(price: Decimal, kwh: Decimal) -> Decimal:
+    """To four decimals, as prices are kept; 0 where there are no kWh."""
+    return (price / kwh).quantize(Decimal("0.0001"), ROUND_HALF_UP) if kwh else NONE
+
+
 def vat_part(amount: Decimal, vat_percent: Decimal) -> Decimal:
     """The VAT that an amount including VAT holds, not rounded."""
     return amount * vat_percent / (100 + vat_percent)
@@ -256,7 +261,7 @@ def _lines(metered: Sequence[tuple[str, Decimal, Decimal, Decimal]], sold: Seque
         before, total = total, total + kwh * price
         made.append(Line(mode, kwh, price, vat_percent, rounded(total) - rounded(before)))
     for each in sold:
-        price = (each.price / each.energy_kwh).quantize(Decimal("0.0001"), ROUND_HALF_UP) if each.energy_kwh else NONE
+        price = price_of_a_kwh(each.price, each.energy_kwh)
         made.append(Line(Mode.PACKAGE, each.energy_kwh, price, each.vat_percent, each.price))
     return tuple(made)
 

@@ -43,10 +43,9 @@ def erase_due(now: datetime) -> int:
 def erase(booking: Booking, by: User | None, now: datetime) -> None:
     """Forget this guest because he, or somebody for him, asked for it. Raises StillNeeded."""
     with transaction.atomic():
-        Booking.objects.select_for_update().get(pk=booking.pk)
-        if reason := why_not(booking, now):
+        guests.erase(booking, by, now)  # it locks what must not change before it is asked for
+        if reason := why_not(Booking.objects.get(pk=booking.pk), now):
             raise StillNeeded(reason)
-        guests.erase(booking, by, now)
 
 
 def why_not(booking: Booking, now: datetime) -> Promise | None:
@@ -55,6 +54,8 @@ def why_not(booking: Booking, now: datetime) -> Promise | None:
     if stays.filter(status=Stay.Status.IN_HOUSE).exists():
         return _("The guest is still here.")
     today = timezone.localdate(now, timezone.get_default_timezone())
-    if not booking.is_cancelled and booking.departure and booking.departure >= today and not booking.is_checked_out:
+    has_days = booking.departure is not None and booking.departure >= today
+    is_to_come = has_days or guests.here_or_to_come(today).filter(booking=booking).exists()
+    if is_to_come and not booking.is_cancelled and not booking.is_checked_out:
         return _("The guest is still to come. Cancel the booking in Sirvoy first.")
     return None

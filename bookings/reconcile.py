@@ -198,7 +198,8 @@ def _was_cut_for_them(seen: _Seen) -> bool:
     want = seen.want
     if want is None or want.state or want.source not in PERSONS:
         return False
-    return all(stay.began_at is None or want.created_at >= stay.began_at for stay in seen.case.stays)
+    known = (stay.noted_at or stay.began_at for stay in seen.case.stays)
+    return all(at is None or want.created_at >= at for at in known)
 
 
 def _for_nobody(seen: _Seen, now: datetime) -> Finding:

@@ -7,6 +7,7 @@ of its names that is a pitch's; else none: then it is work for staff, never a gu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from datetime import datetime
 
 from auditlog.models import LogEntry
@@ -23,6 +24,8 @@ Key = tuple[int | None, str]
 """Sirvoy's id of a room, if it said one, and the room's name or ""."""
 NOWHERE: Key = (None, "")
 LOCK = 0x524F4F4D
+TAUGHT = ["name", "other_names", "pitch", "named_at", "matched_at"]
+"""What events tell of a room."""
 
 
 # --- what Sirvoy tells -----------------------------------------------------------------------------------------------
@@ -40,12 +43,12 @@ def learn(told: Iterable[RoomTold], at: datetime) -> bool:
     pitches = Pitches()
     changed, has_moved = [], False
     for room, (_, name) in zip(_rows(keys, at), keys, strict=True):
-        before = (room.name, room.pitch_id, room.named_at, room.matched_at)
+        before = copy(room)
         _teach(room, name, at, pitches)
-        if before != (room.name, room.pitch_id, room.named_at, room.matched_at):
+        if any(getattr(room, field) != getattr(before, field) for field in TAUGHT):
             changed.append(room)
-        has_moved |= before[1] != room.pitch_id
-    Room.objects.bulk_update(changed, ["name", "pitch", "named_at", "matched_at"])
+        has_moved |= room.pitch_id != before.pitch_id
+    Room.objects.bulk_update(changed, TAUGHT)
     return has_moved
 
 
@@ -56,12 +59,16 @@ def resolve(told: RoomTold, at: datetime) -> Room | None:
 
 
 def find(keys: Sequence[Key]) -> list[Room | None]:
-    """For each key the room that it means, with its pitch; None where there is none."""
+    """For each key the room that it means, with its pitch; None where there is none. By a name alone it is the room of
+    that name, else the one that had it.
+    """
     ids = {number for number, _ in keys if number is not None}
     names = {name for number, name in keys if number is None and name}
-    rows = list(Room.objects.select_related("pitch").filter(Q(sirvoy_id__in=ids) | Q(name__in=names)).order_by("-pk"))
+    meant = Q(sirvoy_id__in=ids) | Q(name__in=names) | Q(other_names__overlap=list(names))
+    rows = list(Room.objects.select_related("pitch").filter(meant).order_by("-pk"))
     by_id = {room.sirvoy_id: room for room in rows}
-    by_name = {room.name: room for room in sorted(rows, key=lambda room: room.sirvoy_id is None)}
+    by_name = {name: room for room in sorted(rows, key=lambda room: room.named_at) for name in room.other_names}
+    by_name |= {room.name: room for room in sorted(rows, key=lambda room: room.sirvoy_id is not None)}
     return [by_id.get(number) if number is not None else by_name.get(name) for number, name in keys]
 
 
@@ -132,8 +139,10 @@ def names(pitch: Pitch) -> set[str]:
 def _teach(room: Room, name: str, at: datetime, pitches: Pitches) -> None:
     if not name:
         return
+    known = {name, room.name, *room.other_names}
     if at >= room.named_at or not room.name:
         room.name, room.named_at = name, at
+    room.other_names = sorted(known - {room.name, ""})
     if room.is_set_by_staff or (room.matched_at is not None and at < room.matched_at):
         return
     is_its_pitch = room.pitch is not None and plain(name) in names(room.pitch)

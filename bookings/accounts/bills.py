@@ -163,9 +163,11 @@ def _stretches(stay: Stay, used: ledger.Used, tariffs: Sequence[Tariff]) -> list
 
 
 def _nights(stay: Stay) -> prices.Span:
-    """The nights that were booked; of a stay that is no part of its booking any more, or was cancelled while its guest
-    was here, those that it lasted.
+    """The nights that were booked; of a stay that is no part of its booking any more, or was cancelled, those that it
+    lasted.
     """
+    if stay.status == Stay.Status.CANCELLED and stay.ended_at is None:
+        return prices.Span(stay.arrival, stay.arrival)
     if stay.ended_at and (stay.position is None or stay.status == Stay.Status.CANCELLED):
         return prices.Span(stay.arrival, timezone.localdate(stay.ended_at, timezone.get_default_timezone()))
     return prices.Span(stay.arrival, stay.departure)

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from bookings.accounts import bills, packages
 from bookings.models import Booking, Charge, PackageSale
-from bookings.prices import LARGEST_PACKAGE_KWH, NONE, rounded
+from bookings.prices import LARGEST_PACKAGE_KWH, NONE, price_of_a_kwh, rounded
 
 LARGEST_PRICE = Decimal(1_000_000)
 DEAREST_KWH = Decimal(1000)
@@ -161,7 +161,7 @@ def _charge(booking: Booking, owed: Owed, by: User) -> list[Charge]:
 def _check(kwh: Decimal, price: Decimal) -> None:
     if not kwh or abs(kwh) > LARGEST_PACKAGE_KWH or abs(price) > LARGEST_PRICE or (price and (price < 0) != (kwh < 0)):
         raise WrongPackage(_("A package has kWh and a price; what is taken back has both negative."))
-    if abs(price) >= DEAREST_KWH * abs(kwh):
+    if price_of_a_kwh(price, kwh) >= DEAREST_KWH:
         raise WrongPackage(_("Each kWh of it would cost 1000 or more. Look at the kWh and the price again."))
 
 

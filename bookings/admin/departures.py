@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -27,6 +32,7 @@ from bookings.admin.guests import may_see
 from bookings.departures import Account, Sure
 from bookings.exports import Kind
 from bookings.models import Booking
+from bookings.reception.forms import ChargeForm
 from meters.admin.pages import DaysForm
 from meters.commands.rules import person
 
@@ -94,7 +100,10 @@ def note(model_admin: ModelAdmin, request: HttpRequest, booking_id: int) -> Http
             accounts.take_back(booking, by)
             text = gettext("Booking %(number)s: the charge was taken back.")
         else:
-            accounts.charge(booking, by, _amount(request.POST.get("expected", "")))
+            form = ChargeForm(request.POST)
+            if not form.is_valid():
+                return HttpResponseBadRequest()
+            accounts.charge(booking, by, form.cleaned_data["expected"])
             text = gettext("Booking %(number)s was charged.")
         messages.success(request, text % {"number": booking})
     except accounts.AccountError as error:
@@ -132,10 +141,3 @@ def _day(text: str | None) -> date | None:
     except ValueError:
         return None
     return day if day and 2000 <= day.year < 2100 else None
-
-
-def _amount(text: str) -> Decimal | None:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None

@@ -188,8 +188,9 @@ class WebhookEventAdmin(WithGuests):
     def _replay(self, request: HttpRequest, ids: list[int]) -> None:
         done = inbox.replay(ids, request.user, timezone.now())
         failed = WebhookEvent.objects.filter(pk__in=ids, status=Status.FAILED).count()
-        text = ngettext("%(count)d event was replayed.", "%(count)d events were replayed.", done)
-        messages.success(request, text % {"count": done})
+        text = ngettext("%(count)d event was replayed.", "%(count)d events were replayed.", done - failed)
+        if done > failed:
+            messages.success(request, text % {"count": done - failed})
         if failed:
             text = ngettext("%(count)d event failed again.", "%(count)d events failed again.", failed)
             messages.warning(request, text % {"count": failed})

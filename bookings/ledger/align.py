@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,7 +47,7 @@ def align(stay: Stay, now: datetime, why: Reason, at: datetime | None = None) ->
 
 
 def unaligned(now: datetime) -> set[int]:
-    """The stays (ids) that are here and whose lines may not be as they should; in three queries. Those that wait for
+    """The stays (ids) that are here and whose lines may not be as they should; in four queries. Those that wait for
     another guest's meter are among them each time."""
     here = dict(Stay.objects.filter(status=Stay.Status.IN_HOUSE).values_list("pk", "pitch_id"))
     hanging: dict[int | None, set[int]] = defaultdict(set)
@@ -56,7 +57,19 @@ def unaligned(now: datetime) -> set[int]:
     chosen: dict[int, set[int]] = defaultdict(set)
     for stay, meter, pitch in StayMeter.objects.filter(period__upper_inf=True).values_list("stay", "meter", "pitch"):
         (chosen if pitch is None else fixed)[stay].add(meter)
-    return {stay for stay, pitch in here.items() if hanging[pitch] - chosen[stay] != fixed[stay]}
+    taken = _taken_away(here)
+    return {stay for stay, pitch in here.items() if hanging[pitch] - chosen[stay] - taken[stay] != fixed[stay]}
+
+
+def _taken_away(stays: Collection[int]) -> dict[int, set[int]]:
+    """By stay (id) the meters (ids) that staff took away and did not give back."""
+    lines = StayMeter.objects.filter(stay__in=stays).order_by("pk")
+    last = {(stay, meter): why for stay, meter, why in lines.values_list("stay", "meter", "ended_by")}
+    found: dict[int, set[int]] = defaultdict(set)
+    for (stay, meter), why in last.items():
+        if why == Reason.TAKEN_AWAY:
+            found[stay].add(meter)
+    return found
 
 
 class _Aligning:

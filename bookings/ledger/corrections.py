@@ -36,5 +36,8 @@ def _check(stay: Stay, kwh: Decimal, reason: str) -> None:
         raise BadCorrection(_("The reason is too long."))
     if not kwh.is_finite() or kwh == 0 or abs(kwh) > MOST_KWH or kwh != kwh.quantize(RESOLUTION_KWH):
         raise BadCorrection(_("Say a number of kWh other than 0, with at most three decimals."))
-    if used_kwh([stay]).kwh + kwh < 0:
+    used = used_kwh([stay]).kwh
+    if used + kwh > MOST_KWH:
+        raise BadCorrection(_("So much is not possible: look at the number again."))
+    if used + kwh < 0:
         raise BadCorrection(_("More would be taken off than was used."))

@@ -22,10 +22,13 @@ Reason = StayMeter.Reason
 # --- verbs -----------------------------------------------------------------------------------------------------------
 
 
-def begin(stay: Stay, meter: Meter, now: datetime, why: Reason = Reason.CHOSEN) -> StayMeter:
+def begin(
+    stay: Stay, meter: Meter, now: datetime, why: Reason = Reason.CHOSEN, *, from_nobody_here: bool = False
+) -> StayMeter:
     """The meter serves this stay from now on, as somebody said. Raises OutletTaken: of two at the same time one wins.
 
-    Who should have left loses it; on the day of departure only from check-out time on.
+    Who should have left loses it; on the day of departure only from check-out time on. `from_nobody_here`: only once he
+    has left.
     """
     with transaction.atomic():
         lock([meter.pk])
@@ -33,7 +36,9 @@ def begin(stay: Stay, meter: Meter, now: datetime, why: Reason = Reason.CHOSEN) 
         if line and line.stay_id == stay.pk:
             return line
         if line:
-            take_over(line, now, is_over(line.stay, now, since_check_out=True))
+            has_left = line.stay.status != Stay.Status.IN_HOUSE
+            is_to_go = not from_nobody_here and is_over(line.stay, now, since_check_out=True)
+            take_over(line, now, has_left or is_to_go)
         is_fixed = Installation.objects.filter(meter=meter, pitch=stay.pitch_id, period__contains=now).exists()
         return write(stay, meter, stay.pitch_id if is_fixed else None, now, now, why)
 
@@ -126,9 +131,12 @@ def write(stay: Stay, meter: Meter, pitch_id: int | None, at: datetime, now: dat
 
 
 def close(line: StayMeter, now: datetime, why: Reason, at: datetime | None = None) -> StayMeter:
-    """End an open line: at `at` (None: now), or when its meter was taken off the pitch before. A line of no length is
-    no line: it is removed, and has no id any more."""
+    """End an open line: at `at` (None: now; also where that was before the line began), or when its meter was taken off
+    the pitch before. A line of no length is no line: it is removed, and has no id any more.
+    """
     at, removed = at or now, removed_at(line, now)
+    if at < line.period.lower:
+        at = now
     if removed is not None and removed <= at:
         at, why = removed, (why if why == Reason.EXCHANGE else Reason.REMOVED)
     at = max(at, line.period.lower)

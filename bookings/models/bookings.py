@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +18,9 @@ class Room(models.Model):
 
     sirvoy_id = models.BigIntegerField(_("number in Sirvoy"), null=True, unique=True)
     name = models.CharField(_("name in Sirvoy"), max_length=100)
+    other_names = ArrayField(
+        models.CharField(max_length=100), default=list, editable=False, help_text="All that older events called it."
+    )
     pitch = models.ForeignKey(
         Pitch, models.SET_NULL, null=True, blank=True, related_name="rooms", verbose_name=_("pitch")
     )

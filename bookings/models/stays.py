@@ -34,7 +34,7 @@ class Stay(models.Model):
         NO_ROOM = "no_room", _("Sirvoy has not said which pitch")
         UNKNOWN_ROOM = "unknown_room", _("this room of Sirvoy is no pitch that we know")
         DATES = "dates", _("its dates make no sense")
-        TAKEN = "taken", _("another guest who has not left is on this pitch")
+        TAKEN = "taken", _("another guest who has not left has this pitch, or its meter")
 
     booking = models.ForeignKey(Booking, models.PROTECT, related_name="stays", verbose_name=_("booking"))
     position = models.PositiveSmallIntegerField(
@@ -50,8 +50,10 @@ class Stay(models.Model):
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.EXPECTED)
     unclear = models.CharField(_("to be sorted out"), max_length=12, choices=Unclear.choices, blank=True, default="")
     began_at = models.DateTimeField(_("came"), null=True)
+    noted_at = models.DateTimeField(null=True, editable=False, help_text="When it became known that they came.")
     ended_at = models.DateTimeField(_("left"), null=True)
     late_until = models.DateTimeField(_("may stay until"), null=True, help_text=_("A late check-out, said by staff."))
+    moved_by_hand_at = models.DateTimeField(_("moved by staff"), null=True)
     left_by_hand_at = models.DateTimeField(_("checked out by staff"), null=True)
     is_season = models.BooleanField(_("season guest"), default=False)
 

@@ -6,6 +6,7 @@ gets it and the other is told.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.contrib.auth.models import User
@@ -28,12 +29,15 @@ NOT_FOR_CHOICE = (Pitch.Kind.CABIN, Pitch.Kind.SERVICE)
 def add_meter(stay: Stay, meter: Meter, by: User | None, now: datetime) -> StayMeter:
     """From now on the stay has this meter, too; where it has it already, nothing changes. Raises NotHere or
     OutletTaken.
+
+    `by` None: the guest says so himself. He chooses one, where he has none, and takes it from nobody who is still here.
     """
     with locked(stay) as stay:
         check_is_here(stay)
-        if line := _line(stay, meter):
+        has_one = StayMeter.objects.filter(stay=stay, period__upper_inf=True) if by is None else None
+        if line := _line(stay, meter) or (has_one and has_one.first()):
             return line
-        line = _begin(stay, meter, now, Reason.CHOSEN)
+        line = _begin(stay, meter, now, Reason.CHOSEN, is_guest=by is None)
         note(stay, {"outlet": ["None", str(meter)]}, by)
         follow.soon([meter.pk])
     return line
@@ -61,7 +65,7 @@ def find_outlet(stay: Stay, number: str, *, is_guest: bool = False) -> Meter:
     """The meter of that name, or the only one of the pitch of that number. Raises UnknownOutlet or SeveralOutlets."""
     found = _named(number) or _hanging(number)
     if is_guest:
-        found = [meter for meter in found if not _belongs_elsewhere(meter, stay)]
+        found = _free_to_choose(_named(number), stay) or _free_to_choose(_hanging(number), stay)
     if not found:
         raise UnknownOutlet(format_lazy(_("There is no outlet “{number}”."), number=number.strip()[:40]))
     if len(found) > 1:
@@ -102,9 +106,9 @@ def _line(stay: Stay, meter: Meter) -> StayMeter | None:
     return StayMeter.objects.filter(stay=stay, meter=meter, period__upper_inf=True).first()
 
 
-def _begin(stay: Stay, meter: Meter, now: datetime, why: Reason) -> StayMeter:
+def _begin(stay: Stay, meter: Meter, now: datetime, why: Reason, *, is_guest: bool = False) -> StayMeter:
     try:
-        return ledger.begin(stay, meter, now, why)
+        return ledger.begin(stay, meter, now, why, from_nobody_here=is_guest)
     except ledger.OutletTaken as taken:
         raise OutletTaken(taken.message, taken.stay) from taken
 
@@ -122,6 +126,18 @@ def _hanging(number: str) -> list[Meter]:
     return [each.meter for each in hanging.select_related("meter__device")]
 
 
+def _free_to_choose(meters: Iterable[Meter], stay: Stay) -> list[Meter]:
+    return [meter for meter in meters if not _belongs_elsewhere(meter, stay) and not _was_taken_away(meter, stay)]
+
+
 def _belongs_elsewhere(meter: Meter, stay: Stay) -> bool:
     hangs = installations.open_installation(meter)
-    return hangs is not None and hangs.pitch_id != stay.pitch_id and hangs.pitch.kind in NOT_FOR_CHOICE
+    if hangs is None or hangs.pitch_id == stay.pitch_id:
+        return False
+    return hangs.pitch.kind in NOT_FOR_CHOICE or hangs.pitch.policy == Pitch.Policy.MANUAL
+
+
+def _was_taken_away(meter: Meter, stay: Stay) -> bool:
+    """Whether staff took it from this guest: he does not take it back himself."""
+    last = StayMeter.objects.filter(stay=stay, meter=meter).order_by("pk").last()
+    return last is not None and last.ended_by == Reason.TAKEN_AWAY

@@ -25,7 +25,7 @@ Reason = StayMeter.Reason
 Unclear = Stay.Unclear
 WRITTEN = [
     *("position", "room_id", "booked_pitch_id", "pitch_id", "arrival", "departure", "status", "unclear"),
-    *("began_at", "ended_at", "late_until", "left_by_hand_at", "is_season"),
+    *("began_at", "noted_at", "ended_at", "late_until", "moved_by_hand_at", "left_by_hand_at", "is_season"),
 ]
 ENDED = {
     Status.CANCELLED: Reason.CANCELLED,
@@ -83,7 +83,7 @@ def reconcile(
     was |= {stay.pk: copy(stay) for stay in current if stay.pk and stay.pk not in was}
     for position, (stay, slot) in enumerate(zip(current, slots, strict=True)):
         stay.position = position
-        _place(stay, slot, booking)
+        _place(stay, slot, booking, at)
     _judge(current, booking, before, now, at)
     _write([*gone, *current], was)
     _account([*gone, *current], was, now, at)
@@ -116,7 +116,7 @@ def _retire(stay: Stay, booking: Booking, now: datetime) -> None:
     """Sirvoy names no room for this party any more: who is here has left, who was expected does not come."""
     stay.position = None
     has_been = stay.status in (Status.IN_HOUSE, Status.LEFT) and not booking.is_cancelled
-    _become(stay, Status.LEFT if has_been else Status.CANCELLED, now)
+    _become(stay, Status.LEFT if has_been else Status.CANCELLED, now, now)
 
 
 def _former(booking: Booking) -> list[Stay]:
@@ -147,9 +147,9 @@ def _is_another_visit(stay: Stay, slot: Slot, booking: Booking) -> bool:
     return is_to_come and slot.arrival > timezone.localdate(stay.ended_at, timezone.get_default_timezone())
 
 
-def _place(stay: Stay, slot: Slot, booking: Booking) -> None:
+def _place(stay: Stay, slot: Slot, booking: Booking, at: datetime) -> None:
     """Only another pitch in Sirvoy moves the party. Where it was moved by hand and Sirvoy's room is the same as before
-    (staff only said which pitch that is), or Sirvoy names none, it stays where it is.
+    (staff only said which pitch that is), or was said before that, or Sirvoy names none, it stays where it is.
     """
     stay.arrival, stay.departure = slot.arrival, slot.departure
     stay.is_season = booking.adults == settings.SEASON_ADULTS
@@ -158,7 +158,10 @@ def _place(stay: Stay, slot: Slot, booking: Booking) -> None:
         return
     booked = slot.room.pitch if slot.room else None
     room_id = slot.room.pk if slot.room else None
-    if stay.booked_pitch_id != (booked and booked.pk) and not (was_moved_by_hand and stay.room_id == room_id):
+    has_left = stay.left_by_hand_at is not None and stay.status == Status.LEFT and stay.pitch_id is not None
+    is_known = has_left or (was_moved_by_hand and stay.room_id == room_id)
+    is_older = stay.moved_by_hand_at is not None and at < stay.moved_by_hand_at
+    if stay.booked_pitch_id != (booked and booked.pk) and not is_known and not is_older:
         stay.pitch = booked
     stay.room, stay.booked_pitch = slot.room, booked
 
@@ -168,12 +171,13 @@ def _judge(current: Sequence[Stay], booking: Booking, before: Flags | None, now:
     flags = status.flags(booking)
     if before is not None and before.state != flags.state and flags.state != "out":
         for stay in current:
-            stay.left_by_hand_at = None
+            if stay.left_by_hand_at and stay.left_by_hand_at <= at:
+                stay.left_by_hand_at = None
     times = [times_of(stay) for stay in current]
     for stay, own in zip(current, times, strict=True):
         new = status.status_of(flags, own, times, now)
         is_kept = new == Status.LEFT and _is_kept(stay, current, booking, now)
-        _become(stay, Status.IN_HOUSE if is_kept else new, at)
+        _become(stay, Status.IN_HOUSE if is_kept else new, _since(stay, booking, now, at), now)
         stay.unclear = _unclear(stay, booking, own)
 
 
@@ -184,7 +188,7 @@ def _is_kept(stay: Stay, current: Sequence[Stay], booking: Booking, now: datetim
     is_told = status.flags(booking).state != "in" or stay.left_by_hand_at is not None
     if stay.status != Status.IN_HOUSE or is_told or stay.departure is None:
         return False
-    if now < opening(max(check_out_at(stay.departure), booking.generated_at) + MOVE_GRACE):
+    if now < opening(opening(max(check_out_at(stay.departure), booking.generated_at)) + MOVE_GRACE):
         return True
     return any(other.unclear == Unclear.TAKEN and other.arrival == stay.departure for other in current)
 
@@ -193,13 +197,21 @@ def times_of(stay: Stay) -> Times:
     return Times(stay.arrival, stay.departure, stay.late_until, stay.left_by_hand_at)
 
 
-def _become(stay: Stay, new: Status, at: datetime) -> None:
+def _since(stay: Stay, booking: Booking, now: datetime, at: datetime) -> datetime:
+    """When what is new of this party came about: rooms of a later day begin at check-out time of that day at most."""
+    if stay.status == Status.EXPECTED and stay.arrival and booking.arrival and stay.arrival > booking.arrival:
+        return max(at, min(check_out_at(stay.arrival), now))
+    return at
+
+
+def _become(stay: Stay, new: Status, at: datetime, now: datetime) -> None:
     if new == stay.status:
         return
     if new == Status.IN_HOUSE:
+        stay.noted_at = stay.noted_at if stay.began_at else now
         stay.began_at, stay.ended_at = stay.began_at or at, None
     elif new == Status.EXPECTED:
-        stay.began_at = stay.ended_at = None
+        stay.began_at = stay.noted_at = stay.ended_at = None
     elif stay.status == Status.IN_HOUSE or new == Status.LEFT:
         stay.ended_at = stay.ended_at or max(at, stay.began_at or at)
     stay.status = new
@@ -249,7 +261,7 @@ def _account(parties: Sequence[Stay], was: dict[int, Stay], now: datetime, at: d
             ledger.end_all(stay, now, ENDED[Status(stay.status)], at)
     for stay in here:
         if stay.pitch_id is not None:
-            meters |= _align(stay, was.get(stay.pk), now, at)
+            meters |= _align(stay, was.get(stay.pk), now, max(at, stay.began_at or at))
     follow.soon(meters)
 
 

@@ -34,7 +34,7 @@ def move(stay: Stay, pitch: Pitch, by: User | None, now: datetime) -> Stay:
         if stay.pitch_id == pitch.pk:
             raise SamePitch(format_lazy(_("The guest is on {pitch} already."), pitch=str(pitch)))
         note(stay, {"pitch": [str(stay.pitch), str(pitch)]}, by)
-        moved = _say(stay, now, pitch=pitch)
+        moved = _say(stay, now, pitch=pitch, moved_by_hand_at=now)
         if moved.unclear == Stay.Unclear.TAKEN:
             raise PitchTaken(format_lazy(_("Another guest who has not left is on {pitch}."), pitch=str(pitch)))
     return moved

@@ -81,6 +81,12 @@ class ReadOnly(English, viewsets.ReadOnlyModelViewSet[Anything]):
         if wrong:
             raise ValidationError(wrong)
 
+    def filter_queryset(self, queryset: Any) -> Any:
+        """What is equal in the order that was asked for has an order, too: no row is on two pages, or on none."""
+        found = super().filter_queryset(queryset)
+        ordering = found.query.order_by or found.model._meta.ordering or ()
+        return found.order_by(*ordering, "pk")
+
     def known_parameters(self) -> set[str]:
         if self.action == "list":
             return {"limit", "offset", *self.filterset_class.base_filters}

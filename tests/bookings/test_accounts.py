@@ -162,6 +162,13 @@ def test_a_cancelled_stay_counts_only_what_it_used():
     assert bill(booking).amount > 0
 
 
+def test_who_was_cancelled_after_his_check_in_was_taken_back_includes_no_nights():
+    make.tariff(included_kwh_day=D(3))
+    booking = here("5")
+    booking.stays.update(status=Stay.Status.CANCELLED, began_at=None, ended_at=None)
+    assert (bill(booking).included_kwh, bill(booking).billable_kwh) == (0, 5)
+
+
 def test_without_a_tariff_the_bill_says_so():
     assert bill(here("1")).has_no_tariff
     assert not bill(here()).has_no_tariff

@@ -128,6 +128,13 @@ def test_noting_a_charge_and_taking_it_back(reception):
     assert accounts.bill([booking.pk])[booking.pk].charged == 0
 
 
+@pytest.mark.parametrize("said", [{}, {"expected": "much"}, {"expected": "sNaN"}])
+def test_without_the_amount_that_was_seen_nothing_is_charged(reception, said):
+    make.tariff()
+    assert post(reception, leaving(), **said).status_code == 400
+    assert not Charge.objects.exists()
+
+
 def test_an_amount_that_grew_meanwhile_is_not_noted(reception):
     make.tariff()
     booking = leaving()

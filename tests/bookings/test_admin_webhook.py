@@ -152,7 +152,7 @@ def test_events_are_replayed_from_the_list(chief):
     events = [received(sirvoy.booking(number=number)) for number in (1, 2)]
     ids = [event.pk for event in [*events, failed()]]
     text = chief.post(EVENTS, {"action": "replay", "_selected_action": ids}, follow=True).content.decode()
-    assert "3 events were replayed." in text
+    assert "2 events were replayed." in text
     assert "1 event failed again." in text
     assert WebhookEvent.objects.filter(status=Status.APPLIED).count() == 2
 

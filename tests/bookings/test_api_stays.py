@@ -56,6 +56,17 @@ def test_a_stay_tells_pitch_meters_and_what_the_ledger_says_it_used(seeing):
     assert get(seeing)["results"] == [told]
 
 
+def test_no_stay_is_on_two_pages_where_many_are_equal(seeing):
+    for number in range(12):
+        make.stay(booking=make.booking(), status=["left", "expected"][number % 2])
+    pages = [get(seeing, f"?ordering=departure&limit=5&offset={start}")["results"] for start in (0, 5, 10)]
+    assert len({told["id"] for page in pages for told in page}) == 12
+
+
+def test_a_booking_is_asked_for_by_a_whole_number(seeing):
+    get(seeing, "?booking=1.5", status=400)
+
+
 def test_names_are_for_whoever_may_see_guests(seeing):
     stay = here()
     assert get(seeing, f"{stay.pk}/")["guest"] is None

@@ -159,3 +159,11 @@ def test_a_group_of_which_one_room_was_cancelled_is_summed_once(status):
     assert [each.pitches for each in days] == [("101",), ("102",)]
     assert [each.is_off for each in days] == [False, True]
     assert sorted(each.others_stay for each in days) == [False, True]
+
+
+def test_what_was_used_is_on_some_days_list_also_where_no_day_is_told_any_more():
+    make.tariff()
+    booking = leaving(status=Stay.Status.EXPECTED)
+    booking.stays.update(departure=None)
+    Booking.objects.update(departure=None, generated_at=MORNING)
+    assert only().bill.due == D("45.00")

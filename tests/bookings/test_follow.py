@@ -431,3 +431,16 @@ def test_a_chosen_outlet_on_no_pitch_goes_off_also_after_a_guest_whose_pitch_nob
     line = make.line(make.stay(None), make.switchable(relay=True))
     left(line, now - HOUR)
     assert follow.decisions([line.meter_id], now)[line.meter_id].state is False
+
+
+def test_what_was_on_while_the_software_stood_still_is_off_when_nobody_is_there_any_more(now):
+    line = guest(on_pitch(relay=True))
+    follow.apply(None, now)
+    Want.objects.update(until=now - 12 * HOUR)
+    commands.end_expired(now)
+    left(line, now - 13 * HOUR)
+    follow.apply(None, now)
+    assert wanted(line.meter) == (Source.POLICY, False)
+    MeterState.objects.update(relay=False)
+    follow.apply(None, now)
+    assert wanted(line.meter) is None

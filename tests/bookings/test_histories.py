@@ -160,7 +160,7 @@ def test_the_newest_alone_tells_where_everybody_is(bodies: list[dict[str, Any]])
 
 def _tells_all(body: dict[str, Any]) -> bool:
     flags = ("bookingIsCheckedIn", "bookingIsCheckedOut", "cancelled")
-    return bool(body["rooms"]) and all(body[flag] is not None for flag in flags)
+    return bool(body["rooms"]) and all(body[name] is not None for name in (*flags, "totalAdults"))
 
 
 @suite

@@ -143,3 +143,14 @@ def test_what_staff_have_told_is_not_mailed():
     told = notice(guest={})
     accounts.told(told, make.staff(), NOW)
     assert mail.tell_guests(NOW) == 0
+
+
+@pytest.mark.parametrize("address", ["a@" + 60 * "ü" + ".de", "a@\u00ad.dk", "a@\u3002.dk"])
+def test_an_address_that_no_mail_can_be_sent_to_keeps_nobody_else_waiting(address):
+    notice(guest={"language": "en", "email": address})
+    other = make.booking()
+    make.stay(make.pitch(), booking=other)
+    make.guest(other, email="fine@example.com")
+    PackageNotice.objects.create(booking=other, level=PackageNotice.Level.LOW, found_at=NOW)
+    assert mail.tell_guests(NOW) == 1
+    assert outbox.outbox[0].to == ["fine@example.com"]

@@ -171,3 +171,11 @@ def test_of_two_guests_who_take_one_outlet_one_has_it_and_the_other_is_told():
     assert "Another guest has this outlet" in told
     assert 'value="12,1"' in told
     assert StayMeter.objects.count() == 1
+
+
+@db
+def test_who_has_left_is_not_told_that_he_may_check_in():
+    _stay, address = camper(status=Stay.Status.LEFT, ended_at=timezone.now())
+    shown = Client().get(address).content.decode()
+    assert "You have left." in shown
+    assert "when you check in" not in shown

@@ -151,6 +151,13 @@ def test_a_cut_never_begins_while_reception_is_closed_but_goes_on():
     assert power(party, at(3, day=days(1)), is_off=True).state is False
 
 
+def test_an_outlet_that_was_off_before_he_had_it_was_not_cut_for_him():
+    party = told(STAYING, told_at=at(12, day=days(-2)))
+    party = replace(party, since=at(20))
+    assert power(party, at(21), is_off=True, off_since=at(19)).why == Why.WAITS
+    assert power(party, at(21), is_off=True, off_since=at(20, 30)).why == Why.USED_UP
+
+
 def test_two_guests_on_a_meter_have_power_while_one_of_them_may():
     assert decide(Facts(TOURING, AUTOMATIC, (OVERDUE, STAYING)), at(14)).state is True
     assert decide(Facts(TOURING, AUTOMATIC, (GONE, OVERDUE)), at(14)).why == Why.OVERDUE

@@ -40,6 +40,15 @@ def test_the_days_are_a_setting(settings):
     assert not is_known(booking)
 
 
+def test_who_comes_later_than_his_booking_says_is_never_forgotten():
+    coming = departed(date(2026, 7, 1), status=Stay.Status.EXPECTED)
+    coming.stays.update(arrival=date(2026, 9, 10), departure=date(2026, 9, 17))
+    privacy.erase_due(NOW)
+    with pytest.raises(privacy.StillNeeded):
+        privacy.erase(coming, None, NOW)
+    assert is_known(coming)
+
+
 def test_who_is_here_or_still_to_come_is_never_forgotten():
     here = departed(date(2026, 7, 1), status=Stay.Status.IN_HOUSE)
     coming = departed(date(2026, 12, 1), status=Stay.Status.EXPECTED)

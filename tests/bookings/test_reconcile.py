@@ -55,6 +55,13 @@ def test_where_all_is_well_nothing_is_told(now):
     assert kinds(now) == []
 
 
+def test_nor_one_that_was_switched_off_before_anybody_knew_that_he_had_come(now):
+    line = guest(on_pitch(relay=False), began_at=now - 5 * HOUR, noted_at=now)
+    make.want(line.meter, False, ago_s=4 * 3600)
+    follow.apply(None, now)
+    assert kinds(now + LATER) == [Kind.DARK]
+
+
 def test_a_meter_switched_off_for_the_guest_before_keeps_nobody_in_the_dark_unseen(now):
     line = guest(on_pitch(relay=False), began_at=now - HOUR)
     make.want(line.meter, False, ago_s=7200)

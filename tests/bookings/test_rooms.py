@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from auditlog.models import LogEntry
 
-from bookings import rooms, stays
+from bookings import reconcile, rooms, stays
 from bookings.models import Room, Stay
 from bookings.sirvoy import RoomTold
 from tests import make
@@ -134,3 +134,20 @@ def test_500_rooms_are_read_in_few_queries(django_assert_max_num_queries):
     rooms.learn(every, NOON)
     with django_assert_max_num_queries(5):
         rooms.learn(every, LATER)
+
+
+def test_a_room_known_by_its_name_alone_is_found_by_it_after_it_got_another_one():
+    pitch = make.pitch("101")
+    send(booking(room("101"), number=1))
+    send(booking(room("101", id=7101), number=2, minute=1))
+    send(booking(room("101 (nyt stik)", id=7101), number=2, minute=2))
+    reconcile.nightly(NOON)
+    assert {stay.pitch for stay in Stay.objects.all()} == {pitch}
+    assert Room.objects.get().other_names == ["101"]
+
+
+def test_a_name_means_the_room_that_has_it_rather_than_the_one_that_had_it():
+    resolve("101", 1)
+    resolve("102", 1, LATER)
+    other = resolve("101", 2, LATER)
+    assert resolve("101", None, LATER) == other

@@ -59,6 +59,12 @@ def here(*rooms: dict[str, object], now=NOON, **values: object) -> Stay:
     return stay(number=values.get("number", 47101))
 
 
+def camper(number: int = 47101) -> Stay:
+    """Checked in on a pitch without a meter."""
+    make.pitch(f"T{number}")
+    return here(room(f"T{number}"), number=number)
+
+
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
@@ -414,8 +420,30 @@ def test_a_late_check_out_survives_events(by):
 
 @pytest.mark.parametrize("number", ["F1", " f 1"])
 def test_a_guest_chooses_his_outlet_by_the_number_on_the_stand(number):
-    assert stays.choose_outlet(here(), number, None, NOON).meter == meter("F1")
-    assert open_lines() == ["101", "F1"]
+    assert stays.choose_outlet(camper(), number, None, NOON).meter == meter("F1")
+    assert open_lines() == ["F1"]
+
+
+def test_a_guest_chooses_one_outlet():
+    assert stays.choose_outlet(here(), "F1", None, NOON).meter == meter("101")
+    assert open_lines() == ["101"]
+
+
+def test_a_guest_takes_no_outlet_of_one_who_is_still_here_also_on_his_last_day(by):
+    first = here(departure="2026-07-12")
+    with pytest.raises(stays.OutletTaken):
+        stays.choose_outlet(camper(47102), "101", None, NOON + HOUR)
+    stays.check_out(first, by, NOON + HOUR)
+    assert stays.choose_outlet(stay(number=47102), "101", None, NOON + HOUR).meter == meter("101")
+
+
+def test_what_staff_took_away_a_guest_does_not_take_back(by):
+    first = here()
+    stays.take_meter(first, meter("101"), by, NOON + HOUR)
+    with pytest.raises(stays.UnknownOutlet):
+        stays.choose_outlet(first, "101", None, NOON + HOUR)
+    assert stays.advance(NOON + 2 * HOUR) == 0
+    assert stays.choose_outlet(first, "101", by, NOON + HOUR)
 
 
 def test_an_outlet_is_found_by_its_pitch_where_one_meter_hangs_there(by):
@@ -455,7 +483,7 @@ def test_choosing_the_same_outlet_again_changes_nothing(by):
 def test_an_outlet_of_another_guest_is_refused(by):
     stays.add_meter(here(), meter("F1"), by, NOON)
     with pytest.raises(stays.OutletTaken) as refused:
-        stays.choose_outlet(here(room("102"), number=47102), "F1", None, NOON)
+        stays.choose_outlet(camper(47102), "F1", None, NOON)
     assert refused.value.stay == stay()
 
 
@@ -512,7 +540,7 @@ def test_a_meter_exchanged_by_a_technician_is_seen_within_a_minute(by):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_guests_who_choose_one_outlet_at_once_one_is_told(campsite):
-    guests = [here(), here(room("102"), number=47102), here(room("103"), number=47103)]
+    guests = [camper(number) for number in (47101, 47102, 47103)]
 
     def choose(guest: Stay) -> str:
         try:
@@ -525,6 +553,21 @@ def test_of_two_guests_who_choose_one_outlet_at_once_one_is_told(campsite):
     with ThreadPoolExecutor(3) as pool:
         assert sorted(pool.map(choose, guests)) == ["F1", "outlet_taken", "outlet_taken"]
     assert StayMeter.objects.filter(meter=meter("F1")).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guest_who_presses_twice_has_one_outlet(campsite):
+    guest = camper()
+
+    def choose(number: str) -> None:
+        try:
+            stays.choose_outlet(guest, number, None, NOON + HOUR)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(choose, ["F1", "F2"]))
+    assert len(open_lines()) == 1
 
 
 # --- events that come late -------------------------------------------------------------------------------------------
@@ -568,10 +611,65 @@ def test_a_room_whose_end_is_typed_wrongly_at_night_is_kept_until_reception_open
     two = (room("101"), room("102", departure="2026-07-11"))
     send(booking(*two, came=True, generatedAt=night.isoformat()), night)
     assert stay(1).status == Status.IN_HOUSE
-    stays.advance(NOON + 19 * HOUR)
-    assert stay(1).status == Status.IN_HOUSE
-    stays.advance(NOON + 20 * HOUR)
+    for hour in (19, 20):
+        stays.advance(NOON + hour * HOUR)
+        assert stay(1).status == Status.IN_HOUSE
+    stays.advance(NOON + 21 * HOUR)
     assert (stay(0).status, stay(1).status) == (Status.IN_HOUSE, Status.LEFT)
+
+
+def lines() -> list[tuple[str, float, float | None]]:
+    """Meter, from and to in hours after noon."""
+    found = StayMeter.objects.order_by("period", "pk")
+    hours = [[at and (at - NOON) / HOUR for at in (line.period.lower, line.period.upper)] for line in found]
+    return [(str(line.meter), *span) for line, span in zip(found, hours, strict=True)]
+
+
+def test_an_event_from_before_a_hand_check_out_does_not_undo_it(by):
+    stays.check_out(here(), by, NOON + 3 * HOUR)
+    send(made(NOON + HOUR) | {"bookingIsCheckedIn": False}, NOON + 4 * HOUR)
+    send(made(NOON + 2 * HOUR), NOON + 4 * HOUR)
+    assert (stay().status, lines()) == (Status.LEFT, [("101", 0, 3)])
+
+
+def test_an_event_from_before_a_hand_move_does_not_undo_it(by):
+    stays.move(here(), pitch("103"), by, NOON + 3 * HOUR)
+    send(booking(room("102"), came=True, generatedAt=(NOON + HOUR).isoformat()), NOON + 4 * HOUR)
+    assert (stay().pitch, stay().booked_pitch) == (pitch("103"), pitch("102"))
+    assert lines() == [("101", 0, 3), ("103", 3, None)]
+
+
+def test_who_was_checked_out_by_hand_is_moved_by_no_event(by):
+    stays.check_out(here(), by, NOON + HOUR)
+    send(booking(room("102"), minute=1, came=True), NOON + 2 * HOUR)
+    assert (stay().status, stay().pitch) == (Status.LEFT, pitch("101"))
+
+
+def test_what_began_after_a_late_event_was_made_ends_when_it_comes(by):
+    stays.add_meter(here(), meter("F1"), by, NOON + HOUR)
+    send(made(NOON + HOUR / 2, left=True), NOON + 5 * HOUR)
+    assert lines() == [("101", 0, 0.5), ("F1", 1, 5)]
+
+
+def test_a_late_check_in_takes_nothing_of_what_another_guest_used_since(by):
+    here(room("102"), departure="2026-07-12")
+    stays.move(stay(), pitch("101"), by, NOON + HOUR)
+    send(made(NOON, number=2, arrival="2026-07-12"), NOON + 5 * HOUR)
+    assert lines() == [("102", 0, 1), ("101", 1, 5), ("101", 5, None)]
+
+
+def test_a_late_change_of_the_kind_of_pitch_reaches_no_outlet_back_beyond_when_it_was_chosen(by):
+    make.pitch("S1", kind=Pitch.Kind.SEASONAL)
+    stays.add_meter(here(), meter("F1"), by, NOON + 3 * HOUR)
+    send(booking(room("S1"), came=True, generatedAt=(NOON + HOUR).isoformat()), NOON + 4 * HOUR)
+    assert lines() == [("101", 0, 1), ("F1", 3, 4), ("F1", 4, None)]
+
+
+def test_a_room_of_a_later_day_begins_at_check_out_time_however_early_its_event_was_made():
+    two = (room("101", departure="2026-07-12"), room("102", arrival="2026-07-12"))
+    early = (NOON - 4 * HOUR).isoformat()
+    send(booking(*two, came=True, generatedAt=early), NOON + 3 * HOUR)
+    assert lines() == [("102", -1, None)]
 
 
 # --- a meter exchanged while nobody was here -------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import { element, setHidden, setText } from "./dom.js";
 import { bars, why } from "./tiles.js";
-import { sayCommand, sayWant, sayWish } from "./wishes.js";
+import { isLease, sayCommand, sayWant, sayWish } from "./wishes.js";
 import { age, clock, number, say, sayOf, watts } from "./words.js";
 
 const LINKS = ["", "link_weak", "link_fair", "link_good"];
@@ -82,7 +82,7 @@ function cardLines({ meter }, label, area, now, last) {
     line("switch", relay, meter.relay_at),
     line("wanted", sayWant(meter), null),
     ...(meter.want?.reason ? [line("wanted_why", meter.want.reason, null)] : []),
-    ...(meter.want?.until ? [line("wanted_until", clock(meter.want.until, now), null)] : []),
+    ...(meter.want?.until && !isLease(meter.want) ? [line("wanted_until", clock(meter.want.until, now), null)] : []),
     ...(last ? [line("last_command", last, null)] : []),
     ...(meter.want?.hold ? [line("left_alone", sayOf("holds", meter.want.hold), null)] : []),
     line("power", meter.power_w === null ? null : watts(meter.power_w), meter.power_at),

@@ -12,6 +12,11 @@ export function offerOf({ wish, meter }) {
   return offer && wish.startsWith("should_") ? say(`${offer}_${meter.wanted ? "on" : "off"}`) : "";
 }
 
+/** What a machine wants is prolonged each minute: its end tells nobody anything. */
+export function isLease(want) {
+  return want.source === "policy" || want.source === "cleaning";
+}
+
 /** [term, text] of what is wanted: by whom, why, until when, why it is left alone. */
 export function wantLines(meter, now) {
   const { want, wanted } = meter;
@@ -21,7 +26,7 @@ export function wantLines(meter, now) {
     [say("wanted"), say(wanted ? "on" : "off")],
     [say("wanted_by"), `${source}, ${say("since", { since: clock(want.since, now) })}`],
     ...(want.reason ? [[say("wanted_why"), want.reason]] : []),
-    [say("wanted_until"), want.until === null ? say("until_changed") : clock(want.until, now)],
+    [say("wanted_until"), want.until === null || isLease(want) ? say("until_changed") : clock(want.until, now)],
     ...(want.hold ? [[say("left_alone"), sayOf("holds", want.hold)]] : []),
   ];
 }
