@@ -79,6 +79,16 @@ def kwh_of(description: str) -> Decimal | None:
     return prices.package_kwh(description, _patterns())
 
 
+def extras(booking: Booking) -> list[tuple[str, Decimal | None]]:
+    """What was bought in Sirvoy besides, as text, and its kWh; None where it is no package of electricity."""
+    patterns, found = _patterns(), []
+    for item in booking.items:
+        kwh, quantity = _item_kwh(item, patterns), _quantity(item)
+        text = f"{quantity.normalize():f} × {item.get('description') or '?'}"
+        found.append((text, None if kwh is None else kwh * quantity))
+    return found
+
+
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
@@ -174,22 +184,29 @@ def _nights(stay: Stay) -> prices.Span:
 
 
 def _in_sirvoy(booking: Booking, patterns: Patterns) -> tuple[Decimal, Decimal]:
-    """kWh and price of the packages among a booking's extras. What was recognised when the event came stays so; a
-    pattern that was added since recognises the rest.
-    """
+    """kWh and price of the packages among a booking's extras."""
     energy, price = NONE, NONE
     for item in booking.items:
-        kwh = _decimal(item.get("kwh"))
-        if kwh is None:
-            kwh = prices.package_kwh(str(item.get("description") or ""), patterns)
+        kwh, quantity = _item_kwh(item, patterns), _quantity(item)
         if kwh is None:
             continue
-        quantity = _decimal(item.get("quantity"))
-        quantity = Decimal(1) if quantity is None else quantity
         energy += kwh * quantity
         total = _decimal(item.get("total"))
         price += (_decimal(item.get("price")) or NONE) * quantity if total is None else total
     return energy, prices.rounded(price)
+
+
+def _item_kwh(item: Mapping[str, Any], patterns: Patterns) -> Decimal | None:
+    """Of one; None where it is no package. What was recognised when the event came stays so; a pattern that was added
+    since recognises the rest.
+    """
+    kwh = _decimal(item.get("kwh"))
+    return prices.package_kwh(str(item.get("description") or ""), patterns) if kwh is None else kwh
+
+
+def _quantity(item: Mapping[str, Any]) -> Decimal:
+    quantity = _decimal(item.get("quantity"))
+    return Decimal(1) if quantity is None else quantity
 
 
 def _decimal(value: Any) -> Decimal | None:

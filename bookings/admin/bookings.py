@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from bookings import privacy
 from bookings.admin import csv_import
+from bookings.admin.asking import question
 from bookings.admin.guests import WithGuests
 from bookings.models import Booking, Stay
 from meters.admin.base import NOTHING, ReadOnlyInline, label, local
@@ -74,7 +75,15 @@ class BookingAdmin(WithGuests):
         return bool(request.user.has_perm("bookings.delete_guest"))
 
     @admin.action(description=_("Forget these guests; what they used and paid stays"), permissions=["erase"])
-    def erase_guests(self, request: HttpRequest, queryset: QuerySet[Booking]) -> None:
+    def erase_guests(self, request: HttpRequest, queryset: QuerySet[Booking]) -> HttpResponse | None:
+        count = queryset.count()
+        text = ngettext(
+            "Forget %(count)d guest? The name and all else that is known of a person is gone for good.",
+            "Forget %(count)d guests? Their names and all else that is known of the persons are gone for good.",
+            count,
+        )
+        if asking := question(self, request, text % {"count": count}):
+            return asking
         done = 0
         for booking in queryset:
             try:
@@ -83,7 +92,9 @@ class BookingAdmin(WithGuests):
             except privacy.StillNeeded as error:
                 messages.warning(request, f"{booking}: {error}")
         text = ngettext("%(count)d guest was forgotten.", "%(count)d guests were forgotten.", done)
-        messages.success(request, text % {"count": done})
+        if done:
+            messages.success(request, text % {"count": done})
+        return None
 
     @admin.display(description=_("guest"), ordering="guest__last_name")
     def guest_name(self, booking: Booking) -> str:

@@ -44,6 +44,7 @@ ACCOUNT = {
     Account.CHANGED: "danger",
     Account.CHARGED: "success",
 }
+LETTERS = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"})
 FORMATS = {
     "csv": ("text/csv; charset=utf-8", exports.as_csv),
     "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", exports.as_excel),
@@ -125,7 +126,7 @@ def export(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     ending = "xlsx" if request.GET.get("format") == "xlsx" else "csv"
     content_type, write = FORMATS[ending]
     answer = HttpResponse(write(table), content_type=content_type)
-    answer["Content-Disposition"] = f'attachment; filename="{slugify(table.title)}.{ending}"'
+    answer["Content-Disposition"] = f'attachment; filename="{slugify(table.title.translate(LETTERS))}.{ending}"'
     add_never_cache_headers(answer)
     return answer
 

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from bookings import inbox, site, tokens
+from bookings.admin.asking import question
 from bookings.admin.guests import WithGuests
 from bookings.models import WebhookEvent, WebhookToken
 from meters.admin.base import NOTHING, ReadOnlyAdmin, ago, label, local
@@ -88,10 +89,15 @@ class WebhookTokenAdmin(ReadOnlyAdmin):
         return site.absolute(tokens.path(secret), request)
 
     @admin.action(description=_("Revoke: events are no longer taken at these addresses"), permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[WebhookToken]) -> None:
+    def revoke(self, request: HttpRequest, queryset: QuerySet[WebhookToken]) -> HttpResponse | None:
+        names = ", ".join(token.name for token in queryset)
+        text = gettext("Revoke %(names)s? Where Sirvoy still calls this address, bookings no longer arrive here.")
+        if asking := question(self, request, text % {"names": names}):
+            return asking
         done = sum(tokens.revoke(token, request.user, timezone.now()) for token in queryset)
         text = ngettext("%(count)d address was revoked.", "%(count)d addresses were revoked.", done)
         messages.success(request, text % {"count": done})
+        return None
 
     @admin.display(description=_("status"))
     def state(self, token: WebhookToken) -> str:

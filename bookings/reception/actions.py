@@ -20,6 +20,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -112,7 +113,7 @@ def _reopen(stay: Stay, form: forms.Form, by: User, now: datetime) -> Said:
 
 def _correct(stay: Stay, form: forms.Form, by: User, now: datetime) -> Said:
     made = ledger.correct(stay, form.cleaned_data["kwh"], form.cleaned_data["reason"], by)
-    return gettext("Corrected by %(kwh)s kWh.") % {"kwh": made.energy_kwh}
+    return gettext("Corrected by %(kwh)s kWh.") % {"kwh": number_format(made.energy_kwh.normalize())}
 
 
 def _revoke(stay: Stay, form: forms.Form, by: User, now: datetime) -> Said:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -118,6 +119,14 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Extra:
+    """What was bought in Sirvoy besides; `kwh` of them all, None where it is no package of electricity that we know."""
+
+    text: str
+    kwh: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """All of a booking's page."""
 
@@ -126,6 +135,7 @@ class Sheet:
     bill: Bill
     parties: list[Party]
     packages: list[PackageSale] = field(default_factory=list)
+    extras: list[Extra] = field(default_factory=list)
 
 
 def sheet(booking: Booking, now: datetime) -> Sheet:
@@ -141,7 +151,8 @@ def sheet(booking: Booking, now: datetime) -> Sheet:
     guest = getattr(booking, "guest", None)
     parties = [_party(s, used, outlets, measured, corrections, guest) for s in stays if _is_shown(s, measured)]
     packages = list(booking.packages.select_related("by"))
-    return Sheet(booking, guest, accounts.bill([booking.pk])[booking.pk], parties, packages)
+    extras = [Extra(text, kwh) for text, kwh in accounts.extras(booking)]
+    return Sheet(booking, guest, accounts.bill([booking.pk])[booking.pk], parties, packages, extras)
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

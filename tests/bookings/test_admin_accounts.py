@@ -243,9 +243,13 @@ def test_only_a_manager_forgets_a_guest_and_never_one_who_is_here(reception, man
     gone = leaving(status=Stay.Status.LEFT)
     Booking.objects.update(is_checked_out=True)
     here = leaving("102")
-    form = {"action": "erase_guests", "_selected_action": [gone.pk, here.pk]}
+    form = {"action": "erase_guests", "_selected_action": [gone.pk, here.pk], "sure": "1"}
     page = reverse("admin:bookings_booking_changelist")
     reception.post(page, form)
+    gone.guest.refresh_from_db()
+    assert gone.guest.erased_at is None
+    asked = manager.post(page, {key: value for key, value in form.items() if key != "sure"}).content.decode()
+    assert "Forget 2 guests?" in asked
     gone.guest.refresh_from_db()
     assert gone.guest.erased_at is None
     html = manager.post(page, form, follow=True).content.decode()

@@ -82,7 +82,10 @@ def test_an_address_needs_a_name(chief):
 
 def test_an_address_is_revoked(chief):
     made, secret = tokens.make("Sirvoy", None)
-    answer = chief.post(TOKENS, {"action": "revoke", "_selected_action": [made.pk]}, follow=True)
+    form = {"action": "revoke", "_selected_action": [made.pk]}
+    assert "Revoke Sirvoy?" in chief.post(TOKENS, form).content.decode()
+    assert tokens.find(secret) == made
+    answer = chief.post(TOKENS, form | {"sure": "1"}, follow=True)
     assert "1 address was revoked." in answer.content.decode()
     assert tokens.find(secret) is None
 
@@ -92,7 +95,7 @@ def test_who_may_only_look_makes_and_revokes_nothing():
     made, secret = tokens.make("Sirvoy", None)
     assert viewer.get(TOKENS).status_code == 200
     assert viewer.post(ADD, {"name": "mine"}).status_code == 403
-    viewer.post(TOKENS, {"action": "revoke", "_selected_action": [made.pk]})
+    viewer.post(TOKENS, {"action": "revoke", "_selected_action": [made.pk], "sure": "1"})
     assert tokens.find(secret) == made
 
 

@@ -249,7 +249,7 @@ def test_arrivals_and_departures_of_today_with_kwh_amount_and_the_button(recepti
     assert str(comes.booking.sirvoy_id) in shown
     reception.post(reverse("reception_verb", args=[leaves.booking_id, "charge"]), {"expected": "45.00", "home": "1"})
     assert Charge.objects.get().amount == Decimal("45.00")
-    assert "Is in Sirvoy" not in reception.get(HOME).content.decode()
+    assert "I have typed it into Sirvoy" not in reception.get(HOME).content.decode()
 
 
 def test_an_amount_that_has_changed_meanwhile_is_not_noted(reception):

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from itertools import chain, pairwise
+from threading import Event
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bookings import afterwards, inbox, ledger, sirvoy, tokens
+from bookings.management.commands import simulate_bookings
 from bookings.models import Booking, PowerRule, Stay, StayMeter, Tariff, WebhookEvent, WebhookToken
 from bookings.simulation import caller, scene, season, told
 from bookings.simulation.day import Day
@@ -202,13 +205,21 @@ def test_its_address_is_revoked_at_the_end_and_stands_nowhere(live_server: Any) 
     assert tokens.PREFIX not in out
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("signals")
-def test_it_says_why_it_cannot_begin(live_server: Any) -> None:
-    tokens.make("one", None)
+@pytest.mark.django_db
+def test_it_says_why_it_cannot_begin_and_waits_until_it_can() -> None:
+    one, _secret = tokens.make("one", None)
     tokens.make("two", None)
-    with pytest.raises(CommandError):
-        simulate(live_server.url, 1)
+
+    class Waiting(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return not tokens.revoke(one, None, timezone.now())
+
+    command = simulate_bookings.Command(stdout=StringIO())
+    command.stopped = Waiting()
+    made = tokens.find(command._secret())
+    assert made is not None
+    assert made.name == scene.NAME
+    assert "Revoke one of them first." in command.stdout.getvalue()
 
 
 @pytest.mark.django_db(transaction=True)

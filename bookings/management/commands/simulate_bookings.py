@@ -84,10 +84,22 @@ class Command(BaseCommand):
     def _caller(self, site: str) -> Caller:
         revoke()  # one that a killed run left behind
         try:
-            _made, secret = tokens.make(scene.NAME, None)
-            return Caller(site, tokens.path(secret))
-        except (tokens.TooMany, ValueError) as error:
+            return Caller(site, tokens.path(self._secret()))
+        except ValueError as error:
             raise CommandError(str(error)) from None
+
+    def _secret(self) -> str:
+        """Of an address of our own, as soon as one may be made; of none where we are stopped before."""
+        has_said = False
+        while not self.stopped.is_set():
+            try:
+                return tokens.make(scene.NAME, None)[1]
+            except tokens.TooMany as error:
+                if not has_said:
+                    self.stdout.write(f"{error} Made-up guests come as soon as that is done.")
+                has_said = True
+                self.stopped.wait(TRY_AGAIN_S)
+        return ""
 
 
 def revoke() -> None:
