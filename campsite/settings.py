@@ -308,9 +308,9 @@ PORTAL_OPEN_BEFORE_H = env.int("PORTAL_OPEN_BEFORE_H", default=24)
 PORTAL_OPEN_AFTER_H = env.int("PORTAL_OPEN_AFTER_H", default=24)
 """A guest's link works from so many hours before the day of arrival until so many after the departure."""
 PORTAL_WRONG_LINKS_A_MINUTE = env.int("PORTAL_WRONG_LINKS_A_MINUTE", default=20)
+"""Wrong links that an address may try; more are answered 429. Right ones are never refused."""
 PORTAL_CHOICES_A_MINUTE = env.int("PORTAL_CHOICES_A_MINUTE", default=6)
 """So many numbers a guest may try until he has found his outlet."""
-"""Wrong links that an address may try; more are answered 429. Right ones are never refused."""
 
 CURRENCY = env.str("CURRENCY", default="DKK")
 """What tariffs and amounts are in; only shown."""

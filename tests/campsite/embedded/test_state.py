@@ -47,16 +47,21 @@ def test_secrets_are_readable_by_us_alone_and_stay(state: State) -> None:
 
 
 def test_a_process_of_a_killed_run_is_ended_a_stranger_is_not(state: State) -> None:
+    def obey() -> None:  # a shell's background job ignores SIGINT, and so would its children
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     with (
-        subprocess.Popen(["sleep", "600"], start_new_session=True) as left,
+        subprocess.Popen(["sleep", "600"], start_new_session=True, preexec_fn=obey) as left,
         subprocess.Popen(["sleep", "600"]) as stranger,
     ):
         known = {"ours": (left.pid, identity(left.pid)), "reused": (stranger.pid, "0")}
         state.publish(Card(1, "", {}, known))
-        with state.locked():
-            assert left.wait(PATIENCE_S) == -signal.SIGINT
-            assert stranger.poll() is None
-        stranger.kill()
+        try:
+            with state.locked():
+                assert left.wait(PATIENCE_S) == -signal.SIGINT
+                assert stranger.poll() is None
+        finally:
+            stranger.kill()
 
 
 def test_a_port_is_remembered_unless_somebody_took_it(state: State) -> None:
