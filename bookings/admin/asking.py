@@ -23,5 +23,6 @@ def question(model_admin: ModelAdmin, request: HttpRequest, text: str) -> HttpRe
         "text": text,
         "values": [(name, value) for name in asked for value in request.POST.getlist(name)],
         "back": request.get_full_path(),
+        "is_final": True,
     }
     return TemplateResponse(request, "admin/bookings/reception_ask.html", context)
