@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from bookings import tokens
 from bookings.simulation import scene, told
@@ -96,7 +96,8 @@ class Command(BaseCommand):
                 return tokens.make(scene.NAME, None)[1]
             except tokens.TooMany as error:
                 if not has_said:
-                    self.stdout.write(f"{error} Made-up guests come as soon as that is done.")
+                    with translation.override("en"):  # as all that is printed here
+                        self.stdout.write(f"{error} Made-up guests come as soon as that is done.")
                 has_said = True
                 self.stopped.wait(TRY_AGAIN_S)
         return ""
