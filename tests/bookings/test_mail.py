@@ -154,3 +154,10 @@ def test_an_address_that_no_mail_can_be_sent_to_keeps_nobody_else_waiting(addres
     PackageNotice.objects.create(booking=other, level=PackageNotice.Level.LOW, found_at=NOW)
     assert mail.tell_guests(NOW) == 1
     assert outbox.outbox[0].to == ["fine@example.com"]
+
+
+def test_the_hour_that_is_told_is_one_at_which_reception_is_open():
+    """Twelve hours after noon it is night: nothing is cut before the morning."""
+    notice(guest={"language": "en"}, cut_when_empty=True, grace_h=12)
+    mail.tell_guests(NOW)
+    assert "07/13/2026 8 a.m." in texts()[0]

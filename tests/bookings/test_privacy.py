@@ -4,6 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from auditlog.models import LogEntry
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from bookings import accounts, inbox, privacy
 from bookings.models import Booking, Guest, Stay, WebhookEvent
@@ -110,3 +112,15 @@ def test_who_was_forgotten_and_books_again_under_the_number_has_a_name():
     assert Guest.objects.get().first_name == ""
     send(booking(room(), minute=2, arrival="2027-04-01", departure="2027-10-01"), later)
     assert Guest.objects.get().first_name == "Anna"
+
+
+def test_who_is_forgotten_on_request_is_locked_in_the_order_in_which_events_are_worked_on():
+    """Events before their booking: else an event worked on at the same time would wait for us, and we for it."""
+    gone = departed(date(2026, 7, 1))
+    with CaptureQueriesContext(connection) as asked:
+        privacy.erase(gone, None, NOW)
+    locks = [
+        query["sql"] for query in asked if "FOR " in query["sql"] and "UPDATE" in query["sql"].partition("FOR ")[2]
+    ]
+    tables = [sql.partition(" FROM ")[2].split()[0].strip('"') for sql in locks]
+    assert tables[:2] == ["bookings_webhookevent", "bookings_booking"]
