@@ -96,8 +96,9 @@ def replay(event_ids: Iterable[int], by: Person, now: datetime) -> int:
             changes = {"replayed": [event.status, event.reason]}
             LogEntry.objects.log_create(event, action=LogEntry.Action.UPDATE, changes=changes, actor=person(by))
         ids = [event.pk for event in events]
-        fresh = {"status": Status.RECEIVED, "attempts": 0, "reason": "", "try_again_at": now, "processed_at": None}
-        WebhookEvent.objects.filter(pk__in=ids).update(**fresh)
+        again = WebhookEvent.objects.filter(pk__in=ids)
+        again.filter(status=Status.FAILED).update(processed_at=None)  # what was worked on stays part of the story
+        again.update(status=Status.RECEIVED, attempts=0, reason="", try_again_at=now)
     for event_id in ids[:MOST_REPLAYED]:
         process(event_id, now)
     return len(ids)

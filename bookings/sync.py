@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from copy import copy
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum, auto
@@ -10,13 +13,15 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from bookings import accounts, guests, rooms, stays
+from bookings import accounts, guests, rooms, sirvoy, stays
 from bookings.models import Booking, WebhookEvent
 from bookings.sirvoy import BookingTold, ItemTold, RoomTold
 
 LOCK = 0x51A70
 STANDING = ("is_cancelled", "is_checked_in", "is_checked_out", "rooms", "adults", "items")
 """What power and its price hang on: an event that does not tell it does not change it, the newest that did counts."""
+Told = tuple[datetime, int, BookingTold]
+"""When Sirvoy made an event, its id, and what it says."""
 Source = list[Any]
 """When, as ISO 8601, and the id of an event."""
 BELIEVED = timedelta(days=3)
@@ -73,7 +78,7 @@ def _rule(booking: Booking | None, told: BookingTold, event: WebhookEvent, at: d
     is_later = booking is None or booking.generated_at != at
     booking, is_news = _write(booking or Booking(sirvoy_id=told.sirvoy_id), told, event, at)
     is_news |= guests.write(booking, told.guest, told.rooms)
-    stays.reconcile(booking, now, before, at=at if now - BELIEVED < at < now else now)
+    stays.reconcile(booking, now, before, at=at if _is_believed(at, now) else now)
     return Outcome.DUPLICATE if is_other and not is_later and not is_news else Outcome.APPLIED
 
 
@@ -91,20 +96,57 @@ def _teach(
     if "rooms" in taught:
         guests.write_rooms(booking, told.rooms or ())
     if taught or has_learned:
-        stays.reconcile(booking, now, before)
+        stays.reconcile(booking, now, before, at=at if taught and _is_believed(at, now) else now)
+    if _is_believed(at, now):
+        others = _others(booking, event)
+        stays.retell(booking, _story(others), _story([*others, (at, event.pk, told)]), now)
     return Outcome.APPLIED if taught else Outcome.STALE
+
+
+def _is_believed(at: datetime, now: datetime) -> bool:
+    return now - BELIEVED < at < now
+
+
+def _others(booking: Booking, event: WebhookEvent) -> list[Told]:
+    """All that was told of a booking by events that were worked on, but for this one; what cannot be read any more is
+    left out.
+    """
+    done = WebhookEvent.objects.filter(sirvoy_id=booking.sirvoy_id, processed_at__isnull=False, erased_at=None)
+    done = done.exclude(status=WebhookEvent.Status.FAILED).exclude(pk=event.pk)
+    found = []
+    for each in done:
+        with suppress(sirvoy.Unreadable):
+            found.append((each.generated_at or each.received_at, each.pk, sirvoy.read(bytes(each.body))))
+    return found
+
+
+def _story(events: Iterable[Told]) -> list[Booking]:
+    """The booking as each of these events left it, in the order in which Sirvoy made them; nothing is written."""
+    left: list[Booking] = []
+    for at, number, told in sorted(events, key=lambda event: event[:2]):
+        booking = copy(left[-1]) if left else Booking(sirvoy_id=told.sirvoy_id)
+        _tell(booking, replace(told, items=None), at, number)
+        left.append(booking)
+    return left
 
 
 def _write(booking: Booking, told: BookingTold, event: WebhookEvent, at: datetime) -> tuple[Booking, bool]:
     """The booking with what is told, and whether that is news."""
-    values = _values(told, booking)
-    told_before = _source(booking.generated_at, booking.event_number) if booking.pk else NEVER
-    kept = {name: booking.kept.get(name, told_before) for name in STANDING if name not in values}
-    is_news = booking.pk is None or any(getattr(booking, name) != value for name, value in values.items())
-    for name, value in (values | {"generated_at": at, "event": event, "event_number": event.pk, "kept": kept}).items():
-        setattr(booking, name, value)
+    is_new, before = booking.pk is None, copy(booking)
+    values = _tell(booking, told, at, event.pk)
+    booking.event = event
     booking.save()
-    return booking, is_news
+    return booking, is_new or any(getattr(before, name) != value for name, value in values.items())
+
+
+def _tell(booking: Booking, told: BookingTold, at: datetime, number: int) -> dict[str, Any]:
+    """Set what is told; returns it, by column."""
+    values = _values(told, booking)
+    told_before = _source(booking.generated_at, booking.event_number) if booking.generated_at else NEVER
+    kept = {name: booking.kept.get(name, told_before) for name in STANDING if name not in values}
+    for name, value in (values | {"generated_at": at, "event_number": number, "kept": kept}).items():
+        setattr(booking, name, value)
+    return values
 
 
 def _values(told: BookingTold, booking: Booking) -> dict[str, Any]:

@@ -7,6 +7,7 @@ No two lines of a meter overlap. See docs/ledger.md.
 from bookings.ledger.align import Aligned, align, unaligned
 from bookings.ledger.corrections import correct
 from bookings.ledger.errors import BadCorrection, LedgerError, OutletTaken
+from bookings.ledger.lay import Span, lay
 from bookings.ledger.lines import begin, end, end_all, lock
 from bookings.ledger.use import Measured, Share, Used, measure, used_by_stay, used_kwh
 
@@ -17,12 +18,14 @@ __all__ = [
     "Measured",
     "OutletTaken",
     "Share",
+    "Span",
     "Used",
     "align",
     "begin",
     "correct",
     "end",
     "end_all",
+    "lay",
     "lock",
     "measure",
     "unaligned",

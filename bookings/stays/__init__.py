@@ -1,7 +1,8 @@
 """Who is on which pitch, from when to when. The only package that writes Stay.
 
-`status` and `match` are the pure rules; `reconcile` makes a booking's stays what Sirvoy says; `advance` follows the
-calendar; `verbs` and `outlets` are what reception, and guests, do.
+`status` and `match` are the pure rules; `reconcile` makes a booking's stays what Sirvoy says; `hindsight` corrects what
+was, by an event that comes late; `advance` follows the calendar; `verbs` and `outlets` are what reception, and guests,
+do.
 """
 
 from bookings.stays.advance import advance, heal, to_sort_out
@@ -19,6 +20,7 @@ from bookings.stays.errors import (
     StayError,
     UnknownOutlet,
 )
+from bookings.stays.hindsight import retell
 from bookings.stays.outlets import add_meter, choose_outlet, exchange, find_outlet, take_meter
 from bookings.stays.reconcile import reconcile
 from bookings.stays.status import Flags, Times, flags, status_of
@@ -50,6 +52,7 @@ __all__ = [
     "move",
     "reconcile",
     "reopen",
+    "retell",
     "status_of",
     "stay_late",
     "take_meter",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -66,37 +66,54 @@ def reconcile(
     for stay in known:
         for name, value in (said or {}).get(stay.pk, {}).items():
             setattr(stay, name, value)
-    slots = _slots(booking)
+
+    def former() -> list[Stay]:
+        found = _former(booking)
+        was.update({stay.pk: copy(stay) for stay in found})
+        return found
+
+    current, gone = arrange(booking, known, former, before, now, at)
+    _write([*gone, *current], was)
+    _account([*gone, *current], was, now, at)
+
+
+def arrange(
+    booking: Booking,
+    known: list[Stay],
+    former: Callable[[], list[Stay]],
+    before: Flags | None,
+    now: datetime,
+    at: datetime,
+) -> tuple[list[Stay], list[Stay]]:
+    """What becomes of the parties of a booking, `known` in their order and `former` without a room: the present ones in
+    their order, and those that have none any more. Parties are changed, nothing is written.
+    """
+    slots = slots_of(booking)
     found, surplus = match([stay.room_id for stay in known], [slot.room and slot.room.pk for slot in slots])
     gone = [known[index] for index in surplus]
     for stay in gone:
         _retire(stay, booking, at)
-    former = _former(booking) if known and None in found else []
+    earlier = former() if known and None in found else []
     current = []
     for index, slot in zip(found, slots, strict=True):
-        stay = known[index] if index is not None else _back_again(former, slot) or Stay(booking=booking)
+        stay = known[index] if index is not None else _back_again(earlier, slot) or Stay(booking=booking)
         if _is_another_visit(stay, slot, booking):
             stay.position = None
             gone.append(stay)
             stay = Stay(booking=booking)
         current.append(stay)
-    was |= {stay.pk: copy(stay) for stay in current if stay.pk and stay.pk not in was}
     for position, (stay, slot) in enumerate(zip(current, slots, strict=True)):
         stay.position = position
         _place(stay, slot, booking, at)
     _judge(current, booking, before, now, at)
-    _write([*gone, *current], was)
-    _account([*gone, *current], was, now, at)
+    return current, gone
 
 
 def changed(stay: Stay, was: Stay | None) -> bool:
     return was is None or any(getattr(stay, name) != getattr(was, name) for name in WRITTEN)
 
 
-# --- what should be --------------------------------------------------------------------------------------------------
-
-
-def _slots(booking: Booking) -> list[Slot]:
+def slots_of(booking: Booking) -> list[Slot]:
     """The rooms of the booking in Sirvoy's order; a booking without any is one party that has no room yet.
 
     Where the newest event names none, those named last count: of the only one the booking's dates are newer.
@@ -110,6 +127,17 @@ def _slots(booking: Booking) -> list[Slot]:
         Slot(room, parse_date(told["arrival"] or ""), parse_date(told["departure"] or ""))
         for room, told in zip(found, booking.rooms, strict=True)
     ]
+
+
+def why(stay: Stay, old: Stay | None) -> Reason:
+    if old is None or old.status == Status.EXPECTED:
+        return Reason.CHECK_IN
+    if old.status != Status.IN_HOUSE:
+        return Reason.REOPENED
+    return Reason.MOVE if old.pitch_id != stay.pitch_id else Reason.INSTALLED
+
+
+# --- what should be --------------------------------------------------------------------------------------------------
 
 
 def _retire(stay: Stay, booking: Booking, now: datetime) -> None:
@@ -200,7 +228,8 @@ def times_of(stay: Stay) -> Times:
 def _since(stay: Stay, booking: Booking, now: datetime, at: datetime) -> datetime:
     """When what is new of this party came about: rooms of a later day begin at check-out time of that day at most."""
     if stay.status == Status.EXPECTED and stay.arrival and booking.arrival and stay.arrival > booking.arrival:
-        return max(at, min(check_out_at(stay.arrival), now))
+        due = check_out_at(stay.arrival)
+        return max(at, due) if due <= now else at
     return at
 
 
@@ -269,7 +298,7 @@ def _align(stay: Stay, old: Stay | None, now: datetime, at: datetime) -> set[int
     """The stay's lines follow; a meter that another guest has makes it unclear, if nothing worse does. Returns the
     meters (ids) concerned.
     """
-    aligned = ledger.align(stay, now, _why(stay, old), at)
+    aligned = ledger.align(stay, now, why(stay, old), at)
     known = stay.unclear
     if known in (Unclear.NONE, Unclear.TAKEN):
         is_taken = any(other.booking_id != stay.booking_id for other in aligned.taken_by)
@@ -277,14 +306,6 @@ def _align(stay: Stay, old: Stay | None, now: datetime, at: datetime) -> set[int
     if stay.unclear != known:
         stay.save(update_fields=["unclear"])
     return aligned.meters
-
-
-def _why(stay: Stay, old: Stay | None) -> Reason:
-    if old is None or old.status == Status.EXPECTED:
-        return Reason.CHECK_IN
-    if old.status != Status.IN_HOUSE:
-        return Reason.REOPENED
-    return Reason.MOVE if old.pitch_id != stay.pitch_id else Reason.INSTALLED
 
 
 def meters_of(parties: Sequence[Stay], pitches: set[int | None]) -> set[int]:

@@ -49,8 +49,10 @@ def received(body: dict[str, Any], now: datetime = NOON) -> WebhookEvent:
 def work(event: WebhookEvent, now: datetime = NOON) -> sync.Outcome:
     """As the inbox does, but however often."""
     told = sirvoy.read(bytes(event.body))
-    WebhookEvent.objects.filter(pk=event.pk).update(sirvoy_id=told.sirvoy_id, processed_at=now)
-    return sync.apply(told, event, now)
+    outcome = sync.apply(told, event, now)
+    read = {"sirvoy_id": told.sirvoy_id, "generated_at": told.generated_at}
+    WebhookEvent.objects.filter(pk=event.pk).update(**read, processed_at=now)
+    return outcome
 
 
 def send(body: dict[str, Any], now: datetime = NOON) -> sync.Outcome:

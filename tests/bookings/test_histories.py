@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -105,6 +105,17 @@ def state() -> list[Any]:
     ]
 
 
+def ledger() -> list[Any]:
+    """When each party came and went, and its lines."""
+    line = ("meter", "pitch", "booked_pitch", "period", "begun_by", "ended_by")
+    found = []
+    for stay in Stay.objects.select_related("room").order_by("began_at", "position", "room"):
+        lines = sorted(stay.lines.values_list(*line), key=lambda each: (each[3].lower, each[0]))
+        if lines or stay.position is not None:
+            found.append((stay.position, str(stay.room), stay.status, stay.began_at, stay.ended_at, lines))
+    return found
+
+
 def everything() -> list[Any]:
     """Every row that follows from events."""
     return [list(model.objects.order_by("pk").values()) for model in (Booking, Guest, Room, Stay, StayMeter)]
@@ -117,6 +128,17 @@ def outcome(events: list[WebhookEvent], gap: timedelta = timedelta(0)) -> list[A
             work(event, NOON - (len(events) - number) * gap)
         stays.advance(NOON)
         found = state()
+        transaction.set_rollback(True)
+    return found
+
+
+def told(events: list[tuple[WebhookEvent, datetime]]) -> list[Any]:
+    """What these events end in, with the ledger, each worked on at its time; undone again."""
+    with transaction.atomic():
+        for event, now in events:
+            work(event, now)
+        stays.advance(NOON)
+        found = [state(), ledger()]
         transaction.set_rollback(True)
     return found
 
@@ -145,6 +167,25 @@ def test_any_order_and_repetition_ends_in_the_same_state(bodies: list[dict[str, 
         mixed = events + chance.choices(events, k=4)
         chance.shuffle(mixed)
         assert outcome(mixed, gap=timedelta(hours=chance.randrange(20))) == expected
+
+
+EVENING = NOON - timedelta(hours=16)
+"""20:00 of the day before: what the calendar does comes later."""
+
+
+@settings(suite, max_examples=60)
+@given(histories(), st.randoms(use_true_random=False))
+def test_any_order_ends_in_the_same_ledger(bodies: list[dict[str, Any]], chance: random.Random) -> None:
+    """Also when they came and went, and what they pay: each event counts from when Sirvoy made it."""
+    _fresh()
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    begins = EVENING - len(bodies) * hour
+    made = [begins + number * hour for number in range(len(bodies))]
+    events = [received(body | {"generatedAt": at.isoformat()}, at) for body, at in zip(bodies, made, strict=True)]
+    expected = told([(event, at + minute) for event, at in zip(events, made, strict=True)])
+    mixed = events + chance.choices(events, k=2)
+    chance.shuffle(mixed)
+    assert told([(event, EVENING + number * minute) for number, event in enumerate(mixed)]) == expected
 
 
 @suite
