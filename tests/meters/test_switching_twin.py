@@ -213,7 +213,10 @@ def test_of_80_plugs_75_are_switched_although_5_are_dead(site: Site) -> None:
     mine = Command.objects.filter(order=order)
     until(lambda: mine.filter(status="confirmed").count() == len(chosen) - len(DEAD), "the living to be on")
     assert not mine.filter(meter__in=[meter(device) for device in DEAD], status="confirmed").exists()
-    assert {len(sets(site, device, mark)) for device in chosen if device not in DEAD} == {1}
+    sent = {device: len(sets(site, device, mark)) for device in chosen if device not in DEAD}
+    # One attempt each; a machine that is busy may answer one too late, and then there is a second.
+    assert sent == {device: mine.get(meter=meter(device)).attempts for device in sent}
+    assert sum(sent.values()) <= len(sent) * 1.1
     for device in DEAD:
         site.twin.control(device, cmd="ok")
 
