@@ -32,7 +32,8 @@ V = TypeVar("V")
 class Case:
     """A meter, where it hangs, who is on it, and what its power depends on.
 
-    `wants`: what the policy and cleaning want of it so far, by source.
+    `wants`: what the policy and cleaning want of it so far, by source; `is_formers`: a guest who has it no more wants
+    something of it still.
     """
 
     meter: Meter
@@ -40,6 +41,7 @@ class Case:
     stays: tuple[Stay, ...]
     facts: Facts
     wants: dict[str, Want]
+    is_formers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,11 @@ def gather(meter_ids: Collection[int] | None, now: datetime) -> list[Case]:
     meters = list(Meter.objects.select_related("device").filter(pk__in=ids).order_by("pk"))
     tables = _read([meter.pk for meter in meters], now) if meters else None
     return [_case(meter, tables) for meter in meters] if tables else []
+
+
+def reason_of(booking: int) -> str:
+    """How what is wanted for the guests of a booking (Sirvoy's number) tells whose it is."""
+    return f"Booking {booking}"
 
 
 def places(meter_ids: Collection[int], now: datetime) -> set[int]:
@@ -206,7 +213,9 @@ def _case(meter: Meter, tables: Tables) -> Case:
         relay=tables.relays.get(meter.pk),
         override=_override(wants),
     )
-    return Case(meter, pitch, stays, facts, ours)
+    of_guests = {reason_of(stay.booking.sirvoy_id) for stay in stays}
+    is_formers = any(want.source == Source.GUEST and want.reason not in of_guests for want in wants)
+    return Case(meter, pitch, stays, facts, ours, is_formers)
 
 
 def _on(meter: Meter, pitch: Pitch | None, lines: Iterable[StayMeter], tables: Tables) -> tuple[Stay, ...]:

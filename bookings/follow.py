@@ -13,9 +13,10 @@ from django.db import connection, transaction
 from django.utils import timezone, translation
 
 from bookings import facts
-from bookings.facts import Case
+from bookings.facts import Case, reason_of
 from bookings.power import Decision, decide
 from meters import commands, pitches
+from meters.models import Source
 
 AT_ONCE = 20
 """So many meters are changed before others get their turn: a check-in does not wait for a change of the rules."""
@@ -102,9 +103,13 @@ def _replace(case: Case, decision: Decision, now: datetime) -> None:
             commands.want(case.meter, wanted, decision.state, reason(decision), until=_lease(now))
         for other in case.wants.keys() - {wanted}:
             commands.end(case.meter, other)
+        if case.is_formers:
+            commands.end(case.meter, Source.GUEST)
 
 
 def _is_as_wanted(case: Case, decision: Decision) -> bool:
+    if case.is_formers:
+        return False
     if not _may_want(case, decision):
         return not case.wants
     want = case.wants.get(decision.source)
@@ -128,7 +133,7 @@ def _lease(now: datetime) -> datetime:
 def reason(decision: Decision) -> str:
     """As it is kept with what is wanted: of an ON whose it is, for the whole stay; in the language of the site."""
     if decision.state and decision.booking:
-        return f"Booking {decision.booking}"
+        return reason_of(decision.booking)
     with translation.override(settings.LANGUAGE_CODE):
         return str(decision.words)
 

@@ -15,6 +15,7 @@ from auditlog.models import LogEntry
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -24,6 +25,7 @@ from bookings.models import PortalLink, Stay
 SECRET_BYTES = 16
 """128 bits: nobody guesses them, and the QR code stays coarse enough for old telephones."""
 LONGEST = 100
+MARK_LENGTH = 16
 Status = Stay.Status
 
 
@@ -45,18 +47,42 @@ def revoke_all(stay: Stay, by: User | None, now: datetime) -> int:
     return done
 
 
-def check(secret: str, now: datetime) -> Stay | None:
-    """The stay that this secret leads to now, with booking, guest and pitch; None: a wrong one, revoked, too early or
-    over. How long it takes tells nothing of a right one: what is looked up is a digest.
+def any_of(stay: Stay) -> PortalLink:
+    """A link of this stay that is not revoked, for who has proved by other means that the stay is his."""
+    with transaction.atomic():
+        Stay.objects.select_for_update(no_key=True).get(pk=stay.pk)
+        valid = PortalLink.objects.filter(stay=stay, revoked_at=None).first()
+        if valid is None:
+            make(stay, None)  # nobody is told its secret
+            valid = PortalLink.objects.filter(stay=stay, revoked_at=None)[0]
+    return valid
+
+
+def check(secret: str, now: datetime) -> PortalLink | None:
+    """The link of this secret, with its stay's booking, guest and pitch; None: a wrong one, revoked, too early or over.
+    How long it takes tells nothing of a right one: what is looked up is a digest.
     """
     if len(secret) > LONGEST:
         return None
     digest = _digest(secret)
-    links = PortalLink.objects.filter(digest=digest, revoked_at=None)
-    link = links.select_related("stay__booking__guest", "stay__pitch").first()
+    link = _valid().filter(digest=digest).first()
     if link is None or not hmac.compare_digest(link.digest, digest):
         return None
-    return link.stay if is_open(link.stay, now) else None
+    return link if is_open(link.stay, now) else None
+
+
+def mark(link: PortalLink) -> str:
+    """By what the link is known again without its secret; whoever hands it out signs it."""
+    return f"{link.pk}-{link.digest[:MARK_LENGTH]}"
+
+
+def stay_of(mark: str, now: datetime) -> Stay | None:
+    """The stay of a link so marked, with booking, guest and pitch; None: revoked meanwhile, too early or over."""
+    number, _dash, digest = mark.partition("-")
+    if not number.isdecimal() or len(digest) != MARK_LENGTH:
+        return None
+    link = _valid().filter(pk=number, digest__startswith=digest).first()
+    return link.stay if link and is_open(link.stay, now) else None
 
 
 def is_open(stay: Stay, now: datetime) -> bool:
@@ -76,6 +102,10 @@ def is_open(stay: Stay, now: datetime) -> bool:
 def path(secret: str) -> str:
     """The address to give to the guest, without the site's."""
     return reverse("portal", args=[secret])
+
+
+def _valid() -> QuerySet[PortalLink]:
+    return PortalLink.objects.filter(revoked_at=None).select_related("stay__booking__guest", "stay__pitch")
 
 
 def _digest(secret: str) -> str:

@@ -1,4 +1,5 @@
-"""Mail to guests: that their package is nearly, or wholly, used up. Nothing else is mailed, and no link is.
+"""Mail to guests: that their package is nearly, or wholly, used up; and how any mail leaves. bookings/welcome.py mails
+links; nothing else is mailed.
 
 Rows first, mail afterwards: which guests are to be told stands in PackageNotice; a mail that failed is tried again, and
 reception sees who was not reached. A mail is never sent from within a transaction.
@@ -25,7 +26,7 @@ from django.utils import formats, timezone, translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from bookings import accounts
+from bookings import accounts, languages
 from bookings.hours import opening
 from bookings.models import Guest, PackageNotice, Stay
 
@@ -34,7 +35,6 @@ RETRY = timedelta(minutes=15)
 AT_ONCE = 50
 """Mails of one run: the next follows in a minute."""
 _LOCK = 4_711_004
-ALIASES = {"no": "nb", "nn": "nb"}
 
 
 class State(StrEnum):
@@ -64,11 +64,8 @@ def state() -> State:
 
 
 def language_of(guest: Guest) -> str:
-    """What staff said that the guest speaks, else what Sirvoy says; English where we have no such language."""
-    known = {code for code, _name in settings.LANGUAGES}
-    told = guest.spoken or guest.language.replace("_", "-").partition("-")[0].strip().lower()
-    told = ALIASES.get(told, told)
-    return told if told in known else "en"
+    """The guest's language; English where he is known to speak none of ours."""
+    return languages.of_guest(guest) or "en"
 
 
 def tell_guests(now: datetime) -> int:
@@ -77,7 +74,7 @@ def tell_guests(now: datetime) -> int:
     """
     if state() is not State.READY:  # what only the server prints has told nobody
         return 0
-    with _alone() as is_alone:
+    with alone() as is_alone:
         if not is_alone:
             return 0
         due = [each for each in accounts.untold(now) if each.tried_at is None or each.tried_at <= now - RETRY]
@@ -96,12 +93,9 @@ def message(notice: PackageNotice, now: datetime) -> EmailMultiAlternatives:
     return made
 
 
-# --- inside ----------------------------------------------------------------------------------------------------------
-
-
 @contextmanager
-def _alone() -> Iterator[bool]:
-    """A lock of this connection, not of a transaction: mail is sent outside of any."""
+def alone() -> Iterator[bool]:
+    """Whether nobody else sends mail now. A lock of this connection: mail is sent outside of any transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
         is_alone = bool(cursor.fetchone()[0])
@@ -113,22 +107,8 @@ def _alone() -> Iterator[bool]:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
-def _send(notice: PackageNotice, now: datetime) -> bool:
-    error = _unreachable(notice)
-    if not error:
-        try:
-            message(notice, now).send()
-        except (SMTPException, OSError, ValueError) as failed:  # ValueError: an address that no mail can be sent to
-            logger.warning("notice %s was not mailed: %s", notice.pk, type(failed).__name__)
-            error = gettext("the mail server: %(error)s") % {"error": type(failed).__name__}
-    if error:
-        accounts.mail_failed(notice, error, now)
-        return False
-    return accounts.told(notice, None, now)
-
-
-def _unreachable(notice: PackageNotice) -> str:
-    guest = Guest.objects.filter(booking=notice.booking_id).first()
+def unreachable(guest: Guest | None) -> str:
+    """Why this guest cannot be mailed, for staff; "" where he can."""
     if guest is None or not guest.email:
         return gettext("no e-mail address")
     try:
@@ -136,6 +116,28 @@ def _unreachable(notice: PackageNotice) -> str:
     except ValidationError:
         return gettext("the e-mail address is none")
     return ""
+
+
+def deliver(made: EmailMultiAlternatives, name: str) -> str:
+    """Hand a mail to the mail server; returns why that failed, for staff, or "". `name`: how the log calls it."""
+    try:
+        made.send()
+    except (SMTPException, OSError, ValueError) as failed:  # ValueError: an address that no mail can be sent to
+        logger.warning("%s was not mailed: %s", name, type(failed).__name__)
+        return gettext("the mail server: %(error)s") % {"error": type(failed).__name__}
+    return ""
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _send(notice: PackageNotice, now: datetime) -> bool:
+    error = unreachable(Guest.objects.filter(booking=notice.booking_id).first())
+    error = error or deliver(message(notice, now), f"notice {notice.pk}")
+    if error:
+        accounts.mail_failed(notice, error, now)
+        return False
+    return accounts.told(notice, None, now)
 
 
 def _subject(context: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from bookings import accounts, follow, inbox, mail, privacy, reconcile, stays
+from bookings import accounts, follow, inbox, mail, privacy, reconcile, stays, welcome
 
 
 def sweep_inbox() -> None:
@@ -12,6 +12,10 @@ def sweep_inbox() -> None:
 def watch_packages() -> None:
     accounts.watch_packages(timezone.now())
     mail.tell_guests(timezone.now())
+
+
+def greet_guests() -> None:
+    welcome.greet(timezone.now())
 
 
 def erase_departed_guests() -> None:

@@ -1,8 +1,7 @@
 """Which address leads where."""
 
-from django.urls import path
+from django.urls import include, path
 
-from bookings import portal
 from bookings.webhook import SirvoyWebhook
 
 webhook = SirvoyWebhook.as_view()
@@ -10,5 +9,5 @@ webhook = SirvoyWebhook.as_view()
 urlpatterns = [
     path("hooks/sirvoy/<str:token>/", webhook, name="sirvoy"),
     path("hooks/sirvoy/<str:token>", webhook),  # a redirect would lose the event
-    path("p/<str:token>/", portal.page, name="portal"),
+    path("", include("bookings.portal.urls")),
 ]

@@ -44,6 +44,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "schedule_type": Schedule.MINUTES,
     },
     "Tell guests whose packages run low": {"func": "bookings.tasks.watch_packages", "schedule_type": Schedule.MINUTES},
+    "Mail their links to guests who came": {"func": "bookings.tasks.greet_guests", "schedule_type": Schedule.MINUTES},
     "Erase guests who left long ago": {
         "func": "bookings.tasks.erase_departed_guests",
         "schedule_type": Schedule.DAILY,

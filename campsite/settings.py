@@ -40,6 +40,9 @@ if SITE_URL and not re.fullmatch(r"https?://[^/\s]+", SITE_URL):
     raise ImproperlyConfigured(f"SITE_URL must be like https://power.example.com, without a path: {SITE_URL}")
 
 SITE_NAME = env.str("SITE_NAME", default="") or _("Electricity")
+SITE_PHONE = env.str("SITE_PHONE", default="")
+SITE_EMAIL = env.str("SITE_EMAIL", default="")
+"""How guests reach reception; told on their pages. Empty: they are asked to come."""
 
 # --- services: no defaults, so that nothing is written to the wrong place ------------------------
 
@@ -311,6 +314,15 @@ PORTAL_WRONG_LINKS_A_MINUTE = env.int("PORTAL_WRONG_LINKS_A_MINUTE", default=20)
 """Wrong links that an address may try; more are answered 429. Right ones are never refused."""
 PORTAL_CHOICES_A_MINUTE = env.int("PORTAL_CHOICES_A_MINUTE", default=6)
 """So many numbers a guest may try until he has found his outlet."""
+
+PORTAL_MAIL = env.bool("PORTAL_MAIL", default=True)
+"""Whether guests get the link to their page by e-mail at check-in. It needs EMAIL_URL and SITE_URL."""
+PORTAL_SWITCHES_A_MINUTE = env.int("PORTAL_SWITCHES_A_MINUTE", default=4)
+"""So often the guests of a stay may switch."""
+PORTAL_FINDS_A_MINUTE = env.int("PORTAL_FINDS_A_MINUTE", default=30)
+"""So often guests may look for their pages by number, name and date from one address: many may share the campsite's."""
+PORTAL_FINDS_OF_A_BOOKING_AN_HOUR = env.int("PORTAL_FINDS_OF_A_BOOKING_AN_HOUR", default=10)
+"""And so often for one booking, from anywhere."""
 
 CURRENCY = env.str("CURRENCY", default="DKK")
 """What tariffs and amounts are in; only shown."""

@@ -7,6 +7,7 @@ catalogues stand in locale/; compiled files are made at set-up and not kept in g
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ STAFF = ("da",)
 GUESTS = ("de", "nl", "nb", "sv")
 LANGUAGES = STAFF + GUESTS
 """Languages with a catalogue; English is the source. Staff's holds every string, the guests' what guests read."""
-READ_BY_GUESTS = ("templates/portal", "templates/email", "bookings/portal.py")
+READ_BY_GUESTS = ("templates/portal", "templates/email", "bookings/portal")
 KEYWORDS = {
     **dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop"), None),
     **dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2)),
@@ -41,9 +42,10 @@ def extracted(language: str = "da") -> Catalog:
     catalogue = Catalog(project="campsite", charset="utf-8")
     for path in _sources(READ_BY_GUESTS if language in GUESTS else FOLDERS):
         text = path.read_text()
-        code = templatize(text, origin=str(path)) if path.suffix in (".html", ".txt") else text
+        if path.suffix in (".html", ".txt"):
+            text = re.sub(r"(?m)^[ \t]+", "", templatize(text, origin=str(path)))  # it is read as if it were Python
         for line, message, comments, context in extract(
-            "python", io.BytesIO(code.encode()), keywords=KEYWORDS, comment_tags=("Translators:",)
+            "python", io.BytesIO(text.encode()), keywords=KEYWORDS, comment_tags=("Translators:",)
         ):
             catalogue.add(
                 message, locations=[(str(path.relative_to(ROOT)), line)], auto_comments=comments, context=context

@@ -216,12 +216,12 @@ def _equal_answer(
     answered_at = raw.filter(counter_wh=before[0].wh).aggregate(first=Min("measured_at"))["first"]
     if answered_at is None or (after is not None and after[0].at <= answered_at):
         return None
-    if _power_told_wh(meter_id, before[0].at, answered_at) > RESOLUTION_WH:
+    if power_told_wh(meter_id, before[0].at, answered_at) > RESOLUTION_WH:
         return None
     return Point(answered_at, before[0].wh), before[1]
 
 
-def _power_told_wh(meter_id: int, start: datetime, end: datetime) -> float:
+def power_told_wh(meter_id: int, start: datetime, end: datetime) -> float:
     """What the power that the meter told in this time amounts to; each value holds until the next."""
     with connection.cursor() as cursor:
         cursor.execute(

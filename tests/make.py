@@ -22,6 +22,7 @@ from meters.models import (
     AutomaticStop,
     BridgeRequest,
     Command,
+    CounterEpoch,
     Device,
     HourlyUsage,
     Installation,
@@ -88,6 +89,12 @@ def installed(meter: Meter, pitch: Pitch, since: datetime | None = None, until: 
 
 def hour(meter: Meter, hour: datetime, energy_wh: int, estimated_wh: int = 0) -> HourlyUsage:
     return HourlyUsage.objects.create(meter=meter, hour=hour, energy_wh=energy_wh, estimated_wh=estimated_wh)
+
+
+def counted(meter: Meter, kwh: str, at: datetime) -> CounterEpoch:
+    """So much energy has been billed since the meter's first value, as it told at this moment."""
+    told = {"first_at": at - timedelta(days=60), "first_wh": 0, "last_at": at, "last_wh": int(Decimal(kwh) * 1000)}
+    return CounterEpoch.objects.update_or_create(meter=meter, number=1, defaults=told)[0]
 
 
 def reading(meter: Meter, measured_at: datetime, **values: Any) -> Reading:

@@ -2,7 +2,7 @@
 
 from bookings.models.accounts import Charge, Mode, PackageNotice, PackagePattern, PackageSale, Tariff
 from bookings.models.bookings import Booking, Guest, Room
-from bookings.models.stays import Correction, PortalLink, PowerRule, Stay, StayMeter
+from bookings.models.stays import Correction, LinkMail, PortalLink, PowerRule, Stay, StayMeter
 from bookings.models.webhook import WebhookEvent, WebhookToken
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Charge",
     "Correction",
     "Guest",
+    "LinkMail",
     "Mode",
     "PackageNotice",
     "PackagePattern",

@@ -223,3 +223,23 @@ class PortalLink(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class LinkMail(models.Model):
+    """That a guest is to get his link by e-mail, once a stay, and what became of it. Written only by
+    bookings/welcome.py.
+    """
+
+    stay = models.OneToOneField(Stay, models.CASCADE, related_name="link_mail", verbose_name=_("stay"))
+    made_at = models.DateTimeField(_("made"))
+    sent_at = models.DateTimeField(_("sent"), null=True)
+    tried_at = models.DateTimeField(_("tried"), null=True)
+    error = models.CharField(_("why no mail was sent"), max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("mail with a guest's link")
+        verbose_name_plural = _("mails with guests' links")
+
+    def __str__(self) -> str:
+        return str(self.stay_id)

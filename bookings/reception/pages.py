@@ -19,8 +19,8 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from bookings import links, mail, site
-from bookings.models import Booking, Stay
+from bookings import links, mail, site, welcome
+from bookings.models import Booking, Guest, Stay
 from bookings.reception import desk as desks
 from bookings.reception import search as searching
 from bookings.reception import sheet as sheets
@@ -106,6 +106,21 @@ def card(request: HttpRequest, pk: int) -> HttpResponse:
         told = {"stay": stay, "address": address, "qr": qr(address), "site": settings.SITE_NAME}
         with translation.override(language):
             return render(request, "portal/card.html", told)
+
+    return guarded(_for_reception(page))(request)
+
+
+@never_cache
+@require_safe
+def link_mail(request: HttpRequest, pk: int) -> HttpResponse:
+    """The mail with his link as this guest gets it, with an address that leads nowhere: to be looked at."""
+
+    def page(request: HttpRequest) -> HttpResponse:
+        stay = get_object_or_404(Stay.objects.select_related("booking__guest", "pitch"), pk=pk)
+        guest = getattr(stay.booking, "guest", None) or Guest()
+        made = welcome.message(stay, guest, site.absolute("/p/…/", request))
+        html, _type = made.alternatives[0]
+        return HttpResponse(str(html))
 
     return guarded(_for_reception(page))(request)
 

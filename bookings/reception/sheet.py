@@ -140,7 +140,7 @@ class Sheet:
 
 def sheet(booking: Booking, now: datetime) -> Sheet:
     """What the page of this booking shows, in a constant number of queries."""
-    stays = list(booking.stays.select_related("pitch", "booked_pitch", "room").order_by("position", "pk"))
+    stays = list(booking.stays.select_related("pitch", "booked_pitch", "room", "link_mail").order_by("position", "pk"))
     for stay in stays:
         stay.booking = booking
     lines = StayMeter.objects.filter(stay__in=stays).select_related("start", "end", "meter__device", "pitch")

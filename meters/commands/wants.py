@@ -71,15 +71,16 @@ def order(
     return made
 
 
-def again(meter: Meter, by: Person, reason: str = "") -> Command:
+def again(meter: Meter, by: Person, reason: str = "", source: str = Source.STAFF) -> Command:
     """Try once more what is wanted of this meter, whoever wants it: a person's fresh decision, for that same want.
+    `source`: who that person is, staff or the guest.
 
     The command is a person's: it goes in areas that observe, and while everything automatic is stopped. What is under
     way for the want is taken over and not sent twice.
 
     Raises NotManaged where nobody wants anything, NoRelay, Gone, and NeedsReason as `want` does for staff.
     """
-    wish = Wish(Source.STAFF, False, reason.strip()[:250], by)
+    wish = Wish(source, False, reason.strip()[:250], by)
     now = timezone.now()
     with transaction.atomic():
         lock([meter.pk])

@@ -1,0 +1,105 @@
+"""A chart as the template draws it: places as SVG has them, words as the language has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.translation import gettext
+
+from bookings.portal import local
+from bookings.portal.charts import Bar, Chart
+
+BARS_HIGH = 84
+"""In parts of a hundred of the drawing; below stand the words."""
+WORDS_OF_DAYS = 7
+"""So many words fit below the days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A bar, and what stands in the table; `x` is its left edge."""
+
+    x: str
+    width: str
+    y: str
+    height: str
+    name: str
+    kwh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    x: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """`sum_up`: what the chart shows, in a sentence; `top`: the kWh of its upper edge."""
+
+    columns: tuple[Column, ...]
+    words: tuple[Word, ...]
+    top: str
+    sum_up: str
+    is_used: bool
+
+
+def hours(chart: Chart) -> Drawing:
+    """Words at midnight (the day) and at noon."""
+    at = [(bar, _local(bar.start)) for bar in chart.bars]
+    words = [(bar, local.day(when) if when.hour == 0 else local.clock(when)) for bar, when in at if when.hour % 12 == 0]
+    names = [f"{local.day(when, weekday=True)} {local.clock(when)}" for _bar, when in at]
+    return _drawing(chart, words, names)
+
+
+def days(chart: Chart) -> Drawing:
+    """Words below each so many days, the last among them."""
+    step = -(-len(chart.bars) // WORDS_OF_DAYS)
+    named = [bar for index, bar in enumerate(reversed(chart.bars)) if index % step == 0]
+    words = [(bar, local.day(_local(bar.start))) for bar in named]
+    return _drawing(chart, words, [local.day(_local(bar.start), weekday=True) for bar in chart.bars])
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _drawing(chart: Chart, words: Sequence[tuple[Bar, str]], names: Sequence[str]) -> Drawing:
+    columns = tuple(
+        Column(
+            x=_percent(bar.left),
+            width=_percent(bar.width),
+            y=_percent(bar.top * BARS_HIGH / 100),
+            height=_percent(bar.height * BARS_HIGH / 100),
+            name=name,
+            kwh="" if bar.kwh is None else local.number(bar.kwh, 2),
+        )
+        for bar, name in zip(chart.bars, names, strict=True)
+    )
+    placed = tuple(Word(_percent(min(max(bar.left + bar.width / 2, 6), 94)), text) for bar, text in words)
+    return Drawing(columns, placed, _top(chart), _sum_up(chart, names), chart.most is not None)
+
+
+def _top(chart: Chart) -> str:
+    return local.number(chart.top_kwh, 0 if chart.top_kwh >= 1 else 1)
+
+
+def _sum_up(chart: Chart, names: Sequence[str]) -> str:
+    most = chart.most
+    if most is None:
+        return gettext("Nothing was used in this time.")
+    return gettext("Together %(total)s kWh; the most, %(most)s kWh: %(when)s.") % {
+        "total": local.number(chart.total_kwh, 1),
+        "most": local.number(most.kwh or 0, 2),
+        "when": names[chart.bars.index(most)],
+    }
+
+
+def _local(moment: datetime) -> datetime:
+    return moment.astimezone(timezone.get_default_timezone())
+
+
+def _percent(value: float) -> str:
+    return f"{value:.2f}%"

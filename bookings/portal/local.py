@@ -1,0 +1,72 @@
+"""Numbers, amounts, dates and ages as the language that is spoken writes them. By Babel's copy of Unicode's CLDR."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from babel import Locale, dates, numbers
+from django.conf import settings
+from django.utils import timezone, translation
+from django.utils.translation import gettext
+
+LOCALES = {"en": "en_GB"}
+"""English as it is written in Europe: the day before the month."""
+STILL_THIS_UNIT = 1.5
+"""85 minutes are 85 minutes, not an hour."""
+
+
+def locale() -> Locale:
+    language = (translation.get_language() or "en").partition("-")[0]
+    return Locale.parse(LOCALES.get(language, language))
+
+
+def number(value: Decimal | float, digits: int = 0) -> str:
+    """With exactly so many digits, halves rounded up."""
+    exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return str(numbers.format_decimal(exact + 0, format=f"#,##0.{'0' * digits}", locale=locale()))
+
+
+def amount(value: Decimal) -> str:
+    """With the campsite's currency."""
+    spoken = locale()
+    pattern = "¤\xa0#,##0.00" if spoken.language == "en" else None  # Babel puts "DKK8.75" together
+    return numbers.format_currency(value, settings.CURRENCY, pattern, locale=spoken)
+
+
+def power(watts: int) -> str:
+    """In W up to 1 kW, then in kW."""
+    return f"{number(watts)} W" if watts < 1000 else f"{number(Decimal(watts) / 1000, 2)} kW"
+
+
+def clock(moment: datetime) -> str:
+    """The campsite's time of day."""
+    return dates.format_time(_campsites(moment), "short", locale=locale())
+
+
+def day(moment: date | datetime, *, weekday: bool = False) -> str:
+    """Day and month, without the year."""
+    local = _campsites(moment).date() if isinstance(moment, datetime) else moment
+    return dates.format_skeleton("MMMEd" if weekday else "MMMd", local, locale=locale())
+
+
+def moment(at: datetime) -> str:
+    """Day, month and time of day."""
+    return f"{day(at)} {clock(at)}"
+
+
+def age(at: datetime, now: datetime) -> str:
+    """How long ago, in words."""
+    passed = max(now - at, timedelta(0))
+    if passed < timedelta(minutes=1):
+        return gettext("just now")
+    return dates.format_timedelta(-passed, threshold=STILL_THIS_UNIT, add_direction=True, locale=locale())
+
+
+def span(length: timedelta) -> str:
+    """A duration in its largest unit that is more than one."""
+    return dates.format_timedelta(length, threshold=STILL_THIS_UNIT, locale=locale())
+
+
+def _campsites(moment: datetime) -> datetime:
+    return moment.astimezone(timezone.get_default_timezone())

@@ -1,0 +1,16 @@
+"""The addresses of the guest's pages. All but the first lie below one path: there alone the cookie goes."""
+
+from django.urls import path
+
+from bookings.portal import door, find, page
+
+urlpatterns = [
+    path("p/<str:token>/", door.enter, name="portal"),
+    path("stay/", page.page, name="portal-page"),
+    path("stay/outlet/", page.choose_outlet, name="portal-outlet"),
+    path("stay/switch/", page.switch, name="portal-switch"),
+    path("stay/find/", find.page, name="portal-find"),
+    path("stay/choose/", find.choose, name="portal-choose"),
+    path("stay/language/", door.language, name="portal-language"),
+    path("stay/leave/", door.leave, name="portal-leave"),
+]

@@ -1,0 +1,32 @@
+"""A guest's browser."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from bookings import links
+from bookings.models import Stay
+
+
+def enter(stay: Stay, **values: Any) -> Client:
+    """A browser that came by the stay's link; it sends what forms need against forgery."""
+    client = Client(enforce_csrf_checks=True, **values)
+    answer = client.get(links.path(links.make(stay, None)))
+    assert (answer.status_code, answer["Location"]) == (303, reverse("portal-page"))
+    return client
+
+
+def page(client: Client) -> str:
+    answer = client.get(reverse("portal-page"))
+    assert answer.status_code == 200, answer.status_code
+    return answer.content.decode()
+
+
+def post(client: Client, name: str, **told: str) -> HttpResponse:
+    """As a form on one of the pages sends it."""
+    if "csrftoken" not in client.cookies:
+        client.get(reverse("portal-find"))
+    client.get(reverse("portal-page"))
+    return client.post(reverse(name), told | {"csrfmiddlewaretoken": client.cookies["csrftoken"].value})
