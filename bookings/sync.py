@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -87,6 +86,7 @@ def _teach(
 ) -> Outcome:
     """What an older event tells and no newer one did."""
     values, before = _values(told, booking), stays.flags(booking)
+    story = _retold(booking, told, event, at, now)
     taught = [name for name in booking.kept if name in values and _moment(booking.kept[name]) < (at, event.pk)]
     for name in taught:
         setattr(booking, name, values[name])
@@ -97,27 +97,42 @@ def _teach(
         guests.write_rooms(booking, told.rooms or ())
     if taught or has_learned:
         stays.reconcile(booking, now, before, at=at if taught and _is_believed(at, now) else now)
-    if _is_believed(at, now):
-        others = _others(booking, event)
-        stays.retell(booking, _story(others), _story([*others, (at, event.pk, told)]), now)
+    if story:
+        stays.retell(booking, story, now)
     return Outcome.APPLIED if taught else Outcome.STALE
+
+
+def _retold(
+    booking: Booking, told: BookingTold, event: WebhookEvent, at: datetime, now: datetime
+) -> stays.Story | None:
+    """What a late event makes of the hours before; None where it came too late for that, or what was told without it is
+    not all that happened.
+    """
+    if not _is_believed(at, now):
+        return None
+    others = _others(booking, event)
+    if others is None:
+        return None
+    before = stays.Story(booking, _story(others), now)
+    after = stays.Story(booking, _story([*others, (at, event.pk, told)]), now)
+    stays.lock(booking, before, after)
+    return after if before.is_true(booking) else None
 
 
 def _is_believed(at: datetime, now: datetime) -> bool:
     return now - BELIEVED < at < now
 
 
-def _others(booking: Booking, event: WebhookEvent) -> list[Told]:
-    """All that was told of a booking by events that were worked on, but for this one; what cannot be read any more is
-    left out.
+def _others(booking: Booking, event: WebhookEvent) -> list[Told] | None:
+    """All that was told of a booking by events that were worked on, but for this one; None where some of that cannot be
+    read any more.
     """
-    done = WebhookEvent.objects.filter(sirvoy_id=booking.sirvoy_id, processed_at__isnull=False, erased_at=None)
+    done = WebhookEvent.objects.filter(sirvoy_id=booking.sirvoy_id, processed_at__isnull=False)
     done = done.exclude(status=WebhookEvent.Status.FAILED).exclude(pk=event.pk)
-    found = []
-    for each in done:
-        with suppress(sirvoy.Unreadable):
-            found.append((each.generated_at or each.received_at, each.pk, sirvoy.read(bytes(each.body))))
-    return found
+    try:
+        return [(each.generated_at or each.received_at, each.pk, sirvoy.read(bytes(each.body))) for each in done]
+    except sirvoy.Unreadable:
+        return None
 
 
 def _story(events: Iterable[Told]) -> list[Booking]:

@@ -7,16 +7,18 @@ No two lines of a meter overlap. See docs/ledger.md.
 from bookings.ledger.align import Aligned, align, unaligned
 from bookings.ledger.corrections import correct
 from bookings.ledger.errors import BadCorrection, LedgerError, OutletTaken
-from bookings.ledger.lay import Span, lay
+from bookings.ledger.lay import Piece, Span, is_laid, is_near, lay, overlap, pieces
 from bookings.ledger.lines import begin, end, end_all, lock
-from bookings.ledger.use import Measured, Share, Used, measure, used_by_stay, used_kwh
+from bookings.ledger.use import Book, Measured, Share, Used, measure, used_by_stay, used_kwh
 
 __all__ = [
     "Aligned",
     "BadCorrection",
+    "Book",
     "LedgerError",
     "Measured",
     "OutletTaken",
+    "Piece",
     "Share",
     "Span",
     "Used",
@@ -25,9 +27,13 @@ __all__ = [
     "correct",
     "end",
     "end_all",
+    "is_laid",
+    "is_near",
     "lay",
     "lock",
     "measure",
+    "overlap",
+    "pieces",
     "unaligned",
     "used_by_stay",
     "used_kwh",

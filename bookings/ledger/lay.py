@@ -1,22 +1,22 @@
-"""Lines corrected in hindsight, where an event tells late that a party came, moved or left at another time."""
+"""Lines as a story of the booking tells them: compared with those that are, and corrected in hindsight."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
-from django.db import transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 
-from bookings.ledger import lines
 from bookings.ledger.lines import Reason
-from bookings.models import Stay, StayMeter
+from bookings.models import Booking, Stay, StayMeter
 from meters import snapshots
 from meters.models import Installation
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
+NEAR = timedelta(minutes=2)
+"""What the calendar does is done each minute: two times that are this close are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,30 +36,79 @@ class Span:
         return self.upper or FOREVER
 
 
-def lay(stay: Stay, before: Sequence[Span], after: Sequence[Span], now: datetime) -> set[int]:
-    """Where `after` differs from `before`, the stay's lines become `after`; returns the meters (ids) of lines changed.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A meter in a part of a span: what a line should be."""
 
-    It changes no line of another guest, and no meter that staff took away, added, or gave.
+    meter_id: int
+    span: Span
+
+
+def pieces(spans: Sequence[Span], booking: Booking) -> list[Piece]:
+    """The lines that a party of this booking should have: of each meter that hung on its pitch, until another guest had
+    it. Who lost it to another guest does not get it back, and who came while another had it has none.
     """
-    was, should = _by_meter(before), _by_meter(after)
-    differing = {meter for meter in was.keys() | should.keys() if set(was[meter]) != set(should[meter])}
-    with transaction.atomic():
-        lines.lock(differing)
-        return {meter for meter in sorted(differing) if _lay(stay, meter, was[meter], should[meter], now)}
+    hung = list(Installation.objects.filter(pitch__in={span.pitch_id for span in spans}).order_by("period"))
+    others = StayMeter.objects.exclude(stay__booking=booking).filter(meter__in={each.meter_id for each in hung})
+    taken = list(others.order_by("period"))
+    found = [
+        Piece(each.meter_id, _until_taken(part, [line for line in taken if line.meter_id == each.meter_id]))
+        for span in spans
+        for each in hung
+        if each.pitch_id == span.pitch_id and (part := _within(span, each.period.lower, each.period.upper))
+    ]
+    return [piece for piece in found if piece.span.lower < piece.span.last]
+
+
+def is_laid(stay: Stay, pieces: Iterable[Piece]) -> bool:
+    """Whether the stay's lines are these, and no others."""
+    lines = StayMeter.objects.filter(stay=stay)
+    own = sorted((line.meter_id, line.period.lower, _last(line), line.pitch_id) for line in lines)
+    should = sorted((each.meter_id, each.span.lower, each.span.last, each.span.pitch_id) for each in pieces)
+    return len(own) == len(should) and all(
+        (line[0], line[3]) == (piece[0], piece[3]) and is_near(line[1], piece[1]) and is_near(line[2], piece[2])
+        for line, piece in zip(own, should, strict=True)
+    )
+
+
+def lay(plan: Mapping[Stay, Sequence[Piece]], now: datetime) -> set[int]:
+    """These stays' lines become these; returns the meters (ids) of lines changed. What is too long comes first, so that
+    no two lines of a meter ever overlap. Whoever calls has locked the meters in a transaction.
+    """
+    pairs: list[tuple[Stay, Piece, StayMeter | None]] = []
+    changed = set()
+    for stay, wanted in plan.items():
+        own = list(StayMeter.objects.select_related("meter").filter(stay=stay).order_by("period"))
+        for piece in sorted(wanted, key=lambda each: each.span.lower):
+            line = next((line for line in own if _is_of(line, piece)), None)
+            if line:
+                own.remove(line)
+            pairs.append((stay, piece, line))
+        for line in own:
+            changed.add(line.meter_id)
+            line.delete()
+    for _stay, piece, line in pairs:
+        if line and (line.period.lower < piece.span.lower or _last(line) > piece.span.last):
+            _set(line, max(line.period.lower, piece.span.lower), min(_last(line), piece.span.last), piece.span, now)
+            changed.add(line.meter_id)
+    for stay, piece, line in pairs:
+        if _set(line or _new(stay, piece), piece.span.lower, piece.span.last, piece.span, now):
+            changed.add(piece.meter_id)
+    return changed
+
+
+def overlap(pieces: Iterable[Piece]) -> bool:
+    """Whether a meter is in two of these at once."""
+    ordered = sorted(pieces, key=lambda each: (each.meter_id, each.span.lower))
+    return any(one.meter_id == two.meter_id and two.span.lower < one.span.last for one, two in pairwise(ordered))
+
+
+def is_near(one: datetime | None, other: datetime | None) -> bool:
+    """Whether both are the same moment, or both none."""
+    return one == other or (one is not None and other is not None and abs(one - other) < NEAR)
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
-
-
-def _by_meter(spans: Sequence[Span]) -> dict[int, list[Span]]:
-    """By meter (id), when it hung on a pitch that was the party's own."""
-    found: dict[int, list[Span]] = defaultdict(list)
-    hung = list(Installation.objects.filter(pitch__in={span.pitch_id for span in spans}).order_by("period"))
-    for span in spans:
-        for each in hung:
-            if each.pitch_id == span.pitch_id and (part := _within(span, each.period.lower, each.period.upper)):
-                found[each.meter_id].append(part)
-    return found
 
 
 def _within(span: Span, lower: datetime, upper: datetime | None) -> Span | None:
@@ -71,71 +120,36 @@ def _within(span: Span, lower: datetime, upper: datetime | None) -> Span | None:
     return span if span.lower < span.last else None
 
 
-def _lay(stay: Stay, meter_id: int, was: Sequence[Span], should: Sequence[Span], now: datetime) -> bool:
-    own = list(StayMeter.objects.select_related("meter").filter(stay=stay, meter=meter_id).order_by("period"))
-    if any(line.pitch_id is None or line.ended_by == Reason.TAKEN_AWAY for line in own):
-        return False
-    since = min(span.lower for span in set(was) ^ set(should))
-    own = [line for line in own if _last(line) > since]
-    others = StayMeter.objects.exclude(stay=stay).filter(meter=meter_id, period__overlap=DateTimeTZRange(since, None))
-    free = [part for span in should if span.last > since for part in _without(span, others.order_by("period"))]
-    if own and own[0].period.lower < since and not (free and free[0].lower <= since):
-        first = own[0]
-        ended_by = Reason(first.ended_by) if first.ended_by else Reason.MOVE
-        free.insert(0, Span(first.pitch_id, None, first.period.lower, since, Reason(first.begun_by), ended_by))
-    elif own and own[0].period.lower < since:
-        free[0] = replace(free[0], lower=own[0].period.lower, begun_by=Reason(own[0].begun_by))
-    return _become(stay, meter_id, own, free, now)
-
-
-def _without(span: Span, taken: Iterable[StayMeter]) -> list[Span]:
-    """What is left of a span in which other guests had the meter."""
-    parts = []
+def _until_taken(span: Span, taken: Iterable[StayMeter]) -> Span:
+    """`taken`: other guests' lines of the meter."""
     for line in taken:
-        if line.period.lower >= span.last or _last(line) <= span.lower:
-            continue
-        if line.period.lower > span.lower:
-            parts.append(replace(span, upper=line.period.lower, ended_by=Reason.NEXT_GUEST))
-        span = replace(span, lower=_last(line))
-    return [*parts, span] if span.lower < span.last else parts
+        if line.period.lower < span.last and _last(line) > span.lower:
+            return replace(span, upper=max(line.period.lower, span.lower), ended_by=Reason.NEXT_GUEST)
+    return span
 
 
-def _become(stay: Stay, meter_id: int, own: list[StayMeter], spans: Sequence[Span], now: datetime) -> bool:
-    """The lines become these spans: first what is too long, so that no two of a meter ever overlap."""
-    kept: list[tuple[Span, StayMeter | None]] = []
-    for span in spans:
-        line = next((line for line in own if _is_of(line, span)), None)
-        if line:
-            own.remove(line)
-        kept.append((span, line))
-    for line in own:
-        line.delete()
-    changed = bool(own)
-    for span, line in kept:
-        if line and (line.period.lower < span.lower or _last(line) > span.last):
-            _set(line, max(line.period.lower, span.lower), min(_last(line), span.last), span, now)
-    for span, line in kept:
-        made = line or StayMeter(stay=stay, meter_id=meter_id, pitch_id=span.pitch_id)
-        if line is None:
-            made.booked_pitch_id = span.booked_pitch_id
-        changed |= _set(made, span.lower, span.last, span, now)
-    return changed
+def _is_of(line: StayMeter, piece: Piece) -> bool:
+    is_same = (line.meter_id, line.pitch_id) == (piece.meter_id, piece.span.pitch_id)
+    return is_same and line.period.lower < piece.span.last and _last(line) > piece.span.lower
 
 
-def _is_of(line: StayMeter, span: Span) -> bool:
-    return line.pitch_id == span.pitch_id and line.period.lower < span.last and _last(line) > span.lower
+def _new(stay: Stay, piece: Piece) -> StayMeter:
+    span = piece.span
+    return StayMeter(stay=stay, meter_id=piece.meter_id, pitch_id=span.pitch_id, booked_pitch_id=span.booked_pitch_id)
 
 
 def _set(line: StayMeter, lower: datetime, last: datetime, span: Span, now: datetime) -> bool:
     """Whether that changed anything."""
     is_open = last == FOREVER
-    period = DateTimeTZRange(lower, None if is_open else last)
-    ended_by = "" if is_open or span.ended_by is None else span.ended_by
-    if line.pk and (line.period, line.begun_by, line.ended_by) == (period, span.begun_by, ended_by):
+    why = (span.begun_by, "" if is_open or span.ended_by is None else span.ended_by)
+    if line.pk and is_near(line.period.lower, lower) and is_near(_last(line), last):
+        if (line.begun_by, line.ended_by) != why:
+            StayMeter.objects.filter(pk=line.pk).update(begun_by=why[0], ended_by=why[1])
         return False
     line.start = snapshots.take(line.meter, lower, now)
     line.end = None if is_open else snapshots.take(line.meter, last, now)
-    line.period, line.begun_by, line.ended_by = period, span.begun_by, ended_by
+    line.period = DateTimeTZRange(lower, None if is_open else last)
+    line.begun_by, line.ended_by = why
     line.save()
     return True
 

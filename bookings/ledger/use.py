@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -54,33 +54,50 @@ class Used:
     shares: tuple[Share, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The lines of some stays, and by stay (id) what staff corrected, in kWh."""
+
+    lines: Sequence[Measured]
+    corrected: Mapping[int, Decimal]
+
+    def together(self) -> Used:
+        """What these stays used together."""
+        return _used(self.lines, sum(self.corrected.values(), NOTHING))
+
+    def by_stay(self, stay_ids: Iterable[int]) -> dict[int, Used]:
+        """What each of these stays (by its id) used."""
+        found: dict[int, list[Measured]] = defaultdict(list)
+        for measured in self.lines:
+            found[measured.line.stay_id].append(measured)
+        return {stay: _used(found[stay], self.corrected.get(stay, NOTHING)) for stay in stay_ids}
+
+
 def used_kwh(stays: Iterable[Stay]) -> Used:
     """What these stays used together, in a constant number of queries."""
-    lines, corrected = _read({stay.pk for stay in stays})
-    return _used(lines, sum(corrected.values(), NOTHING))
+    return _read({stay.pk for stay in stays}).together()
 
 
 def used_by_stay(stays: Iterable[Stay]) -> dict[int, Used]:
     """What each of these stays (by its id) used, in a constant number of queries."""
     ids = {stay.pk for stay in stays}
-    lines, corrected = _read(ids)
-    by_stay: dict[int, list[Measured]] = defaultdict(list)
-    for measured in lines:
-        by_stay[measured.line.stay_id].append(measured)
-    return {stay: _used(by_stay[stay], corrected.get(stay, NOTHING)) for stay in ids}
+    return _read(ids).by_stay(ids)
 
 
-def measure(lines: Iterable[StayMeter]) -> list[Measured]:
-    """What each line amounts to. The lines come with their snapshots; one query."""
+def measure(lines: Iterable[StayMeter], known: Mapping[int, snapshots.Energy] | None = None) -> list[Measured]:
+    """What each line amounts to. The lines come with their snapshots; one query, none where it is `known` what the
+    billed energy of the meters (by id) stands at.
+    """
     lines = list(lines)
-    known = snapshots.energy_now({line.meter_id for line in lines if line.end is None})
+    if known is None:
+        known = snapshots.energy_now({line.meter_id for line in lines if line.end is None})
     return [_measure(line, known.get(line.meter_id)) for line in lines]
 
 
-def _read(stay_ids: set[int]) -> tuple[list[Measured], dict[int, Decimal]]:
+def _read(stay_ids: set[int]) -> Book:
     lines = measure(StayMeter.objects.filter(stay__in=stay_ids).select_related("start", "end", "booked_pitch"))
     corrections = Correction.objects.filter(stay__in=stay_ids).order_by().values_list("stay")
-    return lines, dict(corrections.annotate(kwh=Sum("energy_kwh")))
+    return Book(lines, dict(corrections.annotate(kwh=Sum("energy_kwh"))))
 
 
 def _measure(line: StayMeter, known: snapshots.Energy | None) -> Measured:

@@ -20,7 +20,7 @@ from bookings.stays.errors import (
     StayError,
     UnknownOutlet,
 )
-from bookings.stays.hindsight import retell
+from bookings.stays.hindsight import Story, lock, retell
 from bookings.stays.outlets import add_meter, choose_outlet, exchange, find_outlet, take_meter
 from bookings.stays.reconcile import reconcile
 from bookings.stays.status import Flags, Times, flags, status_of
@@ -39,6 +39,7 @@ __all__ = [
     "SamePitch",
     "SeveralOutlets",
     "StayError",
+    "Story",
     "Times",
     "UnknownOutlet",
     "add_meter",
@@ -49,6 +50,7 @@ __all__ = [
     "find_outlet",
     "flags",
     "heal",
+    "lock",
     "move",
     "reconcile",
     "reopen",

@@ -1,4 +1,10 @@
-"""What an event that came late tells of the hours before: when a party came and went, and where it was."""
+"""What an event that came late tells of the hours before: when a party came and went, and where it was.
+
+A story is the booking's events played through in memory, in the order in which Sirvoy made them, by the same rules as
+always. All or nothing: the ledger becomes what the story with the late event tells only where it is exactly what the
+story without it tells. Where anything else happened (by hand, by another guest, by an event that is forgotten) nothing
+is touched.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import zip_longest
-from typing import Any
+from itertools import chain, zip_longest
+from typing import Any, TypeVar
 
 from bookings import follow, ledger
 from bookings.hours import check_out_at, opening
-from bookings.ledger import Span
+from bookings.ledger import Piece, Span
 from bookings.models import Booking, Stay, StayMeter
-from bookings.stays.reconcile import ENDED, arrange, slots_of, why
+from bookings.stays.reconcile import ENDED, arrange, meters_of, slots_of, why
 from bookings.stays.status import MOVE_GRACE, Flags, flags
 
 Status = Stay.Status
@@ -21,41 +27,68 @@ Reason = StayMeter.Reason
 GIVEN_UP = (Reason.CHECK_OUT, Reason.CANCELLED)
 Said = tuple[datetime, int, Mapping[str, Any]]
 """When staff set which columns of the party in this position."""
+Key = tuple[int | None, int | None]
+"""Who a party is: its position, else its room."""
+T = TypeVar("T", Stay, "Party")
 
 
 @dataclass(eq=False, slots=True)
 class Party:
-    """A party as it would have been, and where its meters were its own."""
+    """A party as a story leaves it, and where its meters were its own."""
 
     stay: Stay
     spans: list[Span] = field(default_factory=list)
 
     @property
-    def key(self) -> tuple[int | None, int | None]:
-        """Who it is: its position, else its room."""
-        return (self.stay.position, None) if self.stay.position is not None else (None, self.stay.room_id)
+    def key(self) -> Key:
+        return _key(self.stay)
 
 
-def retell(booking: Booking, before: Sequence[Booking], after: Sequence[Booking], now: datetime) -> None:
-    """Correct when the parties came and went, and their lines, by what an event that came late tells.
+class Story:
+    """What events of a booking tell: `told` is the booking as each of them left it, in Sirvoy's order."""
 
-    `before` and `after`: the booking as each event left it, in the order in which Sirvoy made them, without the late
-    one and with it. Both are played through in memory; only what differs is corrected, and only of parties for whom the
-    story ends where they are. Whoever calls holds the booking's lock in a transaction.
+    def __init__(self, booking: Booking, told: Sequence[Booking], now: datetime) -> None:
+        self.last = told[-1].event_number if told else None
+        self.parties = _play(told, [said for stay in _stays(booking) for said in _said(stay)], now)
+        self.pieces = {party: ledger.pieces(party.spans, booking) for party in self.parties}
+
+    @property
+    def meters(self) -> set[int]:
+        """The meters (ids) of its lines."""
+        return {piece.meter_id for pieces in self.pieces.values() for piece in pieces}
+
+    def is_true(self, booking: Booking) -> bool:
+        """Whether the booking's stays and lines are just what it tells."""
+        stays, parties = _by_key(_stays(booking)), _by_key(self.parties)
+        if self.last != booking.event_number or stays is None or parties is None:
+            return False
+        return all(_is_same(stays.get(key), party, self.pieces[party]) for key, party in parties.items()) and all(
+            key in parties or ledger.is_laid(stay, []) for key, stay in stays.items()
+        )
+
+
+def lock(booking: Booking, *stories: Story) -> None:
+    """All meters that these stories, or the booking's stays and what becomes of them, may concern: at once."""
+    stays = _stays(booking)
+    pitches = {pitch for stay in stays for pitch in (stay.pitch_id, stay.booked_pitch_id)}
+    pitches |= {slot.room.pitch_id for slot in slots_of(booking) if slot.room}
+    ledger.lock(meters_of(stays, pitches).union(*(story.meters for story in stories)))
+
+
+def retell(booking: Booking, story: Story, now: datetime) -> None:
+    """Make stays and lines what this story tells, where it leaves each party where it is. Whoever calls holds the
+    booking's lock in a transaction, has locked the meters, and has found that what was told before was true.
     """
-    stays = list(Stay.objects.select_related("pitch").filter(booking=booking).order_by("-pk"))
-    said = [each for stay in stays for each in _said(stay)]
-    known = {party.key: party.stay for party in _newest(map(Party, stays))}
-    told = {party.key: party for party in _newest(_play(before, said, now))}
-    meters: set[int] = set()
-    for party in _newest(_play(after, said, now)):
-        former = told.get(party.key, Party(Stay()))
-        if party.spans != former.spans or _times(party.stay) != _times(former.stay):
-            stay = known.get(party.key) or _unknown(party, booking)
-            if stay and (stay.status, stay.pitch_id) == (party.stay.status, party.stay.pitch_id):
-                _correct(stay, former.stay, party.stay, now)
-                meters |= ledger.lay(stay, former.spans, party.spans, now)
-    follow.soon(meters)
+    stays, parties = _by_key(_stays(booking)), _by_key(story.parties)
+    if stays is None or parties is None:
+        return
+    found = {party: stays.get(key) or _unknown(party, booking) for key, party in parties.items()}
+    plan = {party: stay for party, stay in found.items() if stay is not None}
+    lines = [story.pieces[party] for party in plan]
+    if _is_clear(plan, stays.values()) and not ledger.overlap(chain.from_iterable(lines)):
+        for party, stay in plan.items():
+            _correct(stay, party.stay, now)
+        follow.soon(ledger.lay({stay: story.pieces[party] for party, stay in plan.items()}, now))
 
 
 # --- the story -------------------------------------------------------------------------------------------------------
@@ -119,7 +152,7 @@ def _follow(party: Party, was: Stay, at: datetime) -> None:
     spans.append(Span(stay.pitch_id, stay.booked_pitch_id, begins, None, reason))
 
 
-# --- correcting ------------------------------------------------------------------------------------------------------
+# --- comparing, correcting -------------------------------------------------------------------------------------------
 
 
 def _said(stay: Stay) -> Iterator[Said]:
@@ -132,31 +165,62 @@ def _said(stay: Stay) -> Iterator[Said]:
         yield stay.left_by_hand_at, stay.position, {"left_by_hand_at": stay.left_by_hand_at}
 
 
-def _newest(parties: Iterable[Party]) -> list[Party]:
-    """Of those that had the same room and have none any more only the newest, which comes first."""
-    found: dict[tuple[int | None, int | None], Party] = {}
-    for party in parties:
-        found.setdefault(party.key, party)
-    return list(found.values())
+def _key(stay: Stay) -> Key:
+    return (stay.position, None) if stay.position is not None else (None, stay.room_id)
+
+
+def _by_key(found: Iterable[T]) -> dict[Key, T] | None:
+    """By who they are; None where that is not clear: several had the same room and have none any more."""
+    by_key: dict[Key, T] = {}
+    for each in found:
+        key = each.key if isinstance(each, Party) else _key(each)
+        if key in by_key:
+            return None
+        by_key[key] = each
+    return by_key
+
+
+def _stays(booking: Booking) -> list[Stay]:
+    return list(Stay.objects.select_related("pitch").filter(booking=booking).order_by("-pk"))
+
+
+def _is_same(stay: Stay | None, party: Party, pieces: Sequence[Piece]) -> bool:
+    if stay is None:
+        return not pieces
+    told = party.stay
+    return (
+        (stay.status, stay.pitch_id) == (told.status, told.pitch_id)
+        and ledger.is_near(stay.began_at, told.began_at)
+        and ledger.is_near(stay.ended_at, told.ended_at)
+        and ledger.is_laid(stay, pieces)
+    )
+
+
+def _is_clear(plan: Mapping[Party, Stay], stays: Iterable[Stay]) -> bool:
+    """Whether the story tells of each stay that used anything, and leaves each where it is; of a party that has no room
+    any more it tells whether it was ever here.
+    """
+    for party, stay in plan.items():
+        is_same = (stay.status, stay.pitch_id) == (party.stay.status, party.stay.pitch_id)
+        if stay.position is not None and not is_same:
+            return False
+    told = {stay.pk for stay in plan.values()}
+    return all(stay.pk in told or ledger.is_laid(stay, []) for stay in stays)
 
 
 def _unknown(party: Party, booking: Booking) -> Stay | None:
     """A party that was here and whose room is named no more; nobody had heard of it."""
-    if not party.spans:
+    if not party.spans or party.stay.position is not None:
         return None
     stay = copy(party.stay)
     stay.booking = booking
-    stay.save()
     return stay
 
 
-def _times(stay: Stay) -> tuple[datetime | None, datetime | None]:
-    return stay.began_at, stay.ended_at
-
-
-def _correct(stay: Stay, before: Stay, after: Stay, now: datetime) -> None:
-    """Unless it came by something else than these events."""
-    if stay.began_at in (before.began_at, after.began_at):
-        stay.began_at, stay.ended_at = _times(after)
-        stay.noted_at = stay.began_at and (stay.noted_at or now)
-        stay.save(update_fields=["began_at", "ended_at", "noted_at"])
+def _correct(stay: Stay, told: Stay, now: datetime) -> None:
+    """Also of a party that nobody had heard of."""
+    if stay.position is None:
+        stay.status = told.status
+    stay.began_at, stay.ended_at = told.began_at, told.ended_at
+    stay.noted_at = stay.began_at and (stay.noted_at or now)
+    stay.save(update_fields=["status", "began_at", "ended_at", "noted_at"] if stay.pk else None)

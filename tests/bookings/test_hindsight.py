@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from bookings import inbox, ledger, stays
-from bookings.models import Stay, StayMeter, WebhookEvent
+from bookings import inbox, ledger, rooms, stays
+from bookings.models import Room, Stay, StayMeter, WebhookEvent
 from meters import directory, readings, snapshots
 from meters.models import Meter, Pitch
 from meters.zigbee2mqtt import State
@@ -133,8 +135,7 @@ def test_what_another_guest_had_meanwhile_stays_his() -> None:
     assert lines() == [
         (NUMBER, "101", 1, 2, "check_in", "next_guest"),
         (2, "101", 2, 3, "check_in", "check_out"),
-        (NUMBER, "101", 3, 5, "check_in", "check_out"),
-    ]
+    ], "who lost his meter to the next guest does not get it back"
 
 
 def test_what_staff_took_away_stays_away() -> None:
@@ -214,3 +215,135 @@ def test_working_on_events_once_more_changes_nothing() -> None:
         inbox.replay(replayed, by, NOON + 11 * HOUR)
         assert lines() == before
     assert not WebhookEvent.objects.filter(status=WebhookEvent.Status.FAILED).exists()
+
+
+# --- nothing is touched where anything else happened than what the events tell ---------------------------------------
+
+
+def now(event: WebhookEvent, hour: float) -> None:
+    inbox.process(event.pk, at(hour))
+    event.refresh_from_db()
+    assert event.status != WebhookEvent.Status.FAILED, event.reason
+
+
+def at(hour: float) -> datetime:
+    return NOON + hour * HOUR
+
+
+def pitch(number: str) -> Pitch:
+    return Pitch.objects.get(number=number)
+
+
+def times() -> list[tuple[str, float, float | None]]:
+    return [line[1:4] for line in lines()]
+
+
+def by_staff(what: str) -> None:
+    who = make.staff()
+    if what == "moved and back":
+        stays.move(stay(), pitch("102"), who, at(3))
+        stays.move(stay(), pitch("101"), who, at(5))
+    elif what == "moved twice":
+        stays.move(stay(), pitch("102"), who, at(3))
+        stays.move(stay(), pitch("103"), who, at(5))
+    elif what == "moved, then by Sirvoy":
+        stays.move(stay(), pitch("103"), who, at(3))
+        now(made(5, room("102")), 5)
+    elif what == "the room is another pitch":
+        rooms.assign(Room.objects.get(name="101"), pitch("103"), who, at(5))
+        stays.advance(at(5))
+    else:
+        stays.check_out(stay(), who, at(3))
+        now(made(4, came=False), 4)
+        now(made(6), 6)
+
+
+@pytest.mark.parametrize(
+    "what", ["moved and back", "moved twice", "moved, then by Sirvoy", "the room is another pitch", "checked out"]
+)
+def test_what_staff_did_stands(what: str) -> None:
+    first = made(2)
+    now(first, 2)
+    by_staff(what)
+    before = lines()
+    now(made(1), 7)
+    assert lines() == before
+    inbox.replay([first.pk], make.staff("b"), at(8))
+    assert lines() == before
+
+
+def test_who_was_checked_out_by_hand_stays_so_where_sirvoy_lists_the_rooms_in_another_order() -> None:
+    now(made(1, room("101"), room("102")), 1)
+    stays.check_out(Stay.objects.get(pitch__number="102"), make.staff(), at(3))
+    now(made(4, room("102"), room("101")), 4)
+    now(made(6, room("102"), room("101"), left=True), 6)
+    before = lines()
+    now(made(0.5, room("101"), room("102")), 9)
+    assert lines() == before
+
+
+def test_a_late_check_out_by_staff_is_not_cut_off() -> None:
+    both = (room("101", arrival="2026-07-10", departure="2026-07-12"), room("102"))
+    now(made(-20, *both), -20)
+    stays.stay_late(Stay.objects.get(pitch__number="101"), at(3), make.staff(), at(-3))
+    stays.advance(at(1))
+    stays.advance(at(3))
+    before = lines()
+    now(made(-21, *both), 5)
+    assert lines() == before
+
+
+def test_who_lost_his_meter_to_the_next_guest_does_not_get_it_back() -> None:
+    now(made(-5, departure="2026-07-12"), -5)
+    now(made(2, number=2), 2)
+    now(made(4, number=2, left=True), 4)
+    stays.advance(at(5))
+    now(made(-6, departure="2026-07-12"), 6)
+    assert times() == [("101", -6, 2), ("101", 2, 4)]
+
+
+def test_in_a_group_whose_rooms_go_round_every_kwh_has_its_party() -> None:
+    first = made(1, room("101"), room("102"))
+    second = made(3, room("103"), room("102"))
+    third = made(5, room("103"), room("101"))
+    worked(first, third, second)
+    assert times() == [("101", 1, 3), ("102", 1, 5), ("103", 3, None), ("101", 5, None)]
+
+
+def test_a_flag_that_only_an_older_event_tells_is_no_second_pitch() -> None:
+    now(made(6, came=None), 7)
+    now(made(4, room("103")), 8)
+    assert times() == [("103", 4, 6), ("101", 6, None)]
+
+
+def test_a_room_that_was_dropped_before_its_check_in_was_worked_on_is_billed() -> None:
+    now(made(0, room("101"), room("102"), came=False), 0)
+    now(made(6, room("101")), 6)
+    now(made(3, room("101"), room("102")), 7)
+    assert times() == [("101", 3, None), ("102", 3, 6)]
+    assert Stay.objects.get(position=None).status == Stay.Status.LEFT
+
+
+def test_what_came_too_late_to_be_believed_is_not_believed_because_of_another_event() -> None:
+    now(made(-96), 0)
+    now(made(-1, guest={"firstName": "X"}), 0.5)
+    now(made(-2, room("103")), 1)
+    assert min(lower for _meter, lower, _upper in times()) >= -2
+
+
+def test_parties_that_cannot_be_told_apart_are_left_alone() -> None:
+    worked(made(1, room("101"), room("102")), made(6, room("102")))
+    before = lines()
+    now(made(3, room("101")), 9.5)
+    assert lines() == before
+
+
+def test_all_meters_are_locked_at_once_and_in_order() -> None:
+    both = (room("103"), room("101"))
+    now(made(5, *both, left=True), 5)
+    with CaptureQueriesContext(connection) as seen:
+        now(made(1, *both), 6)
+    locks = [query["sql"] for query in seen if "meters_meter" in query["sql"] and "FOR NO KEY" in query["sql"]]
+    assert str(meter("101").pk) in locks[0]
+    assert str(meter("103").pk) in locks[0]
+    assert times() == [("101", 1, 5), ("103", 1, 5)]
