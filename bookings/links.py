@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
 
@@ -78,11 +79,15 @@ def mark(link: PortalLink) -> str:
 
 def stay_of(mark: str, now: datetime) -> Stay | None:
     """The stay of a link so marked, with booking, guest and pitch; None: revoked meanwhile, too early or over."""
-    number, _dash, digest = mark.partition("-")
-    if not number.isdecimal() or len(digest) != MARK_LENGTH:
-        return None
-    link = _valid().filter(pk=number, digest__startswith=digest).first()
-    return link.stay if link and is_open(link.stay, now) else None
+    return stays_of([mark], now).get(mark)
+
+
+def stays_of(marks: Iterable[str], now: datetime) -> dict[str, Stay]:
+    """The stays of links so marked that lead to an open page, with booking, guest and pitch, in one query."""
+    digests = {number: digest for mark in marks for number, digest in _read(mark)}
+    found = _valid().filter(pk__in=digests) if digests else []
+    is_same = ((link, hmac.compare_digest(link.digest[:MARK_LENGTH], digests[link.pk])) for link in found)
+    return {mark(link): link.stay for link, same in is_same if same and is_open(link.stay, now)}
 
 
 def is_open(stay: Stay, now: datetime) -> bool:
@@ -102,6 +107,13 @@ def is_open(stay: Stay, now: datetime) -> bool:
 def path(secret: str) -> str:
     """The address to give to the guest, without the site's."""
     return reverse("portal", args=[secret])
+
+
+def _read(mark: str) -> Iterator[tuple[int, str]]:
+    """Number and digest; nothing where it is no mark."""
+    number, _dash, digest = mark.partition("-")
+    if number.isdecimal() and len(number) < 19 and len(digest) == MARK_LENGTH and digest.isascii():
+        yield int(number), digest
 
 
 def _valid() -> QuerySet[PortalLink]:

@@ -5,10 +5,12 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from bookings import api
-from meters.urls import websocket_urlpatterns
+from bookings.portal import consumer
+from meters import urls as meters_urls
 
 __all__ = ["handler500", "urlpatterns", "websocket_urlpatterns"]
 
+websocket_urlpatterns = [*meters_urls.websocket_urlpatterns, *consumer.websocket_urlpatterns]
 handler500 = "campsite.errors.failed"
 
 urlpatterns = [

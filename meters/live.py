@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -82,6 +82,20 @@ def send(message: dict[str, Any]) -> None:
         raise RuntimeError("CHANNEL_LAYERS has no default")
     sending = layer.group_send(GROUP, {"type": "board.message", "message": message})
     asyncio.run_coroutine_threadsafe(asyncio.wait_for(sending, SEND_TIMEOUT_S), _loop()).result()
+
+
+async def ticks() -> AsyncIterator[dict[str, Any]]:
+    """Each message that the boards get, for who tells others of it."""
+    layer = get_channel_layer()
+    if layer is None:
+        raise RuntimeError("CHANNEL_LAYERS has no default")
+    channel = await layer.new_channel()
+    await layer.group_add(GROUP, channel)
+    try:
+        while True:
+            yield (await layer.receive(channel))["message"]
+    finally:
+        await layer.group_discard(GROUP, channel)
 
 
 @cache

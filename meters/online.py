@@ -7,7 +7,7 @@ unknown, not offline: a silence counts only from when we listen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -89,7 +89,14 @@ def link_of(worker: WorkerState | None, now: datetime) -> Link:
     """The link where the worker's row is at hand. One query."""
     unbroken = Watch.objects.filter(until__gt=now - WORKER_SILENCE).order_by("-until").values("since")[:1]
     states = list(AreaState.objects.only("area_id", "bridge", "confirmed_at").annotate(since=Subquery(unbroken)))
-    since = next((state.since for state in states), None) or (worker.connected_at if worker else None)
+    return link_from(worker, states, next((state.since for state in states), None), now)
+
+
+def link_from(
+    worker: WorkerState | None, states: Iterable[AreaState], watched_since: datetime | None, now: datetime
+) -> Link:
+    """The link where all rows are at hand. `watched_since`: of the `Watch` that goes on, if one does."""
+    since = watched_since or (worker.connected_at if worker else None)
     return Link(is_listening(worker, now), {state.area_id: bridge(state, worker) for state in states}, since)
 
 

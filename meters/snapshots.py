@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F, Max, Min, Q, QuerySet, Sum
+from django.db.models import F, Max, Min, Q, QuerySet
 
 from meters.models import CounterEpoch, Meter, Reading, Snapshot
 from meters.readings import tables
@@ -27,6 +27,18 @@ ASKED_FOR = timedelta(days=1)
 ASK_AGAIN_S = (60, 300, 900)
 """After the first question, after the second, after every further one."""
 EVIDENCE_KEPT = timedelta(hours=1)
+ENERGY_NOW = (
+    "SELECT meter_id, sum(last_wh - first_wh) AS wh, max(last_at) AS told_at "
+    "FROM meters_counterepoch WHERE meter_id = ANY(%(meters)s) GROUP BY meter_id"
+)
+"""SQL: the billed energy in Wh of %(meters)s, and when it was told."""
+POWER_TOLD = (
+    "SELECT sum(power_w * extract(epoch FROM until - measured_at)) / 3600 AS wh FROM ("
+    "SELECT measured_at, power_w, lead(measured_at, 1, {end}) OVER (ORDER BY measured_at) AS until "
+    "FROM meters_reading WHERE meter_id = {meter} AND measured_at BETWEEN {start} AND {end} "
+    "AND power_w IS NOT NULL) told"
+)
+"""SQL, to be formatted: what the power that a meter told in a time amounts to in Wh. A value holds until the next."""
 
 Quality = Snapshot.Quality
 Counted = tuple[Point, int]
@@ -61,10 +73,15 @@ def energy_at(meter_id: int, at: datetime) -> Energy:
 def energy_now(meter_ids: Iterable[int]) -> dict[int, Energy]:
     """What the billed energy of these meters stands at as far as known, in one query; `known_at` None: never told."""
     ids = set(meter_ids)
-    epochs = CounterEpoch.objects.filter(meter__in=ids).values("meter").order_by()
-    rows = epochs.annotate(wh=Sum(F("last_wh") - F("first_wh")), told_at=Max("last_at"))
-    told = {row["meter"]: Energy(_kwh(row["wh"]), Quality.WAITING, row["told_at"]) for row in rows}
-    return {meter: told.get(meter, Energy(Decimal(0), Quality.WAITING, None)) for meter in ids}
+    with connection.cursor() as cursor:
+        cursor.execute(ENERGY_NOW, {"meters": list(ids)})
+        told = {meter: energy(wh, told_at) for meter, wh, told_at in cursor.fetchall()}
+    return {meter: told.get(meter, energy(None, None)) for meter in ids}
+
+
+def energy(wh: int | None, told_at: datetime | None) -> Energy:
+    """A row of ENERGY_NOW; None, None: never told."""
+    return Energy(_kwh(wh or 0), Quality.WAITING, told_at)
 
 
 def waiting(now: datetime) -> list[Question]:
@@ -216,21 +233,15 @@ def _equal_answer(
     answered_at = raw.filter(counter_wh=before[0].wh).aggregate(first=Min("measured_at"))["first"]
     if answered_at is None or (after is not None and after[0].at <= answered_at):
         return None
-    if power_told_wh(meter_id, before[0].at, answered_at) > RESOLUTION_WH:
+    if _power_told_wh(meter_id, before[0].at, answered_at) > RESOLUTION_WH:
         return None
     return Point(answered_at, before[0].wh), before[1]
 
 
-def power_told_wh(meter_id: int, start: datetime, end: datetime) -> float:
-    """What the power that the meter told in this time amounts to; each value holds until the next."""
+def _power_told_wh(meter_id: int, start: datetime, end: datetime) -> float:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT sum(power_w * extract(epoch FROM until - measured_at)) / 3600 FROM ("
-            "SELECT measured_at, power_w, lead(measured_at, 1, %(end)s) OVER (ORDER BY measured_at) AS until "
-            "FROM meters_reading WHERE meter_id = %(meter)s AND measured_at BETWEEN %(start)s AND %(end)s "
-            "AND power_w IS NOT NULL) told",
-            {"meter": meter_id, "start": start, "end": end},
-        )
+        statement = POWER_TOLD.format(meter="%(meter)s", start="%(start)s", end="%(end)s")
+        cursor.execute(statement, {"meter": meter_id, "start": start, "end": end})
         return float(cursor.fetchone()[0] or 0)
 
 

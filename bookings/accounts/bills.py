@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import DateTimeField, DecimalField, Prefetch, Value
 from django.utils import timezone
 
 from bookings import ledger, prices
-from bookings.models import Booking, Mode, PackagePattern, Stay, Tariff
+from bookings.models import (
+    Booking,
+    Charge,
+    Correction,
+    Mode,
+    PackagePattern,
+    PackageSale,
+    Stay,
+    StayMeter,
+    Tariff,
+)
 from bookings.prices import NONE
 
 Patterns = Sequence[tuple[str, Decimal | None]]
@@ -59,12 +69,20 @@ class Bill(prices.Sum):
 def bill(booking_ids: Iterable[int]) -> dict[int, Bill]:
     """Each booking's account by the booking's id, in a constant number of queries. Unknown ids are left out."""
     stays = Prefetch("stays", Stay.objects.select_related("pitch", "booked_pitch"))
-    bookings = list(
-        Booking.objects.filter(pk__in=set(booking_ids)).prefetch_related(stays, "packages", "charges").order_by("pk")
-    )
-    used = ledger.used_by_stay([stay for booking in bookings for stay in booking.stays.all()])
-    tariffs, patterns = list(Tariff.objects.all()), _patterns()
-    return {booking.pk: _bill(booking, used, tariffs, patterns) for booking in bookings}
+    bookings = list(Booking.objects.filter(pk__in=set(booking_ids)).prefetch_related(stays).order_by("pk"))
+    lines = StayMeter.objects.filter(stay__booking__in=bookings).select_related("start", "end", "booked_pitch")
+    measured = ledger.measure(lines) if bookings else []
+    return {each.pk: bill for each, bill, _used in _bills({b: list(b.stays.all()) for b in bookings}, measured)}
+
+
+def bill_of(
+    booking: Booking, stays: Sequence[Stay], lines: Sequence[ledger.Measured]
+) -> tuple[Bill, dict[int, ledger.Used]]:
+    """A booking's account, and what each of its stays (by id) used, where all its stays, with their pitches, and lines
+    are at hand.
+    """
+    ((_booking, made, used),) = _bills({booking: stays}, lines)
+    return made, used
 
 
 def tariff_for(stay: Stay) -> Tariff | None:
@@ -115,18 +133,75 @@ class _Stretch:
     nights: prices.Span | None
 
 
-def _bill(booking: Booking, used: Mapping[int, ledger.Used], tariffs: Sequence[Tariff], patterns: Patterns) -> Bill:
-    stays = [each for each in booking.stays.all() if each.status != Stay.Status.CANCELLED or used[each.pk].kwh]
+def _bills(
+    stays: Mapping[Booking, Sequence[Stay]], lines: Sequence[ledger.Measured]
+) -> Iterator[tuple[Booking, Bill, dict[int, ledger.Used]]]:
+    if not stays:
+        return
+    entered = _entered([booking.pk for booking in stays])
+    book = ledger.Book(lines, {stay: kwh for each in entered.values() for stay, kwh in each.corrected.items()})
+    tariffs, patterns = list(Tariff.objects.all()), _patterns()
+    for booking, its in stays.items():
+        used = book.by_stay([stay.pk for stay in its])
+        yield booking, _bill(booking, its, used, entered[booking.pk], tariffs, patterns), used
+
+
+@dataclass(slots=True)
+class _Entered:
+    """What people entered of a booking: packages sold here, what was charged, and kWh corrected by stay (id)."""
+
+    sold: list[prices.Sold] = field(default_factory=list)
+    charged: Decimal = NONE
+    charged_at: datetime | None = None
+    corrected: dict[int, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+
+
+def _entered(booking_ids: Sequence[int]) -> dict[int, _Entered]:
+    """In one query."""
+    of = {"booking__in": booking_ids}
+    no_amount, no_time = Value(None, DecimalField()), Value(None, DateTimeField())
+    rows = PackageSale.objects.filter(**of).values_list(
+        "booking_id", "pk", Value("sold"), "energy_kwh", "price", "vat_percent", no_time
+    )
+    charges = Charge.objects.filter(**of).values_list(
+        "booking_id", "pk", Value("charged"), "energy_kwh", "amount", "vat_percent", "at"
+    )
+    corrections = Correction.objects.filter(stay__booking__in=booking_ids).values_list(
+        "stay__booking_id", "stay_id", Value("corrected"), "energy_kwh", no_amount, no_amount, no_time
+    )
+    found = {booking: _Entered() for booking in booking_ids}
+    for booking, pk, what, kwh, amount, vat_percent, at in sorted(
+        rows.order_by().union(charges.order_by(), corrections.order_by(), all=True), key=lambda row: -row[1]
+    ):
+        each = found[booking]
+        if what == "sold":
+            each.sold.append(prices.Sold(kwh, amount, vat_percent))
+        elif what == "charged":
+            each.charged += amount
+            each.charged_at = max(at, each.charged_at or at)
+        else:
+            each.corrected[pk] += kwh
+    return found
+
+
+def _bill(
+    booking: Booking,
+    booked: Iterable[Stay],
+    used: Mapping[int, ledger.Used],
+    entered: _Entered,
+    tariffs: Sequence[Tariff],
+    patterns: Patterns,
+) -> Bill:
+    stays = [each for each in booked if each.status != Stay.Status.CANCELLED or used[each.pk].kwh]
     by_tariff: dict[Tariff | None, list[_Stretch]] = defaultdict(list)
     for stay in stays:
         for stretch in _stretches(stay, used[stay.pk], tariffs):
             by_tariff[stretch.tariff].append(stretch)
     parts = [_part(tariff, group) for tariff, group in by_tariff.items()]
     in_sirvoy_kwh, in_sirvoy = _in_sirvoy(booking, patterns)
-    sold = [prices.Sold(each.energy_kwh, each.price, each.vat_percent) for each in booking.packages.all()]
-    total = prices.reckon(parts, in_sirvoy_kwh + sum((each.energy_kwh for each in sold), NONE), sold)
+    sold_kwh = sum((each.energy_kwh for each in entered.sold), NONE)
+    total = prices.reckon(parts, in_sirvoy_kwh + sold_kwh, entered.sold)
     terms = [tariff for stay in stays if (tariff := _tariff(stay, tariffs)) and tariff.mode != Mode.INCLUDED]
-    charges = list(booking.charges.all())
     known = [used[stay.pk].as_of for stay in stays]
     return Bill(
         **{field.name: getattr(total, field.name) for field in fields(prices.Sum)},
@@ -135,8 +210,8 @@ def _bill(booking: Booking, used: Mapping[int, ledger.Used], tariffs: Sequence[T
         as_of=min((moment for moment in known if moment), default=None),
         vat_percent=terms[0].vat_percent if terms else UNPRICED_VAT_PERCENT,
         in_sirvoy=in_sirvoy,
-        charged=sum((each.amount for each in charges), NONE),
-        charged_at=max((each.at for each in charges), default=None),
+        charged=entered.charged,
+        charged_at=entered.charged_at,
         low_kwh=max((each.low_kwh for each in terms), default=NONE),
         may_cut=bool(terms) and all(each.mode == Mode.PACKAGE and each.cut_when_empty for each in terms),
         grace=timedelta(hours=max((each.grace_h for each in terms), default=0)),

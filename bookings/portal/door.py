@@ -87,10 +87,15 @@ def for_all(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpReques
 
 def stay_of(cookies: dict[str, str], now: datetime) -> Stay | None:
     """The stay that these cookies prove, asked of the database anew: with booking, guest and pitch."""
+    mark = mark_of(cookies)
+    return links.stay_of(mark, now) if mark else None
+
+
+def mark_of(cookies: dict[str, str]) -> str:
+    """The mark of the link that these cookies prove; "" where they prove none."""
     signed = HttpRequest()
     signed.COOKIES = cookies
-    mark = signed.get_signed_cookie(COOKIE, default="", salt=SALT)
-    return links.stay_of(mark, now) if mark else None
+    return str(signed.get_signed_cookie(COOKIE, default="", salt=SALT))
 
 
 def show(request: HttpRequest, template: str, told: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:

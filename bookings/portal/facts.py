@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 
 from django.utils import timezone
 
-from bookings import accounts, follow, ledger
+from bookings import accounts, facts, ledger
+from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Mode, Stay, StayMeter
 from bookings.portal import charts, switching
 from bookings.portal.charts import Chart, Stretch
-from bookings.portal.switching import Switch
-from meters import commands, online, overview, snapshots
-from meters.models import Area, Command, HourlyUsage, Meter, Want
+from bookings.portal.switching import Refusal, Switch
+from meters import closeup
+from meters.closeup import Closeup
 
 HOURS_SHOWN = 48
 DAYS_SHOWN = 31
@@ -29,34 +30,36 @@ VOLT = 230
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """A meter that is the guest's now. `relay` as it told itself at `told_at`, None: it has not said; `is_heard`: it is
-    online; `power_w` None: never told. `is_coming`: it is being switched on; `is_cut`: it is wanted off; `proved_at`:
-    when it confirmed that it was switched so. `since_counter_kwh`: estimated from its watts since its counter was last
-    heard at `counted_at`.
+    """A meter that is the guest's now: what it tells itself (`near`), what it used for him and may give, and what he
+    may do. `since_counter_kwh`: estimated from its watts since its counter was last heard.
     """
 
-    name: str
-    relay: bool | None
-    told_at: datetime | None
-    is_heard: bool
-    heard_at: datetime | None
-    power_w: int | None
-    power_at: datetime | None
-    counted_at: datetime | None
-    since_counter_kwh: Decimal
+    near: Closeup
     used_kwh: Decimal
-    is_coming: bool
-    is_cut: bool
-    proved_at: datetime | None
+    since_counter_kwh: Decimal
     most_w: int | None
     fuse_w: int | None
-    meter_id: int
     switch: Switch
+
+    @property
+    def is_heard(self) -> bool:
+        return self.near.online.is_online
 
     @property
     def has_power(self) -> bool:
         """Whether its watts tell of now."""
-        return self.is_heard and self.power_w is not None
+        return self.is_heard and self.near.power_w is not None
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether it is being switched on by itself."""
+        wish = self.near.wish
+        return bool(wish and wish.state and not wish.hold and self.is_heard and self.near.is_switched)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it is wanted off."""
+        return self.near.wish is not None and not self.near.wish.state
 
     @property
     def is_near_fuse(self) -> bool:
@@ -100,7 +103,7 @@ class Facts:
     @property
     def is_under_way(self) -> bool:
         """Whether something is being switched: in a moment more is known."""
-        return any(outlet.switch.is_under_way for outlet in self.outlets)
+        return any(each.switch.is_under_way or (each.is_coming and not each.near.relay) for each in self.outlets)
 
     @property
     def estimate_kwh(self) -> Decimal:
@@ -108,22 +111,27 @@ class Facts:
 
 
 def gather(stay: Stay, now: datetime) -> Facts:
-    """What is known now of a stay, of its meters and of its booking's account."""
-    lines = ledger.measure(
-        StayMeter.objects.filter(stay=stay).select_related("start", "end", "meter").order_by("period")
-    )
-    usage = _usage(lines)
-    used = charts.by_hour(_stretches(lines, usage, now))
-    outlets = _outlets(stay, lines, usage, now)
-    hours, days = _charts(lines, used, now)
-    watts = [outlet.power_w for outlet in outlets if outlet.has_power]
+    """What is known now of a stay, of its meters and of its booking's account, in at most six queries."""
+    stays = list(Stay.objects.filter(booking=stay.booking_id).select_related("pitch", "booked_pitch").order_by("pk"))
+    for each in stays:
+        each.booking = stay.booking
+    found = StayMeter.objects.filter(stay__in=stays).select_related("start", "end", "booked_pitch")
+    all_lines = list(found.order_by("period"))
+    near = closeup.of(_asked(all_lines, stay), now)
+    all_measured = ledger.measure(all_lines, {meter: each.energy for meter, each in near.items()})
+    bill, used = accounts.bill_of(stay.booking, stays, all_measured)
+    lines = [measured for measured in all_measured if measured.line.stay_id == stay.pk]
+    by_hour = charts.by_hour(_stretches(lines, near, now))
+    outlets = tuple(_outlets(stay, lines, near, bill, now))
+    hours, days = _charts(lines, by_hour, now)
+    watts = [outlet.near.power_w for outlet in outlets if outlet.has_power]
     return Facts(
         now,
         outlets,
-        ledger.used_kwh([stay]),
-        _today(used, now),
+        used[stay.pk],
+        _today(by_hour, now),
         sum(w for w in watts if w is not None) if outlets and len(watts) == len(outlets) else None,
-        _account(stay, used, lines, now),
+        _account(bill, stays, by_hour, lines, now),
         hours,
         days,
     )
@@ -132,43 +140,20 @@ def gather(stay: Stay, now: datetime) -> Facts:
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """kWh by hour of a meter, and its highest watts."""
-
-    hours: dict[datetime, Decimal]
-    most_w: int | None
-
-
-def _usage(lines: Sequence[Measured]) -> dict[int, Usage]:
-    """By meter (id), from the stay's beginning on; one query."""
-    if not lines:
-        return {}
-    begun = min(measured.line.period.lower for measured in lines) - charts.HOUR
-    rows = HourlyUsage.objects.filter(meter__in={measured.line.meter_id for measured in lines}, hour__gte=begun)
-    found: dict[int, Usage] = {}
-    for meter, hour, wh, most_w in rows.order_by().values_list("meter", "hour", "energy_wh", "power_max_w"):
-        known = found.get(meter) or Usage({}, None)
-        known.hours[hour] = Decimal(wh).scaleb(-3)
-        whole = any(
-            measured.line.meter_id == meter
-            and measured.line.period.lower <= hour
-            and (measured.line.period.upper is None or hour + charts.HOUR <= measured.line.period.upper)
-            for measured in lines
-        )
-        most = max((w for w in (known.most_w, most_w if whole else None) if w is not None), default=None)
-        found[meter] = Usage(known.hours, most)
-    return found
+def _asked(lines: Iterable[StayMeter], stay: Stay) -> dict[int, datetime | None]:
+    """The meters (ids) of these lines; those of this stay with when it first had them."""
+    own = [line for line in lines if line.stay_id == stay.pk]
+    since = {line.meter_id: line.period.lower for line in reversed(own)}
+    return {line.meter_id: since.get(line.meter_id) for line in lines}
 
 
-def _stretches(lines: Sequence[Measured], usage: dict[int, Usage], now: datetime) -> list[Stretch]:
-    nothing = Usage({}, None)
+def _stretches(lines: Iterable[Measured], near: Mapping[int, Closeup], now: datetime) -> list[Stretch]:
     return [
         Stretch(
             measured.line.period.lower,
             measured.line.period.upper or max(now, measured.line.period.lower),
             measured.kwh,
-            usage.get(measured.line.meter_id, nothing).hours,
+            {hour: Decimal(wh).scaleb(-3) for hour, wh, _most in near[measured.line.meter_id].hours},
         )
         for measured in lines
     ]
@@ -192,109 +177,63 @@ def _today(used: dict[datetime, Decimal], now: datetime) -> Decimal:
     return sum((kwh for hour, kwh in used.items() if hour >= midnight), Decimal(0))
 
 
-def _outlets(stay: Stay, lines: Sequence[Measured], usage: dict[int, Usage], now: datetime) -> tuple[Outlet, ...]:
-    mine = {measured.line.meter_id: measured for measured in lines if measured.line.period.upper_inf}
-    found = list(overview.meters(now).filter(pk__in=mine))
-    link, wants = online.link(now), commands.in_force([meter.pk for meter in found], now)
-    is_stopped = commands.stop.current() is not None
-    decisions = follow.decisions(list(mine), now) if mine else {}
-    last = switching.newest(list(mine), now)
-    proofs = Command.objects.filter(meter__in=mine, status=Command.Status.CONFIRMED).order_by("meter_id", "-pk")
-    proved = {command.meter_id: command for command in proofs.distinct("meter_id")}
+def _outlets(
+    stay: Stay, lines: Sequence[Measured], near: Mapping[int, Closeup], bill: Bill, now: datetime
+) -> Iterable[Outlet]:
     fuse_a = stay.pitch.fuse_a if stay.pitch else None
-    nothing = Usage({}, None)
-    kwh: dict[int, Decimal] = {}
-    for measured in lines:
-        kwh[measured.line.meter_id] = kwh.get(measured.line.meter_id, Decimal(0)) + measured.kwh
-    return tuple(
-        _outlet(
-            meter,
-            link,
-            wants.get(meter.pk),
-            proved.get(meter.pk),
-            None if is_stopped else meter.device.area,
-            kwh[meter.pk],
-            usage.get(meter.pk, nothing).most_w,
-            fuse_a,
-            mine[meter.pk].line.period.lower,
-            switching.switch(
-                stay,
-                decisions[meter.pk],
-                wants.get(meter.pk),
-                _relay(meter),
-                last.get(meter.pk),
-                online.status(meter, link, now).is_online,
-            ),
-            now,
+    why_off = _why_off(stay, bill, now)
+    mine = (measured.line.meter_id for measured in lines if measured.line.period.upper_inf)
+    for outlet in sorted((near[meter] for meter in mine), key=lambda each: (each.name, each.meter_id)):
+        of_meter = [measured for measured in lines if measured.line.meter_id == outlet.meter_id]
+        estimate_wh = outlet.since_counter_wh if outlet.online.is_online else 0
+        yield Outlet(
+            near=outlet,
+            used_kwh=sum((measured.kwh for measured in of_meter), Decimal(0)),
+            since_counter_kwh=Decimal(estimate_wh).scaleb(-3),
+            most_w=_most_w(of_meter, outlet),
+            fuse_w=fuse_a * VOLT if fuse_a else None,
+            switch=switching.switch(stay, outlet, why_off, now),
         )
-        for meter in found
+
+
+def _why_off(stay: Stay, bill: Bill, now: datetime) -> Refusal:
+    """Why the bookings want a guest's power off, where they do."""
+    leaves = facts.leaving(stay)
+    if leaves is not None and leaves <= now:
+        return Refusal.OVERDUE
+    return Refusal.USED_UP if bill.is_empty else Refusal.BY_RECEPTION
+
+
+def _most_w(lines: Iterable[Measured], outlet: Closeup) -> int | None:
+    """The highest watts of the hours that are wholly the stay's."""
+    periods = [(m.line.period.lower, m.line.period.upper) for m in lines]
+    return max(
+        (
+            most
+            for hour, _wh, most in outlet.hours
+            if most is not None
+            and any(lower <= hour and (upper is None or hour + charts.HOUR <= upper) for lower, upper in periods)
+        ),
+        default=None,
     )
 
 
-def _outlet(
-    meter: Meter,
-    link: online.Link,
-    want: Want | None,
-    proof: Command | None,
-    area: Area | None,
-    used_kwh: Decimal,
-    most_w: int | None,
-    fuse_a: int | None,
-    since: datetime,
-    switch: Switch,
-    now: datetime,
-) -> Outlet:
-    state = getattr(meter, "state", None)
-    relay = _relay(meter)
-    is_heard = online.status(meter, link, now).is_online
-    is_switched = area is not None and area.control == Area.Control.ACT
-    counted_at = state.counter_at if state else None
-    is_proved = proof is not None and proof.state == relay and state is not None and state.relay_at is not None
-    return Outlet(
-        name=str(meter),
-        relay=relay,
-        told_at=state.relay_at if state and relay is not None else None,
-        is_heard=is_heard,
-        heard_at=state.heard_at if state else None,
-        power_w=state.power_w if state else None,
-        power_at=state.power_at if state else None,
-        counted_at=counted_at,
-        since_counter_kwh=_estimate(meter, max(counted_at, since), now) if counted_at and is_heard else Decimal(0),
-        used_kwh=used_kwh,
-        is_coming=bool(want and want.state and not want.hold and is_heard and is_switched),
-        is_cut=bool(want and not want.state),
-        proved_at=proof.confirmed_at if proof and is_proved else None,
-        most_w=most_w,
-        fuse_w=fuse_a * VOLT if fuse_a else None,
-        meter_id=meter.pk,
-        switch=switch,
-    )
-
-
-def _relay(meter: Meter) -> bool | None:
-    state = getattr(meter, "state", None)
-    return state.relay if state else None
-
-
-def _estimate(meter: Meter, since: datetime, now: datetime) -> Decimal:
-    return Decimal(round(snapshots.power_told_wh(meter.pk, since, now))).scaleb(-3)
-
-
-def _account(stay: Stay, used: dict[datetime, Decimal], lines: Sequence[Measured], now: datetime) -> Account:
-    bill = accounts.bill([stay.booking_id])[stay.booking_id]
+def _account(
+    bill: Bill, stays: Sequence[Stay], used: Mapping[datetime, Decimal], lines: Sequence[Measured], now: datetime
+) -> Account:
     return Account(
         mode=bill.mode,
         amount=None if bill.has_no_tariff or bill.mode == Mode.INCLUDED else bill.amount,
         price=bill.price,
         bought_kwh=bill.packages_kwh + bill.included_kwh,
         left_kwh=bill.left_kwh,
-        stays=Stay.objects.filter(booking=stay.booking_id, position__isnull=False).count(),
+        stays=sum(1 for each in stays if each.position is not None),
         days=_days_left(bill.left_kwh, used, lines, now),
     )
 
 
 def _days_left(
-    left_kwh: Decimal | None, used: dict[datetime, Decimal], lines: Sequence[Measured], now: datetime
+    left_kwh: Decimal | None, used: Mapping[datetime, Decimal], lines: Sequence[Measured], now: datetime
 ) -> float | None:
     if not left_kwh or not lines:
         return None

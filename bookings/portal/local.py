@@ -63,6 +63,11 @@ def age(at: datetime, now: datetime) -> str:
     return dates.format_timedelta(-passed, threshold=STILL_THIS_UNIT, add_direction=True, locale=locale())
 
 
+def ms(moment: datetime | None) -> str:
+    """Milliseconds since 1970, for scripts; "" for never."""
+    return "" if moment is None else str(round(moment.timestamp() * 1000))
+
+
 def span(length: timedelta) -> str:
     """A duration in its largest unit that is more than one."""
     return dates.format_timedelta(length, threshold=STILL_THIS_UNIT, locale=locale())

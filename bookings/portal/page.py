@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import stays
 from bookings.models import Stay, StayMeter
-from bookings.portal import door, drawing, facts, switching
+from bookings.portal import door, drawing, facts, pulse, switching
 from meters import commands
 from meters.models import Meter
 
@@ -115,6 +115,7 @@ def _shown(
     told = {
         "stay": stay,
         "facts": known,
+        "key": pulse.key(stay.pk, stay.pitch_id, stay.status, (outlet.near for outlet in known.outlets)),
         "hours": known.hours and drawing.hours(known.hours),
         "days": known.days and drawing.days(known.days),
         "is_here": stay.status == Stay.Status.IN_HOUSE,

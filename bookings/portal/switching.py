@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from bookings import follow
 from bookings.facts import reason_of
 from bookings.models import Stay, StayMeter
-from bookings.power import Decision, Why
+from bookings.power import Why
 from meters import commands
+from meters.closeup import Attempt, Closeup, Wish
 from meters.models import Command, Meter, Source, Want
 
 TOLD_FOR = timedelta(hours=1)
@@ -82,34 +83,26 @@ class Switch:
     is_under_way: bool = False
 
 
-def switch(
-    stay: Stay, decision: Decision, want: Want | None, relay: bool | None, last: Command | None, is_heard: bool
-) -> Switch:
-    """`decision`: of the policy; `want`: what is in force; `relay`: what the meter says, `is_heard`: whether it is
-    online; `last`: its newest command that is still to be told. Pure.
-    """
-    why = refusal(stay, decision, want)
-    is_off = relay is False or (want is not None and want.source == Source.GUEST and not want.state)
-    is_open = last is not None and last.status in Command.OPEN
-    is_under_way = is_open and last is not None and (is_heard or last.claimed_at is not None)
-    return Switch(None if why else is_off or relay is None, why, _progress(last, is_under_way), is_under_way)
+def switch(stay: Stay, outlet: Closeup, why_off: Refusal, now: datetime) -> Switch:
+    """What this guest may do with this outlet. `why_off`: why the bookings want it off, where they do. Pure."""
+    why = refusal(stay, outlet.lease, why_off, outlet.wish)
+    wish, last = outlet.wish, outlet.attempt
+    if last is not None and not last.is_open and last.created_at <= now - TOLD_FOR:
+        last = None
+    is_off = outlet.relay is False or (wish is not None and wish.source == Source.GUEST and not wish.state)
+    is_under_way = last is not None and last.is_open and (outlet.online.is_online or last.claimed_at is not None)
+    return Switch(None if why else is_off or outlet.relay is None, why, _progress(last, is_under_way), is_under_way)
 
 
-def refusal(stay: Stay, decision: Decision, want: Want | None) -> Refusal | None:
-    """Why the guest may switch nothing; None: he may."""
+def refusal(stay: Stay, booked: bool | None, why_off: Refusal, wish: Wish | Want | None) -> Refusal | None:
+    """Why the guest may switch nothing; None: he may. `booked`: what the bookings want; `wish`: what is in force."""
     if stay.status != Stay.Status.IN_HOUSE:
         return Refusal.NOT_HERE
-    if want is not None and want.source == Source.STAFF:
-        return Refusal.STAFF_ON if want.state else Refusal.STAFF_OFF
-    if decision.state:
-        return None
-    return _OF_POLICY.get(decision.why, Refusal.BY_RECEPTION)
-
-
-def newest(meter_ids: list[int], now: datetime) -> dict[int, Command]:
-    """By meter (id) the newest command that a guest may still want to hear of."""
-    told = Command.objects.filter(meter__in=meter_ids).order_by("meter_id", "-pk").distinct("meter_id")
-    return {each.meter_id: each for each in told if each.status in Command.OPEN or each.created_at > now - TOLD_FOR}
+    if wish is not None and wish.source == Source.STAFF:
+        return Refusal.STAFF_ON if wish.state else Refusal.STAFF_OFF
+    if booked is None:
+        return Refusal.BY_RECEPTION
+    return None if booked else why_off
 
 
 def act(stay: Stay, meter: Meter, state: bool, now: datetime) -> None:
@@ -122,7 +115,8 @@ def act(stay: Stay, meter: Meter, state: bool, now: datetime) -> None:
     if not StayMeter.objects.filter(stay=stay, meter=meter, period__upper_inf=True).exists():
         raise Refused(Refusal.NOT_YOURS)
     decision = follow.decisions([meter.pk], now)[meter.pk]
-    if why := refusal(stay, decision, commands.in_force([meter.pk], now).get(meter.pk)):
+    why_off = _OF_POLICY.get(decision.why, Refusal.BY_RECEPTION)
+    if why := refusal(stay, decision.state, why_off, commands.in_force([meter.pk], now).get(meter.pk)):
         raise Refused(why)
     if not state:
         commands.want(meter, Source.GUEST, False, reason_of(stay.booking.sirvoy_id))
@@ -132,9 +126,9 @@ def act(stay: Stay, meter: Meter, state: bool, now: datetime) -> None:
     commands.again(meter, None, reason_of(stay.booking.sirvoy_id), source=Source.GUEST)
 
 
-def _progress(last: Command | None, is_under_way: bool) -> Promise | str:
+def _progress(last: Attempt | None, is_under_way: bool) -> Promise | str:
     if last is None:
         return ""
-    if last.status in Command.OPEN:
+    if last.is_open:
         return UNDER_WAY[last.state] if is_under_way else WAITING
     return FAILED[last.state] if last.status in (Command.Status.FAILED, Command.Status.EXPIRED) else ""

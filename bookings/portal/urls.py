@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bookings.portal import door, find, page
+from bookings.portal import app, door, find, page
 
 urlpatterns = [
     path("p/<str:token>/", door.enter, name="portal"),
@@ -12,5 +12,7 @@ urlpatterns = [
     path("stay/find/", find.page, name="portal-find"),
     path("stay/choose/", find.choose, name="portal-choose"),
     path("stay/language/", door.language, name="portal-language"),
+    path("stay/app.webmanifest", app.manifest, name="portal-manifest"),
+    path("stay/worker.js", app.worker, name="portal-worker"),
     path("stay/leave/", door.leave, name="portal-leave"),
 ]

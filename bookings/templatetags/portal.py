@@ -1,8 +1,10 @@
 """Local forms in the portal's templates: `{% load portal %}`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from bookings.portal import local
 
@@ -13,7 +15,15 @@ register.filter("power", local.power)
 register.filter("day", local.day)
 register.filter("moment", local.moment)
 register.filter("clock", local.clock)
-register.filter("age", local.age)
+register.filter("ms", local.ms)
+
+
+@register.filter
+def ago(at: datetime, now: datetime) -> SafeString:
+    """How long ago, in words that a script can keep true."""
+    return format_html(
+        '<time datetime="{}" data-at="{}">{}</time>', at.isoformat(timespec="seconds"), local.ms(at), local.age(at, now)
+    )
 
 
 @register.filter

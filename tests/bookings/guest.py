@@ -1,5 +1,6 @@
 """A guest's browser."""
 
+import re
 from typing import Any
 
 from django.http import HttpResponse
@@ -19,9 +20,10 @@ def enter(stay: Stay, **values: Any) -> Client:
 
 
 def page(client: Client) -> str:
+    """Without what scripts need to keep ages true."""
     answer = client.get(reverse("portal-page"))
     assert answer.status_code == 200, answer.status_code
-    return answer.content.decode()
+    return re.sub(r"</?time\b[^>]*>", "", answer.content.decode())
 
 
 def post(client: Client, name: str, **told: str) -> HttpResponse:

@@ -1,0 +1,135 @@
+"""All guests' pages that are open in this process: they are told together, in a few queries, however many there are.
+
+The worker tells each tick which meters changed; whose page shows one of them is told, once a second at most. Its
+link and stay are asked of the database again each time; where they are over, the page is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+from channels.db import database_sync_to_async
+from django.utils import timezone
+
+from bookings.portal import pulse
+from bookings.portal.pulse import Pulse
+from meters import live
+
+logger = logging.getLogger(__name__)
+AT_MOST_EVERY_S = 1.0
+CHECKED_EVERY_S = 10.0
+"""All pages, also where no meter told anything: stays end, and the worker may be silent."""
+LISTEN_AGAIN_S = 5.0
+SIGN_OF_LIFE_S = 25.0
+"""A page hears so often at least: it can tell a quiet meter from a dead line."""
+
+
+class Page(Protocol):
+    """An open page: the mark of its link, and how to reach it."""
+
+    mark: str
+
+    async def tell(self, told: Pulse) -> None: ...
+    async def end(self) -> None: ...
+
+
+class Hub:
+    """The pages of one event loop."""
+
+    def __init__(self) -> None:
+        self._pages: dict[Page, Pulse | None] = {}
+        self._told_at: dict[Page, float] = {}
+        self._changed: set[int] = set()
+        self._is_all_due = False
+        self._due = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def join(self, page: Page) -> None:
+        """Within a second the page is told all that there is to tell, and from then on what changes."""
+        self._pages[page] = None
+        self._told_at[page] = float("-inf")
+        self._due.set()
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._run())]
+
+    def leave(self, page: Page) -> None:
+        self._pages.pop(page, None)
+        self._told_at.pop(page, None)
+        if not self._pages:
+            for task in self._tasks:
+                task.cancel()
+            self._tasks = []
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async for message in live.ticks():
+                    self._changed |= {meter["id"] for meter in message.get("meters", ())}
+                    self._is_all_due |= any(message.get(name) for name in ("areas", "whole", "switching"))
+                    self._due.set()
+            except Exception:
+                logger.exception("the worker's ticks cannot be heard; open pages of guests are told every 10 s")
+                await asyncio.sleep(LISTEN_AGAIN_S)
+
+    async def _run(self) -> None:
+        checked_at = time.monotonic()
+        while True:
+            await self._wait_due(checked_at + CHECKED_EVERY_S)
+            began_at = time.monotonic()
+            if self._is_all_due:
+                checked_at = began_at
+            try:
+                await self._round(self._take_due())
+            except Exception:
+                logger.exception("the open pages of guests could not be told")
+            await asyncio.sleep(max(0.0, began_at + AT_MOST_EVERY_S - time.monotonic()))
+
+    async def _wait_due(self, latest: float) -> None:
+        """Until something changed; all pages are due at the latest by then."""
+        try:
+            await asyncio.wait_for(self._due.wait(), max(0.0, latest - time.monotonic()))
+        except TimeoutError:
+            self._is_all_due = True
+
+    def _take_due(self) -> list[Page]:
+        changed, is_all = self._changed, self._is_all_due
+        self._changed, self._is_all_due = set(), False
+        self._due.clear()
+        return [
+            page
+            for page, told in self._pages.items()
+            if is_all or told is None or not changed.isdisjoint(pulse.meters_of(told))
+        ]
+
+    async def _round(self, pages: list[Page]) -> None:
+        if not pages:
+            return
+        told = await database_sync_to_async(pulse.of_marks)({page.mark for page in pages}, timezone.now())
+        await asyncio.gather(*(self._tell(page, told[page.mark]) for page in pages))
+
+    async def _tell(self, page: Page, told: Pulse | None) -> None:
+        if page not in self._pages:
+            return
+        if told is None:
+            self.leave(page)
+            await page.end()
+            return
+        former, now = self._pages[page], time.monotonic()
+        self._pages[page] = told
+        if former is None or told | {"now": 0} != former | {"now": 0} or now >= self._told_at[page] + SIGN_OF_LIFE_S:
+            self._told_at[page] = now
+            await page.tell(told)
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def here() -> Hub:
+    """The hub of the running loop."""
+    return _hubs.setdefault(asyncio.get_running_loop(), Hub())

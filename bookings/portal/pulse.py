@@ -1,0 +1,84 @@
+"""What an open page is told while it stands: short enough to be told each second. Reads only.
+
+The page itself is made anew by the server; a pulse tells whether that is due (`key`), and what changes all the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from bookings import links
+from bookings.models import StayMeter
+from meters import closeup
+from meters.closeup import Closeup
+
+Pulse = dict[str, Any]
+
+
+def key(stay_id: int, pitch_id: int | None, status: str, outlets: Iterable[Closeup]) -> str:
+    """Another one as soon as the page would read otherwise, but for watts and ages."""
+    told = sorted(map(_solid, outlets))
+    return f"{stay_id}/{pitch_id or ''}/{status}/{';'.join(told)}"
+
+
+def of_marks(marks: Collection[str], now: datetime) -> dict[str, Pulse | None]:
+    """What each page is told that came by the link so marked, in three queries; None: it is not open any more.
+
+    Times are milliseconds since 1970, watts whole; of each outlet `until`: until when it counts as heard, null: it does
+    not.
+    """
+    stays = links.stays_of(marks, now)
+    lines = StayMeter.objects.filter(stay__in={stay.pk for stay in stays.values()}, period__upper_inf=True)
+    meters: dict[int, list[int]] = {}
+    for stay_id, meter in lines.order_by("meter").values_list("stay_id", "meter_id"):
+        meters.setdefault(stay_id, []).append(meter)
+    near = closeup.of({meter: None for own in meters.values() for meter in own}, now)
+    told: dict[str, Pulse | None] = dict.fromkeys(marks)
+    for mark, stay in stays.items():
+        outlets = [near[meter] for meter in meters.get(stay.pk, [])]
+        told[mark] = {
+            "now": _ms(now),
+            "key": key(stay.pk, stay.pitch_id, stay.status, outlets),
+            "outlets": [_outlet(outlet) for outlet in outlets],
+        }
+    return told
+
+
+def meters_of(pulse: Pulse | None) -> set[int]:
+    """The meters (ids) that a pulse tells of."""
+    return {outlet["id"] for outlet in pulse["outlets"]} if pulse else set()
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _solid(outlet: Closeup) -> str:
+    wish, last = outlet.wish, outlet.attempt
+    told = (
+        outlet.meter_id,
+        outlet.relay,
+        outlet.energy.kwh,
+        outlet.energy.known_at and _ms(outlet.energy.known_at),
+        outlet.lease,
+        outlet.is_switched,
+        wish and f"{wish.source}:{wish.state}:{wish.hold}",
+        last and f"{last.id}:{last.status}",
+    )
+    return ",".join("" if each is None else str(each) for each in told)
+
+
+def _outlet(outlet: Closeup) -> dict[str, Any]:
+    return {
+        "id": outlet.meter_id,
+        "power_w": outlet.power_w,
+        "power_at": _ms(outlet.power_at),
+        "relay_at": _ms(outlet.relay_at),
+        "heard_at": _ms(outlet.heard_at),
+        "until": _ms(outlet.online.until),
+    }
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)

@@ -1,0 +1,171 @@
+"""A few meters from near: what they tell, what is wanted of them and was proven, all in one statement. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+
+from meters import online, snapshots
+from meters.models import AreaState, Command, Source, WorkerState
+from meters.snapshots import Energy
+
+LEASES = (Source.CLEANING, Source.POLICY)
+"""What machines want of a meter, the highest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted of the meter, whoever wants it."""
+
+    source: str
+    state: bool
+    hold: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The newest command."""
+
+    id: int
+    state: bool
+    status: str
+    claimed_at: datetime | None
+    created_at: datetime
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in Command.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Closeup:
+    """A meter. `relay`, `power_w` and the counter as they were told at `…_at`, None: never. `wish`: what is in force;
+    `lease`: whether machines want it on, None: they want nothing. `is_switched`: its area acts and nothing is stopped.
+    `proved_at`: when a command to the present position was confirmed, if that was the newest confirmed one.
+    `since_counter_wh`: what its watts amount to since its counter was heard. `hours`: hour, Wh, highest watts.
+    """
+
+    meter_id: int
+    name: str
+    serial: str
+    online: online.Online
+    heard_at: datetime | None
+    relay: bool | None
+    relay_at: datetime | None
+    power_w: int | None
+    power_at: datetime | None
+    counter_at: datetime | None
+    wish: Wish | None
+    lease: bool | None
+    attempt: Attempt | None
+    proved_at: datetime | None
+    is_switched: bool
+    energy: Energy
+    since_counter_wh: Decimal
+    hours: tuple[tuple[datetime, int, int | None], ...]
+
+
+def of(meters: Mapping[int, datetime | None], now: datetime) -> dict[int, Closeup]:
+    """Each of these meters by its id. The value: from when on its hours, and the estimate since its counter, are to be
+    told; None: neither is.
+    """
+    if not meters:
+        return {}
+    told: dict[str, Any] = {
+        "meters": list(meters),
+        "since": list(meters.values()),
+        "now": now,
+        "listening": now - online.WORKER_SILENCE,
+        "leases": [source.value for source in LEASES],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(METERS, told)
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    link = _link(rows, now)
+    return {row["meter_id"]: _closeup(row, link, now) for row in rows}
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+METERS = f"""
+SELECT m.id AS meter_id, d.friendly_name, d.ieee_address AS serial,
+    s.heard_at, s.relay, s.relay_at, s.power_w, s.power_at, s.counter_at,
+    w.source, w.state AS wanted, w.hold, l.state AS lease,
+    c.id AS command_id, c.state AS command_state, c.status, c.claimed_at, c.created_at,
+    p.state AS proved_state, p.confirmed_at AS proved_at,
+    a.control = 'act' AND NOT EXISTS (SELECT FROM meters_automaticstop WHERE ended_at IS NULL) AS is_switched,
+    e.wh, e.told_at, told.wh AS since_counter_wh, u.hours, u.whs, u.most,
+    d.area_id, d.removed_at, d.disabled, d.left_at, d.available, s.gap_s, b.bridge, b.confirmed_at AS bridge_at,
+    k.heartbeat_at, k.connected_at, k.lag_s,
+    (SELECT since FROM meters_watch WHERE until > %(listening)s ORDER BY until DESC LIMIT 1) AS watched_since
+FROM unnest(%(meters)s::bigint[], %(since)s::timestamptz[]) AS asked (meter_id, since)
+JOIN meters_meter m ON m.id = asked.meter_id
+JOIN meters_device d ON d.id = m.device_id
+LEFT JOIN meters_area a ON a.id = d.area_id
+LEFT JOIN meters_areastate b ON b.area_id = d.area_id
+LEFT JOIN meters_workerstate k ON k.name = 'mqtt'
+LEFT JOIN meters_meterstate s ON s.meter_id = m.id
+LEFT JOIN ({snapshots.ENERGY_NOW}) e ON e.meter_id = m.id
+LEFT JOIN LATERAL (
+    SELECT * FROM meters_want o WHERE o.meter_id = m.id AND o.ended_at IS NULL
+    AND (o.until IS NULL OR o.until > %(now)s) ORDER BY o.priority DESC LIMIT 1
+) w ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM meters_want o WHERE o.meter_id = m.id AND o.ended_at IS NULL AND o.until > %(now)s
+    AND o.source = ANY(%(leases)s) ORDER BY o.priority DESC LIMIT 1
+) l ON true
+LEFT JOIN LATERAL (SELECT * FROM meters_command o WHERE o.meter_id = m.id ORDER BY o.id DESC LIMIT 1) c ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM meters_command o WHERE o.meter_id = m.id AND o.status = 'confirmed' ORDER BY o.id DESC LIMIT 1
+) p ON true
+LEFT JOIN LATERAL (
+    {snapshots.POWER_TOLD.format(meter="m.id", start="GREATEST(s.counter_at, asked.since)", end="%(now)s")}
+) told ON asked.since IS NOT NULL AND s.counter_at IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT array_agg(o.hour) AS hours, array_agg(o.energy_wh) AS whs, array_agg(o.power_max_w) AS most
+    FROM meters_hourlyusage o WHERE o.meter_id = m.id AND o.hour > asked.since - interval '1 hour'
+) u ON asked.since IS NOT NULL
+"""  # noqa: S608  (only our own words)
+
+
+def _link(rows: Iterable[Mapping[str, Any]], now: datetime) -> online.Link:
+    worker, states, since = None, [], None
+    for row in rows:
+        if row["heartbeat_at"]:
+            worker = WorkerState(**{name: row[name] for name in ("heartbeat_at", "connected_at", "lag_s")})
+        if row["bridge"] is not None:
+            states.append(AreaState(area_id=row["area_id"], bridge=row["bridge"], confirmed_at=row["bridge_at"]))
+        since = row["watched_since"]
+    return online.link_from(worker, states, since, now)
+
+
+def _closeup(row: Mapping[str, Any], link: online.Link, now: datetime) -> Closeup:
+    hours = zip(row["hours"] or (), row["whs"] or (), row["most"] or (), strict=True)
+    return Closeup(
+        name=row["friendly_name"].strip() or row["serial"],
+        online=online.judge(online.Facts(*(row[name] for name in online.Facts._fields)), link, now),
+        wish=Wish(row["source"], row["wanted"], row["hold"]) if row["source"] else None,
+        attempt=_attempt(row),
+        proved_at=row["proved_at"] if row["relay_at"] and row["proved_state"] == row["relay"] else None,
+        is_switched=bool(row["is_switched"]),
+        energy=snapshots.energy(row["wh"], row["told_at"]),
+        since_counter_wh=Decimal(round(row["since_counter_wh"] or 0)),
+        hours=tuple(hours),
+        **{name: row[name] for name in AS_IT_IS},
+    )
+
+
+AS_IT_IS = ("meter_id", "serial", "heard_at", "relay", "relay_at", "power_w", "power_at", "counter_at", "lease")
+
+
+def _attempt(row: Mapping[str, Any]) -> Attempt | None:
+    if row["command_id"] is None:
+        return None
+    return Attempt(row["command_id"], row["command_state"], row["status"], row["claimed_at"], row["created_at"])

@@ -1,0 +1,154 @@
+// Keeps a guest's page true while it stands: watts and ages by a socket, the rest by loading the page anew. Without a
+// socket it asks now and then; without a network it says so and shows how old everything is.
+
+const SILENCE_MS = 75_000; // the server gives a sign of life every 25 s
+const POLL_MS = 15_000;
+const PATIENCE_MS = 10_000;
+const LONGEST_RETRY_MS = 60_000;
+const ALERT_STANDS_MS = 8_000;
+const NOT_OPEN = 4404;
+
+const live = () => document.getElementById("live");
+const home = live().dataset.page;
+const language = document.documentElement.lang;
+const relative = new Intl.RelativeTimeFormat(language, { numeric: "always" });
+const decimal = [0, 2].map(
+  (digits) => new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+);
+const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60]];
+
+let aheadMs = Number(live().dataset.now) - Date.now(); // the server's clock is ahead by so much, the way here included
+let socket = null;
+let retries = 0;
+let heardAt = Date.now();
+let askedAt = Date.now();
+let isAsking = false;
+let isOffline = false;
+
+const now = () => Date.now() + aheadMs;
+
+// --- what the page shows -------------------------------------------------------------------------
+
+function power(watts) {
+  return watts < 1000 ? `${decimal[0].format(watts)} W` : `${decimal[1].format(watts / 1000)} kW`;
+}
+
+function age(at) {
+  const passed = Math.max(0, now() - at) / 1000;
+  for (const [unit, seconds] of UNITS) {
+    if (passed >= seconds * (unit === "minute" ? 1 : 1.5)) return relative.format(-Math.round(passed / seconds), unit);
+  }
+  return live().dataset.justNow;
+}
+
+/** Ages grow by themselves; an outlet that was not heard in time, or a page without a network, is grey. */
+function show() {
+  document.getElementById("offline").hidden = !isOffline;
+  for (const time of live().querySelectorAll("time[data-at]")) time.textContent = age(Number(time.dataset.at));
+  for (const outlet of live().querySelectorAll(".outlet[data-meter]")) {
+    outlet.toggleAttribute("data-old", isOffline || !(Number(outlet.dataset.until) > now()));
+  }
+  for (const button of live().querySelectorAll(".switch button")) button.disabled = isOffline;
+}
+
+function setAge(element, at) {
+  for (const time of element?.querySelectorAll("time[data-at]") ?? []) time.dataset.at = at;
+}
+
+/** What changes all the time; anything else makes the page be loaded anew. */
+function take(told) {
+  aheadMs = told.now - Date.now();
+  heardAt = Date.now();
+  isOffline = false;
+  if (told.key !== live().dataset.key) return refresh();
+  live().dataset.now = told.now;
+  setAge(document.getElementById("offline"), told.now);
+  for (const each of told.outlets) {
+    const outlet = live().querySelector(`.outlet[data-meter="${each.id}"]`);
+    const watts = outlet?.querySelector("[data-watts]");
+    if (outlet) outlet.dataset.until = each.until ?? "";
+    if (each.power_w === null || !outlet) continue;
+    if (!watts) return refresh();
+    watts.textContent = power(each.power_w);
+    setAge(outlet.querySelector(".watts"), each.power_at);
+  }
+  show();
+}
+
+/** The page as the server makes it now. What the guest types, and what was refused a moment ago, stays. */
+async function refresh() {
+  if (isAsking || isBusy()) return;
+  isAsking = true;
+  askedAt = Date.now();
+  try {
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const answer = await fetch(home, { redirect: "manual", cache: "no-store", signal });
+    if (answer.type === "opaqueredirect") location.reload();
+    if (answer.ok) replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  } catch {
+    isOffline = true;
+    show();
+  } finally {
+    isAsking = false;
+  }
+}
+
+function isBusy() {
+  const isTyping = live().querySelector("input:focus, select:focus, textarea:focus");
+  return isTyping || (live().querySelector("[role=alert]") && performance.now() < ALERT_STANDS_MS);
+}
+
+function replace(page) {
+  const made = page.getElementById("live");
+  if (!made) return location.reload();
+  const open = [...live().querySelectorAll("details")].map((each) => each.open);
+  const focused = [...live().querySelectorAll("a, button, summary")].indexOf(document.activeElement);
+  live().replaceWith(made);
+  made.querySelectorAll("details").forEach((each, index) => (each.open = open[index] ?? each.open));
+  if (focused >= 0) made.querySelectorAll("a, button, summary")[focused]?.focus({ preventScroll: true });
+  aheadMs = Number(made.dataset.now) - Date.now();
+  isOffline = false;
+  show();
+}
+
+// --- the line ------------------------------------------------------------------------------------
+
+function connect() {
+  const url = new URL(`${home}live/`, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  const mine = (socket = new WebSocket(url));
+  mine.onmessage = (event) => {
+    retries = 0;
+    take(JSON.parse(event.data));
+  };
+  mine.onclose = (event) => {
+    if (mine !== socket) return;
+    socket = null;
+    if (event.code === NOT_OPEN) return location.reload();
+    const wait = Math.min(LONGEST_RETRY_MS, 1000 * 2 ** retries++) * (0.75 + Math.random() / 2);
+    setTimeout(() => socket ?? connect(), wait);
+  };
+}
+
+function beat() {
+  show();
+  if (document.hidden) return;
+  const isSilent = Date.now() - heardAt > SILENCE_MS;
+  if (isSilent) socket?.close();
+  const isOpen = socket?.readyState === WebSocket.OPEN;
+  if ((!isOpen || isSilent) && Date.now() - askedAt > POLL_MS) refresh();
+}
+
+if (location.pathname !== home) history.replaceState(null, "", home); // what was refused is not to be sent again
+connect();
+show();
+setInterval(beat, 5_000);
+addEventListener("online", refresh);
+addEventListener("offline", () => {
+  isOffline = true;
+  show();
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && Date.now() - heardAt > POLL_MS) refresh();
+});
+addEventListener("load", () => navigator.serviceWorker?.register(live().dataset.worker, { scope: home }));
