@@ -422,6 +422,7 @@ UNFOLD = {
                     },
                     _page(_("Departures"), "logout", "bookings_charge_departures", "bookings.view_charge"),
                     _menu(_("Bookings"), "event", "bookings_booking"),
+                    _menu(_("Reported problems"), "feedback", "bookings_problemreport"),
                     _menu(_("Packages that run low"), "battery_alert", "bookings_packagenotice"),
                     _menu(_("Packages sold"), "battery_plus", "bookings_packagesale"),
                     _menu(_("Charges"), "receipt_long", "bookings_charge"),
