@@ -14,7 +14,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from bookings import inbox
+from bookings import inbox, reports
 from bookings.models import Booking, Guest, Stay, WebhookEvent
 from bookings.sirvoy import GuestTold, RoomTold
 
@@ -71,6 +71,7 @@ def erase(booking: Booking, by: User | None, now: datetime) -> None:
         for name, value in values.items():
             setattr(guest, name, value)
         guest.save(update_fields=list(values))
+        reports.erase([booking])
         _note(booking, {"guest": ["", "erased"]}, by)
 
 
@@ -84,7 +85,7 @@ def erase_departed(now: datetime) -> int:
     present = here_or_to_come(last).values("booking")
     over = Booking.objects.filter(is_over, has_come, guest__erased_at=None).exclude(pk__in=present)
     done = sum(_erase_one(booking, now) for booking in over.order_by("pk"))
-    return done + _erase_late_events(now)
+    return done + _erase_what_came_late(now)
 
 
 def here_or_to_come(day: date) -> QuerySet[Stay]:
@@ -107,13 +108,16 @@ def _erase_one(booking: Booking, now: datetime) -> bool:
     return True
 
 
-def _erase_late_events(now: datetime) -> int:
-    """Sirvoy may tell of a booking again after its guest was erased."""
+def _erase_what_came_late(now: datetime) -> int:
+    """Sirvoy may tell of a booking again after its guest was erased, and he may report something while his page is
+    still open. Returns of how many bookings Sirvoy did.
+    """
     erased = Booking.objects.filter(guest__erased_at__isnull=False).values("sirvoy_id")
     late = WebhookEvent.objects.filter(sirvoy_id__in=erased, erased_at=None, processed_at__isnull=False)
     numbers = {number for number in late.values_list("sirvoy_id", flat=True) if number is not None}
     if numbers:
         inbox.erase(numbers, now)
+    reports.erase(Booking.objects.filter(guest__erased_at__isnull=False))
     return len(numbers)
 
 

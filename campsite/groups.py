@@ -16,10 +16,11 @@ RECEPTION = frozenset(
         "bookings.view_*",
         *("bookings.change_stay", "bookings.change_room", "bookings.change_guest", "bookings.add_portallink"),
         *("bookings.add_packagesale", "bookings.add_charge", "bookings.add_correction"),
-        *("bookings.change_packagenotice", "bookings.change_webhookevent"),
+        *("bookings.change_packagenotice", "bookings.change_webhookevent", "bookings.change_problemreport"),
     }
 )
-"""bookings.change_webhookevent: replay it; change_packagenotice: note that the guest was told."""
+"""bookings.change_webhookevent: replay it; change_packagenotice: note that the guest was told;
+change_problemreport: note that what he reported is solved."""
 TECHNICIAN = RECEPTION | {
     *("meters.add_area", "meters.change_area", "meters.change_meter"),
     *("meters.add_pitch", "meters.change_pitch", "meters.delete_pitch"),

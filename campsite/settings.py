@@ -319,6 +319,8 @@ PORTAL_MAIL = env.bool("PORTAL_MAIL", default=True)
 """Whether guests get the link to their page by e-mail at check-in. It needs EMAIL_URL and SITE_URL."""
 PORTAL_SWITCHES_A_MINUTE = env.int("PORTAL_SWITCHES_A_MINUTE", default=4)
 """So often the guests of a stay may switch."""
+PORTAL_REPORTS_AN_HOUR = env.int("PORTAL_REPORTS_AN_HOUR", default=6)
+"""So often they may report that something is wrong."""
 PORTAL_FINDS_A_MINUTE = env.int("PORTAL_FINDS_A_MINUTE", default=30)
 """So often guests may look for their pages by number, name and date from one address: many may share the campsite's."""
 PORTAL_FINDS_OF_A_BOOKING_AN_HOUR = env.int("PORTAL_FINDS_OF_A_BOOKING_AN_HOUR", default=10)
@@ -420,6 +422,7 @@ UNFOLD = {
                     },
                     _page(_("Departures"), "logout", "bookings_charge_departures", "bookings.view_charge"),
                     _menu(_("Bookings"), "event", "bookings_booking"),
+                    _menu(_("Reported problems"), "feedback", "bookings_problemreport"),
                     _menu(_("Packages that run low"), "battery_alert", "bookings_packagenotice"),
                     _menu(_("Packages sold"), "battery_plus", "bookings_packagesale"),
                     _menu(_("Charges"), "receipt_long", "bookings_charge"),

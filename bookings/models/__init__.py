@@ -2,6 +2,7 @@
 
 from bookings.models.accounts import Charge, Mode, PackageNotice, PackagePattern, PackageSale, Tariff
 from bookings.models.bookings import Booking, Guest, Room
+from bookings.models.reports import ProblemReport
 from bookings.models.stays import Correction, LinkMail, PortalLink, PowerRule, Stay, StayMeter
 from bookings.models.webhook import WebhookEvent, WebhookToken
 
@@ -17,6 +18,7 @@ __all__ = [
     "PackageSale",
     "PortalLink",
     "PowerRule",
+    "ProblemReport",
     "Room",
     "Stay",
     "StayMeter",

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import stays
 from bookings.models import Stay, StayMeter
-from bookings.portal import door, drawing, facts, pulse, switching
+from bookings.portal import door, drawing, facts, pulse, report, switching
 from meters import commands
 from meters.models import Meter
 
@@ -124,6 +124,7 @@ def _shown(
         "why_not": why_not,
         "not_switched": not_switched,
         "longest": LONGEST_NUMBER,
+        "reports": report.told(stay, now),
     }
     return door.show(request, "stay.html", told, status)
 

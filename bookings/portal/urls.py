@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from bookings.portal import app, door, find, page
+from bookings.portal import app, door, find, page, report
 
 urlpatterns = [
     path("p/<str:token>/", door.enter, name="portal"),
     path("stay/", page.page, name="portal-page"),
     path("stay/outlet/", page.choose_outlet, name="portal-outlet"),
     path("stay/switch/", page.switch, name="portal-switch"),
+    path("stay/report/", report.page, name="portal-report"),
     path("stay/find/", find.page, name="portal-find"),
     path("stay/choose/", find.choose, name="portal-choose"),
     path("stay/language/", door.language, name="portal-language"),

@@ -26,8 +26,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from bookings import accounts, guests, ledger, links, rooms, stays
-from bookings.models import Booking, PackageNotice, Room, Stay
+from bookings import accounts, guests, ledger, links, reports, rooms, stays
+from bookings.models import Booking, PackageNotice, ProblemReport, Room, Stay
 from bookings.reception import forms as told
 from bookings.reception import typed
 from bookings.reception.forms import pitch_of
@@ -36,7 +36,7 @@ from meters.models import Source
 
 REFUSALS = (
     *(stays.StayError, ledger.LedgerError, accounts.AccountError),
-    *(commands.SwitchingError, installations.InstallationError),
+    *(commands.SwitchingError, installations.InstallationError, reports.ReportError),
 )
 BUSY = {"40001", "40P01", "55P03"}
 """PostgreSQL's codes of a lock that another transaction holds: serialization failure, deadlock, lock not available."""
@@ -175,7 +175,7 @@ OF_BOOKING = {
 }
 
 
-# --- of a room, and of a notice --------------------------------------------------------------------------------------
+# --- of a room, of a notice, and of a report -------------------------------------------------------------------------
 
 
 def _assign(room: Room, form: forms.Form, by: User, now: datetime) -> Said:
@@ -188,8 +188,14 @@ def _tell(notice: PackageNotice, form: forms.Form, by: User, now: datetime) -> S
     return _("It was noted that the guest was told.")
 
 
+def _solve(report: ProblemReport, form: forms.Form, by: User, now: datetime) -> Said:
+    reports.solve(report, by, form.cleaned_data["note"], now)
+    return _("It was noted as solved; the guest reads it on his page.")
+
+
 ASSIGN = Verb("bookings.change_room", told.PitchForm, _assign)
 TELL = Verb("bookings.change_packagenotice", told.Nothing, _tell)
+SOLVE = Verb("bookings.change_problemreport", told.NoteForm, _solve)
 
 
 # --- views -----------------------------------------------------------------------------------------------------------
@@ -232,6 +238,16 @@ def of_notice(request: HttpRequest, pk: int) -> HttpResponse:
         _allow(request, TELL)
         notice = get_object_or_404(PackageNotice.objects.select_related("booking"), pk=pk)
         return _act(request, TELL, notice, _home())
+
+    return guarded(act)(request)
+
+
+@require_POST
+def of_report(request: HttpRequest, pk: int) -> HttpResponse:
+    def act(request: HttpRequest) -> HttpResponse:
+        _allow(request, SOLVE)
+        report = get_object_or_404(ProblemReport.objects.select_related("stay__booking"), pk=pk)
+        return _act(request, SOLVE, report, _home() if "home" in request.POST else _sheet(report.stay.booking))
 
     return guarded(act)(request)
 

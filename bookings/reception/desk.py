@@ -1,4 +1,6 @@
-"""What reception's first page tells: what must be solved, who comes and who leaves today. Reads only."""
+"""What reception's first page tells: what guests reported, what must be solved, who comes and who leaves today. Reads
+only.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ from django.utils import timezone
 from bookings import accounts, departures, reconcile, rooms, stays
 from bookings.departures import Account, Departure, Sure
 from bookings.models import PackageNotice, Stay
+from bookings.reception import reports
+from bookings.reception.reports import Reports
 from bookings.reconcile import Kind, Problem
 from meters.models import Pitch
 
@@ -74,6 +78,7 @@ class Leaving:
 class Desk:
     """All of the first page."""
 
+    reports: Reports
     troubles: list[Trouble]
     lit: list[Trouble]
     unclear: list[Unclear]
@@ -85,7 +90,7 @@ class Desk:
 
     @property
     def is_all_well(self) -> bool:
-        return not (self.troubles or self.unclear or self.notices)
+        return not (self.reports.shown or self.troubles or self.unclear or self.notices)
 
 
 def desk(now: datetime) -> Desk:
@@ -94,6 +99,7 @@ def desk(now: datetime) -> Desk:
     found = [_trouble(each) for each in reconcile.problems(now)]
     pitches = list(Pitch.objects.all())
     return Desk(
+        reports=reports.still_open(),
         troubles=[each for each in found if each.problem.kind in URGENT],
         lit=[each for each in found if each.problem.kind not in URGENT][:MOST_LIT],
         unclear=[Unclear(stay, _suggested(stay, pitches)) for stay in stays.to_sort_out(now)],

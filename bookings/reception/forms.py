@@ -17,6 +17,10 @@ class Nothing(forms.Form):
     """Of verbs that need no more than a click."""
 
 
+class NoteForm(forms.Form):
+    note = forms.CharField(label=_("Note"), max_length=250, required=False)
+
+
 class PitchField(forms.CharField):
     """A pitch by its number or another of its names."""
 

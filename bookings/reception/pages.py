@@ -40,6 +40,7 @@ MAY = {
     "speak": "bookings.change_guest",
     "link": "bookings.add_portallink",
     "tell": "bookings.change_packagenotice",
+    "solve": "bookings.change_problemreport",
 }
 View = Callable[[HttpRequest], HttpResponse]
 

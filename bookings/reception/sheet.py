@@ -16,6 +16,8 @@ from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Booking, Correction, Guest, PackageSale, Stay, StayMeter
 from bookings.power import Decision
+from bookings.reception import reports
+from bookings.reception.reports import Shown
 from meters import commands, online, overview
 from meters.models import Area, Installation, Meter, MeterState, Source, Want
 
@@ -136,6 +138,7 @@ class Sheet:
     parties: list[Party]
     packages: list[PackageSale] = field(default_factory=list)
     extras: list[Extra] = field(default_factory=list)
+    reports: list[Shown] = field(default_factory=list)
 
 
 def sheet(booking: Booking, now: datetime) -> Sheet:
@@ -152,7 +155,8 @@ def sheet(booking: Booking, now: datetime) -> Sheet:
     parties = [_party(s, used, outlets, measured, corrections, guest) for s in stays if _is_shown(s, measured)]
     packages = list(booking.packages.select_related("by"))
     extras = [Extra(text, kwh) for text, kwh in accounts.extras(booking)]
-    return Sheet(booking, guest, accounts.bill([booking.pk])[booking.pk], parties, packages, extras)
+    bill = accounts.bill([booking.pk])[booking.pk]
+    return Sheet(booking, guest, bill, parties, packages, extras, reports.of_booking(booking))
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

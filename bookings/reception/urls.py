@@ -9,6 +9,7 @@ urlpatterns = [
     path("search/", pages.search, name="reception_search"),
     path("room/<int:pk>/", actions.of_room, name="reception_room"),
     path("told/<int:pk>/", actions.of_notice, name="reception_told"),
+    path("report/<int:pk>/", actions.of_report, name="reception_solved"),
     path("stay/<int:pk>/card/", pages.card, name="reception_card"),
     path("stay/<int:pk>/mail/", pages.link_mail, name="reception_link_mail"),
     path("stay/<int:pk>/<str:verb>/", actions.of_stay, name="reception_stay"),

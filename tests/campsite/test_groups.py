@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from bookings import reports
 from campsite import groups
 from meters.models import Area, AutomaticStop, BridgeRequest, Command, Order, Want
 from tests import make
@@ -131,6 +132,7 @@ def test_what_a_group_may_not_do_is_refused_by_hand_too(rows, group, target, fie
 LISTS = {
     **dict.fromkeys(["meters_meter", "meters_pitch", "meters_area", "meters_device", "meters_command"], EVERYBODY),
     **dict.fromkeys(["meters_want", "meters_order", "meters_automaticstop", "meters_bridgerequest"], EVERYBODY),
+    "bookings_problemreport": EVERYBODY,
     **dict.fromkeys(["auditlog_logentry", "django_q_failure"], TECHNICIANS),
     **dict.fromkeys(["auth_user", "auth_group"], MANAGERS),
     "authtoken_tokenproxy": NOBODY,
@@ -157,6 +159,15 @@ def test_a_list_offers_only_the_actions_that_one_may(rows):
     assert actions(person("technician"), "meters_meter") == switching | {"install_on_suggested"}
     all_of_area = {"switch_all_on", "switch_all_off"}
     assert actions(person("manager"), "meters_area") >= all_of_area | {"act", "observe"}
+
+
+@pytest.mark.parametrize("group", groups.GROUPS)
+def test_all_who_work_here_may_note_that_a_reported_problem_is_solved(group):
+    report = reports.report(make.stay(make.pitch()), "no_power", "", None, timezone.now())
+    form = {"action": "mark_solved", "_selected_action": [report.pk]}
+    person(group).post(reverse("admin:bookings_problemreport_changelist"), form)
+    report.refresh_from_db()
+    assert report.solved_by == User.objects.get(username=f"one of {group}")
 
 
 def test_reception_cancels_commands_and_somebody_who_only_looks_does_not(rows):
