@@ -1,5 +1,5 @@
 """The guest's own pages. `door` lets him in by a secret address and knows him again by a cookie, `find` without an
-address; `page` is his page.
+address; `page` is his page, `receipt` what he used and what it costs, on paper.
 
 Whatever is shown or done here is of the one stay that the cookie proves. No address of these pages holds a secret but
 the first, which is left at once.

@@ -3,12 +3,15 @@
 from django.urls import path
 
 from bookings.portal import door, find, page
+from bookings.portal.receipt import pages as receipt
 
 urlpatterns = [
     path("p/<str:token>/", door.enter, name="portal"),
     path("stay/", page.page, name="portal-page"),
     path("stay/outlet/", page.choose_outlet, name="portal-outlet"),
     path("stay/switch/", page.switch, name="portal-switch"),
+    path("stay/receipt/", receipt.page, name="portal-receipt"),
+    path("stay/receipt.pdf", receipt.file, name="portal-receipt-pdf"),
     path("stay/find/", find.page, name="portal-find"),
     path("stay/choose/", find.choose, name="portal-choose"),
     path("stay/language/", door.language, name="portal-language"),
