@@ -485,6 +485,7 @@ LOGGING = {
     "loggers": {
         "django.channels": {"level": "WARNING"},
         "django-q": {"level": "WARNING"},
+        "fontTools": {"level": "WARNING"},  # it lists the letters of each PDF, guests' names among them
         # These have handlers of their own, which write addresses as they come.
         "django": {"handlers": []},
         "django.server": {"handlers": [], "propagate": True},

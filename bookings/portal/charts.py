@@ -116,13 +116,17 @@ def _parts(stretch: Stretch) -> Iterable[tuple[datetime, Decimal]]:
 
 
 def _share(kwh: Decimal, weights: Mapping[datetime, Decimal]) -> dict[datetime, Decimal]:
-    """To the Wh; what rounding leaves goes to the last."""
+    """To the Wh: an hour has what the rounded sum grows by with it, so that none is negative; without weights the last
+    has all.
+    """
     total = sum(weights.values(), NOTHING)
-    if not weights:
-        return {}
-    found = {hour: (kwh * weight / total).quantize(WH) if total else NOTHING for hour, weight in weights.items()}
-    last = max(weights)
-    found[last] += kwh - sum(found.values(), NOTHING)
+    if not total:
+        return {hour: kwh if hour == max(weights) else NOTHING for hour in weights}
+    found, passed, given = {}, NOTHING, NOTHING
+    for hour in sorted(weights):
+        passed += weights[hour]
+        upto = (kwh * passed / total).quantize(WH)
+        found[hour], given = upto - given, upto
     return found
 
 

@@ -27,6 +27,8 @@ LANGUAGE = "stay-language"
 SALT = "bookings.portal"
 KEPT = timedelta(days=300)
 """So long a browser keeps the cookie; what it opens is asked each time. Longer than the longest season."""
+LEADS_BACK_TO = ("portal-find", "portal-receipt")
+"""Where who chooses a language may have been, beside his page."""
 View = Callable[[HttpRequest, Stay, datetime], HttpResponse]
 
 
@@ -140,7 +142,8 @@ def private(answer: HttpResponse) -> HttpResponse:
 @require_POST
 def language(request: HttpRequest) -> HttpResponse:
     """From now on in this browser the pages are in the language that was chosen; back to where he was."""
-    answer = see_other("portal-find" if request.POST.get("next") == reverse("portal-find") else "portal-page")
+    back = (name for name in LEADS_BACK_TO if request.POST.get("next") == reverse(name))
+    answer = see_other(next(back, "portal-page"))
     if (chosen := request.POST.get("language", "")) in languages.KNOWN:
         answer.set_cookie(LANGUAGE, chosen, **_only_here())
     return answer

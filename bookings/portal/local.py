@@ -34,6 +34,24 @@ def amount(value: Decimal) -> str:
     return numbers.format_currency(value, settings.CURRENCY, pattern, locale=spoken)
 
 
+def price(value: Decimal) -> str:
+    """Of a kWh, in the campsite's currency: with all of the decimals that it has, at least two."""
+    spoken = locale()
+    pattern = spoken.currency_formats["standard"].pattern.replace("0.00", "0.00##")
+    pattern = "¤\xa0#,##0.00##" if spoken.language == "en" else pattern
+    return numbers.format_currency(value, settings.CURRENCY, pattern, locale=spoken, currency_digits=False)
+
+
+def percent(value: Decimal) -> str:
+    """Of a number of hundredths, with the decimals that it has."""
+    return str(numbers.format_percent(value / 100, locale=locale(), decimal_quantization=False))
+
+
+def signed(value: Decimal, digits: int = 0) -> str:
+    """A number with its sign, also where it is a plus."""
+    return f"+{number(value, digits)}" if value > 0 else number(value, digits)
+
+
 def power(watts: int) -> str:
     """In W up to 1 kW, then in kW."""
     return f"{number(watts)} W" if watts < 1000 else f"{number(Decimal(watts) / 1000, 2)} kW"
@@ -53,6 +71,16 @@ def day(moment: date | datetime, *, weekday: bool = False) -> str:
 def moment(at: datetime) -> str:
     """Day, month and time of day."""
     return f"{day(at)} {clock(at)}"
+
+
+def full_date(day: date) -> str:
+    """Day, month and year."""
+    return dates.format_skeleton("yMMMd", day, locale=locale())
+
+
+def full_moment(at: datetime) -> str:
+    """Day, month, year and time of day."""
+    return f"{full_date(_campsites(at).date())} {clock(at)}"
 
 
 def age(at: datetime, now: datetime) -> str:

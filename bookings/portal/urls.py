@@ -3,6 +3,7 @@
 from django.urls import path
 
 from bookings.portal import app, door, find, page, report
+from bookings.portal.receipt import pages as receipt
 
 urlpatterns = [
     path("p/<str:token>/", door.enter, name="portal"),
@@ -10,6 +11,8 @@ urlpatterns = [
     path("stay/outlet/", page.choose_outlet, name="portal-outlet"),
     path("stay/switch/", page.switch, name="portal-switch"),
     path("stay/report/", report.page, name="portal-report"),
+    path("stay/receipt/", receipt.page, name="portal-receipt"),
+    path("stay/receipt.pdf", receipt.file, name="portal-receipt-pdf"),
     path("stay/find/", find.page, name="portal-find"),
     path("stay/choose/", find.choose, name="portal-choose"),
     path("stay/language/", door.language, name="portal-language"),

@@ -1,4 +1,4 @@
-"""Reception's pages: the first one, a booking's, and the card with a guest's link. They show; they decide nothing."""
+"""Reception's pages: the first one, a booking's, a guest's card and his receipt. They show; they decide nothing."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from bookings import links, mail, site, welcome
 from bookings.models import Booking, Guest, Stay
+from bookings.portal.receipt import pages as receipts
 from bookings.reception import desk as desks
 from bookings.reception import search as searching
 from bookings.reception import sheet as sheets
@@ -102,10 +103,8 @@ def card(request: HttpRequest, pk: int) -> HttpResponse:
             raise PermissionDenied
         stay = get_object_or_404(Stay.objects.select_related("booking__guest", "pitch"), pk=pk)
         address = site.absolute(links.path(links.make(stay, request.user)), request)  # type: ignore[arg-type]
-        guest = getattr(stay.booking, "guest", None)
-        language = mail.language_of(guest) if guest else settings.LANGUAGE_CODE
         told = {"stay": stay, "address": address, "qr": qr(address), "site": settings.SITE_NAME}
-        with translation.override(language):
+        with translation.override(_language(stay)):
             return render(request, "portal/card.html", told)
 
     return guarded(_for_reception(page))(request)
@@ -122,6 +121,19 @@ def link_mail(request: HttpRequest, pk: int) -> HttpResponse:
         made = welcome.message(stay, guest, site.absolute("/p/…/", request))
         html, _type = made.alternatives[0]
         return HttpResponse(str(html))
+
+    return guarded(_for_reception(page))(request)
+
+
+@never_cache
+@require_safe
+def receipt(request: HttpRequest, pk: int) -> HttpResponse:
+    """The stay's receipt as its guest gets it: a PDF, in his language."""
+
+    def page(request: HttpRequest) -> HttpResponse:
+        stay = get_object_or_404(Stay.objects.select_related("booking__guest", "pitch"), pk=pk)
+        with translation.override(_language(stay)):
+            return receipts.as_pdf(stay, timezone.now())
 
     return guarded(_for_reception(page))(request)
 
@@ -145,6 +157,12 @@ def _for_reception(page: View) -> View:
         return page(request)
 
     return view
+
+
+def _language(stay: Stay) -> str:
+    """The guest's; the campsite's where nothing is known of him."""
+    guest = getattr(stay.booking, "guest", None)
+    return mail.language_of(guest) if guest else settings.LANGUAGE_CODE
 
 
 def _page(request: HttpRequest, template: str, told: dict[str, Any]) -> HttpResponse:

@@ -12,6 +12,7 @@ urlpatterns = [
     path("report/<int:pk>/", actions.of_report, name="reception_solved"),
     path("stay/<int:pk>/card/", pages.card, name="reception_card"),
     path("stay/<int:pk>/mail/", pages.link_mail, name="reception_link_mail"),
+    path("stay/<int:pk>/receipt.pdf", pages.receipt, name="reception_receipt"),
     path("stay/<int:pk>/<str:verb>/", actions.of_stay, name="reception_stay"),
     path("booking/<int:pk>/<str:verb>/", actions.of_booking, name="reception_verb"),
     path("<int:number>/", pages.booking, name="reception_booking"),

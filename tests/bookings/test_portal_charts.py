@@ -41,6 +41,10 @@ def test_a_line_of_less_than_its_hours_shrinks_them_alike():
     assert used(stretch(0, 120, "0", h0="3", h1="1")) == [(0, "0.000"), (1, "0.000")]
 
 
+def test_no_hour_is_negative_because_others_were_rounded_up():
+    assert used(stretch(0, 180, "0.003", h0="0.001", h1="0.001")) == [(0, "0.002"), (1, "0.001"), (2, "0.000")]
+
+
 def test_two_lines_in_one_hour_are_added():
     assert used(stretch(0, 20, "1"), stretch(30, 20, "2")) == [(0, "3.000")]
 
