@@ -14,6 +14,7 @@ from bookings.portal.pulse import Pulse
 
 SEND_TIMEOUT_S = 5.0
 NOT_OPEN = 4404
+TOO_SLOW = 1013
 
 
 class StayConsumer(AsyncWebsocketConsumer):
@@ -39,8 +40,9 @@ class StayConsumer(AsyncWebsocketConsumer):
         """A telephone that takes nothing for 5 s is dropped: when it comes back it is told all there is."""
         try:
             await asyncio.wait_for(self.send(json.dumps(told, separators=(",", ":"))), SEND_TIMEOUT_S)
-        except (TimeoutError, RuntimeError, OSError):
+        except TimeoutError:
             hub.here().leave(self)
+            await self.close(TOO_SLOW)
 
     async def end(self) -> None:
         """The stay is over, or the link is: its page leads on to what is to be done."""

@@ -93,7 +93,7 @@ def _sum_up(chart: Chart, names: Sequence[str]) -> str:
     return gettext("Together %(total)s kWh; the most, %(most)s kWh: %(when)s.") % {
         "total": local.number(chart.total_kwh, 1),
         "most": local.number(most.kwh or 0, 2),
-        "when": names[chart.bars.index(most)],
+        "when": names[chart.bars.index(most)].removesuffix("."),
     }
 
 

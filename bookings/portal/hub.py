@@ -111,7 +111,11 @@ class Hub:
         if not pages:
             return
         told = await database_sync_to_async(pulse.of_marks)({page.mark for page in pages}, timezone.now())
-        await asyncio.gather(*(self._tell(page, told[page.mark]) for page in pages))
+        done = await asyncio.gather(*(self._tell(page, told[page.mark]) for page in pages), return_exceptions=True)
+        for page, failure in zip(pages, done, strict=True):
+            if isinstance(failure, Exception):  # its line broke this moment; the browser comes again by itself
+                logger.info("a page could not be told: %s", type(failure).__name__)
+                self.leave(page)
 
     async def _tell(self, page: Page, told: Pulse | None) -> None:
         if page not in self._pages:

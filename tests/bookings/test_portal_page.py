@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bookings.models import Stay, StayMeter
@@ -183,3 +185,20 @@ def test_it_is_whole_in_each_language(language: str) -> None:
     assert f'<html lang="{language}"' in shown
     assert ("as of" in shown) == (language == "en")
     assert ("Your power" in shown) == (language == "en")
+
+
+def test_the_page_takes_at_most_eight_queries_whatever_there_is_to_tell() -> None:
+    now = timezone.now()
+    stay, meters = camper(2, fuse_a=16)
+    make.tariff(mode="package", included_kwh_stay=20, kinds=[Pitch.Kind.TOURING])
+    type(stay.booking).objects.update(items=[{"description": "Bed linen", "quantity": 1}])
+    other = make.stay(make.pitch("102"), booking=stay.booking, position=1)
+    make.line(other, make.switchable("102", relay=True), pitch=other.pitch, since=now - 3 * HOUR)
+    for meter in meters:
+        heard(meter)
+        make.hour(meter, (now - HOUR).replace(minute=0, second=0, microsecond=0), 1000)
+        make.command(make.want(meter, True), status=Command.Status.CONFIRMED, confirmed_at=now)
+    client = enter(stay)
+    with CaptureQueriesContext(connection) as seen:
+        assert "kWh left" in page(client)
+    assert len(seen) <= 8, "\n".join(query["sql"] for query in seen)

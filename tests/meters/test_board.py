@@ -162,12 +162,12 @@ async def group(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Asyn
 class Socket(ApplicationCommunicator):
     """A browser's end of the socket (channels.testing would need daphne)."""
 
-    def __init__(self, client: Client, origin: str = "http://localhost") -> None:
+    def __init__(self, client: Client, origin: str = "http://localhost", path: str = "/ws/board/") -> None:
         cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
         headers = {"cookie": cookies, "origin": origin, "host": "localhost"}
         scope = {
             "type": "websocket",
-            "path": "/ws/board/",
+            "path": path,
             "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
             "subprotocols": [],
         }

@@ -3,6 +3,7 @@
 
 const SILENCE_MS = 75_000; // the server gives a sign of life every 25 s
 const POLL_MS = 15_000;
+const FIRST_POLL_MS = 3_000; // where no socket opens by then: the page may be one that was kept
 const PATIENCE_MS = 10_000;
 const LONGEST_RETRY_MS = 60_000;
 const ALERT_STANDS_MS = 8_000;
@@ -17,13 +18,14 @@ const decimal = [0, 2].map(
 );
 const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60]];
 
-let aheadMs = Number(live().dataset.now) - Date.now(); // the server's clock is ahead by so much, the way here included
+// The server's clock is ahead by so much. A page that seems to be from the past may be one that was kept.
+let aheadMs = Math.max(0, Number(live().dataset.now) - Date.now());
 let socket = null;
 let retries = 0;
 let heardAt = Date.now();
-let askedAt = Date.now();
+let askedAt = Date.now() - POLL_MS + FIRST_POLL_MS;
 let isAsking = false;
-let isOffline = false;
+let isOffline = !navigator.onLine;
 
 const now = () => Date.now() + aheadMs;
 
@@ -136,7 +138,7 @@ function beat() {
   const isSilent = Date.now() - heardAt > SILENCE_MS;
   if (isSilent) socket?.close();
   const isOpen = socket?.readyState === WebSocket.OPEN;
-  if ((!isOpen || isSilent) && Date.now() - askedAt > POLL_MS) refresh();
+  if ((!isOpen || isSilent) && Date.now() - askedAt > (isOffline ? 0 : POLL_MS)) refresh();
 }
 
 if (location.pathname !== home) history.replaceState(null, "", home); // what was refused is not to be sent again
