@@ -40,6 +40,6 @@ def manifest(request: HttpRequest) -> HttpResponse:
 @cache_control(no_cache=True)
 def worker(request: HttpRequest) -> HttpResponse:
     """The service worker, with the names of the files that it keeps: another one as soon as one of them is another."""
-    shell = [static(name) for name in ("css/portal.css", "js/portal.js", "icons/favicon.svg")]
+    shell = [static(name) for name in ("js/portal.js", "icons/favicon.svg")]
     told = {"shell": shell, "page": reverse("portal-page"), "leave": reverse("portal-leave")}
     return render(request, "portal/worker.js", told, content_type="text/javascript; charset=utf-8")

@@ -15,6 +15,7 @@ from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import languages, links
@@ -65,6 +66,7 @@ def for_guest(view: View) -> Callable[[HttpRequest], HttpResponse]:
     """Only for who has the cookie of a stay that is open; others are led to the form. In his language."""
 
     @never_cache
+    @gzip_page
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
         now = timezone.now()
@@ -80,6 +82,7 @@ def for_all(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpReques
     """For whoever comes, in the language that he chose, else his browser's."""
 
     @never_cache
+    @gzip_page
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
         return _spoken(request, None, lambda: view(request))

@@ -67,7 +67,7 @@ def tell(meter: Meter, **values: Any) -> None:
 
 
 def is_live(page: Page) -> None:
-    page.wait_for_function("navigator.serviceWorker.controller || navigator.serviceWorker.ready")
+    page.wait_for_function("() => navigator.serviceWorker.controller || navigator.serviceWorker.ready")
 
 
 # --- live ------------------------------------------------------------------------------------------------------------
@@ -151,9 +151,9 @@ def be_kept(page: Page) -> None:
     offline.
     """
     page.route_web_socket(re.compile("/stay/live/"), lambda socket: socket.close())
-    page.wait_for_function("navigator.serviceWorker.ready.then((found) => found.active?.state === 'activated')")
+    page.wait_for_function("() => navigator.serviceWorker.ready.then((found) => found.active?.state === 'activated')")
     page.reload()
-    page.wait_for_function(f"caches.match('{reverse('portal-page')}').then(Boolean)")
+    page.wait_for_function(f"() => caches.match('{reverse('portal-page')}').then(Boolean)")
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -199,7 +199,7 @@ def test_who_closes_his_page_leaves_nothing_on_the_telephone(page: Page, context
     be_kept(page)
     page.get_by_role("button", name="Close my page").click()
     expect(page.locator("h1")).to_have_text("Find your page")
-    page.wait_for_function(f"caches.match('{reverse('portal-page')}').then((kept) => !kept)")
+    page.wait_for_function(f"() => caches.match('{reverse('portal-page')}').then((kept) => !kept)")
     context.set_offline(True)
     with pytest.raises(Exception, match=r"ERR_INTERNET_DISCONNECTED|ERR_FAILED"):
         page.goto(reverse("portal-page"))
@@ -212,7 +212,7 @@ def test_a_stay_that_is_over_is_not_shown_without_a_network_either(page: Page, c
     PortalLink.objects.update(revoked_at=timezone.now())
     page.evaluate("dispatchEvent(new Event('online'))")
     expect(page.locator("h1")).to_have_text("Find your page", timeout=SOON_MS)
-    page.wait_for_function(f"caches.match('{reverse('portal-page')}').then((kept) => !kept)")
+    page.wait_for_function(f"() => caches.match('{reverse('portal-page')}').then((kept) => !kept)")
 
 
 # --- for everybody ---------------------------------------------------------------------------------------------------
