@@ -30,12 +30,12 @@ Body = Callable[[int], bytes]
 
 
 @contextmanager
-def web(database_url: str) -> Iterator[int]:
+def web(database_url: str, application: str = "bench.bare:application") -> Iterator[int]:
     """The web process; its port."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    words = [sys.executable, "-m", "uvicorn", "bench.bare:application", "--lifespan", "off", "--port", str(port)]
+    words = [sys.executable, "-m", "uvicorn", application, "--lifespan", "off", "--port", str(port)]
     environment = os.environ | {"DATABASE_URL": database_url, "DATABASE_POOL": "1", "STATIC_IN_PLACE": "1"}
     process = subprocess.Popen([*words, "--no-access-log", "--log-level", "warning"], env=environment)
     try:

@@ -39,6 +39,10 @@ def _missing() -> dict[str, str]:
     return reasons
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="DIR", type=Path, help="keep pictures of the pages that are tested here")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = _missing()
     for item in items:

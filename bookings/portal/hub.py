@@ -20,9 +20,12 @@ from bookings.portal.pulse import Pulse
 from meters import live
 
 logger = logging.getLogger(__name__)
-AT_MOST_EVERY_S = 1.0
+REST_S = 0.1
+"""Between two rounds: pages that open at the same time are told together. Ticks come once a second."""
 CHECKED_EVERY_S = 10.0
-"""All pages, also where no meter told anything: stays end, and the worker may be silent."""
+"""All pages, also where no meter told anything: stays end. With the next tick, or without one where none comes."""
+TICK_S = 1.5
+"""So soon the next tick comes, where the worker lives."""
 LISTEN_AGAIN_S = 5.0
 SIGN_OF_LIFE_S = 25.0
 """A page hears so often at least: it can tell a quiet meter from a dead line."""
@@ -45,6 +48,7 @@ class Hub:
         self._told_at: dict[Page, float] = {}
         self._changed: set[int] = set()
         self._is_all_due = False
+        self._checked_at = time.monotonic()
         self._due = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -72,33 +76,33 @@ class Hub:
                 async for message in live.ticks():
                     self._changed |= {meter["id"] for meter in message.get("meters", ())}
                     self._is_all_due |= any(message.get(name) for name in ("areas", "whole", "switching"))
+                    self._is_all_due |= time.monotonic() >= self._checked_at + CHECKED_EVERY_S
                     self._due.set()
             except Exception:
                 logger.exception("the worker's ticks cannot be heard; open pages of guests are told every 10 s")
                 await asyncio.sleep(LISTEN_AGAIN_S)
 
     async def _run(self) -> None:
-        checked_at = time.monotonic()
         while True:
-            await self._wait_due(checked_at + CHECKED_EVERY_S)
-            began_at = time.monotonic()
-            if self._is_all_due:
-                checked_at = began_at
+            await self._wait_due()
             try:
                 await self._round(self._take_due())
             except Exception:
                 logger.exception("the open pages of guests could not be told")
-            await asyncio.sleep(max(0.0, began_at + AT_MOST_EVERY_S - time.monotonic()))
+            await asyncio.sleep(REST_S)
 
-    async def _wait_due(self, latest: float) -> None:
-        """Until something changed; all pages are due at the latest by then."""
+    async def _wait_due(self) -> None:
+        """Until something changed; where nobody says so for too long, all pages are due."""
+        patience_s = self._checked_at + CHECKED_EVERY_S + TICK_S - time.monotonic()
         try:
-            await asyncio.wait_for(self._due.wait(), max(0.0, latest - time.monotonic()))
+            await asyncio.wait_for(self._due.wait(), max(0.0, patience_s))
         except TimeoutError:
             self._is_all_due = True
 
     def _take_due(self) -> list[Page]:
         changed, is_all = self._changed, self._is_all_due
+        if is_all:
+            self._checked_at = time.monotonic()
         self._changed, self._is_all_due = set(), False
         self._due.clear()
         return [

@@ -47,7 +47,8 @@ async def open_page(stay: Stay) -> boards.Socket:
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "AT_MOST_EVERY_S", 0.05)
+    monkeypatch.setattr(hub, "REST_S", 0.01)
+    monkeypatch.setattr(hub, "TICK_S", 0.0)
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """The guest's page in a real browser with JavaScript: it stays true by itself, also without a socket or a network."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +31,8 @@ SOON_MS = 15_000
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     cache.clear()
-    monkeypatch.setattr(hub, "AT_MOST_EVERY_S", 0.05)
+    monkeypatch.setattr(hub, "REST_S", 0.01)
+    monkeypatch.setattr(hub, "TICK_S", 0.0)
     monkeypatch.setattr(hub, "CHECKED_EVERY_S", 0.2)
 
 
@@ -58,6 +60,22 @@ def page(context: BrowserContext, server: Server) -> Iterator[Page]:
     yield page
     assert foreign == []
     assert [text for text in complaints if "ERR_" not in text and "Failed to load resource" not in text] == []
+
+
+@pytest.fixture
+def shoot(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """Keeps a picture of the page: `pytest --screenshots docs/screenshots`."""
+    folder: Path | None = request.config.getoption("--screenshots")
+
+    def take(page: Page, name: str) -> None:
+        if folder:
+            folder.mkdir(exist_ok=True)
+            page.screenshot(path=folder / f"{name}.png", full_page=True)
+
+    return take
+
+
+Shoot = Callable[[Page, str], None]
 
 
 def tell(meter: Meter, **values: Any) -> None:
@@ -161,7 +179,7 @@ def be_kept(page: Page) -> None:
     ("language", "words"), [("da", "Ingen forbindelse i øjeblikket"), ("en", "No connection at the moment")]
 )
 def test_without_a_network_the_last_state_is_shown_with_its_age(
-    page: Page, context: BrowserContext, language: str, words: str, width: int, height: int
+    page: Page, context: BrowserContext, shoot: Shoot, language: str, words: str, width: int, height: int
 ) -> None:
     page.set_viewport_size({"width": width, "height": height})
     stay, _meter = camper(language)
@@ -176,6 +194,7 @@ def test_without_a_network_the_last_state_is_shown_with_its_age(
     expect(page.locator(".outlet").first).to_have_attribute("data-old", re.compile(".*"))
     expect(page.locator(".switch button")).to_be_disabled()
     assert fits(page)
+    shoot(page, f"portal-offline-{language}-{width}")
     context.set_offline(False)
     expect(page.locator("#offline")).to_be_hidden(timeout=SOON_MS)
     expect(page.locator(".switch button")).to_be_enabled()
@@ -227,7 +246,7 @@ def complaints(page: Page) -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("language", "width"), [("da", 390), ("de", 390), ("da", 1400), ("de", 1400), ("nl", 320)])
-def test_axe_finds_nothing_on_the_page(page: Page, language: str, width: int, scheme: Any) -> None:
+def test_axe_finds_nothing_on_the_page(page: Page, shoot: Shoot, language: str, width: int, scheme: Any) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     page.emulate_media(color_scheme=scheme)
     stay, _meter = camper(language)
@@ -235,6 +254,7 @@ def test_axe_finds_nothing_on_the_page(page: Page, language: str, width: int, sc
     make.line(stay, second, pitch=stay.pitch, since=timezone.now() - timedelta(hours=3))
     enter(page, stay)
     expect(page.locator(".outlet")).to_have_count(2)
+    shoot(page, f"portal-{language}-{width}-{scheme}")
     for summary in page.locator("summary").all():
         summary.click()
     assert complaints(page) == ""
@@ -242,11 +262,12 @@ def test_axe_finds_nothing_on_the_page(page: Page, language: str, width: int, sc
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["portal-find", "portal-report", "portal-receipt"])
-def test_axe_finds_nothing_on_the_other_pages(page: Page, name: str, scheme: Any) -> None:
+def test_axe_finds_nothing_on_the_other_pages(page: Page, shoot: Shoot, name: str, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme)
     stay, _meter = camper()
     enter(page, stay)
     page.goto(reverse(name))
+    shoot(page, f"{name}-{scheme}")
     assert complaints(page) == ""
 
 
