@@ -31,8 +31,7 @@ function _post(url, body) {
 }
 
 function _token() {
-  const cookie = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
-  return cookie ? cookie[1] : document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+  return document.querySelector("meta[name=csrf-token]").content;
 }
 
 /** Any text that no other click has: who asks twice with it is answered once. */
