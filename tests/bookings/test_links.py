@@ -12,7 +12,7 @@ from bookings import links
 from bookings.models import PortalLink, Stay
 from campsite.redaction import redact
 from tests import make
-from tests.bookings.guest import enter, page
+from tests.bookings.guest import enter, page, read
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -121,7 +121,7 @@ def test_the_page_shows_power_and_kwh_in_the_guests_language_and_is_kept_by_nobo
     make.line(stay, meter)
     make.used(stay, "12.5")
     answer = enter(stay, headers={"accept-language": "de"}).get("/stay/")
-    shown = answer.content.decode()
+    shown = read(answer)
     assert 'lang="sv"' in shown
     assert 'data-relay="on"' in shown
     assert "12,5" in shown

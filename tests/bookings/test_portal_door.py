@@ -15,7 +15,7 @@ from bookings import links
 from bookings.models import Booking, Guest, PortalLink, Stay
 from bookings.portal import door, find
 from tests import make
-from tests.bookings.guest import enter, page, post
+from tests.bookings.guest import enter, page, post, read
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 7, 10)
@@ -62,7 +62,7 @@ def test_no_page_holds_the_secret():
     browser = Client()
     answer = browser.get(links.path(secret), follow=True)
     assert answer.redirect_chain == [("/stay/", 303)]
-    assert secret not in answer.content.decode() + str(answer.headers) + str(browser.cookies)
+    assert secret not in read(answer) + str(answer.headers) + str(browser.cookies)
 
 
 def test_each_browser_sees_its_own_stay_alone():
@@ -109,8 +109,8 @@ def test_who_closes_his_page_must_come_in_anew():
 def test_a_wrong_link_says_what_to_do_in_the_browsers_language():
     answer = Client(headers={"accept-language": "fr-FR, de-AT;q=0.8"}).get("/p/wrong/")
     assert answer.status_code == 404
-    assert 'lang="de"' in answer.content.decode()
-    assert 'href="/stay/find/"' in answer.content.decode()
+    assert 'lang="de"' in read(answer)
+    assert 'href="/stay/find/"' in read(answer)
 
 
 # --- languages -------------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_a_wrong_link_says_what_to_do_in_the_browsers_language():
 def test_the_guests_language_then_his_country_then_his_browser(guest, browser, spoken):
     answer = enter(here(**guest), headers={"accept-language": browser}).get("/stay/")
     assert answer.headers["Content-Language"] == spoken
-    assert f'<html lang="{spoken}"' in answer.content.decode()
+    assert f'<html lang="{spoken}"' in read(answer)
 
 
 def test_what_he_chooses_rules_and_leads_back_to_where_he_was():
@@ -184,7 +184,7 @@ def test_what_is_wrong_is_answered_alike_whether_there_is_such_a_booking_or_not(
     for other in wrong:
         answer = asked(Client(enforce_csrf_checks=True, headers={"accept-language": "en"}), stay, **other)
         assert answer.status_code == 422
-        text = answer.content.decode()
+        text = read(answer)
         for typed in (*other.values(), str(stay.booking.sirvoy_id), stay.booking.arrival.isoformat(), "Müller"):
             text = text.replace(f'value="{typed}"', "")
         shown.append(re.sub(r'name="csrfmiddlewaretoken" value="[^"]*"|nonce="[^"]*"', "", text))
@@ -196,7 +196,7 @@ def test_what_makes_no_sense_is_said_at_the_field_and_kept():
     answer = asked(
         Client(enforce_csrf_checks=True, headers={"accept-language": "en"}), here(), number="12a", arrival="x"
     )
-    shown = answer.content.decode()
+    shown = read(answer)
     assert answer.status_code == 422
     assert "only digits" in shown
     assert 'value="12a"' in shown

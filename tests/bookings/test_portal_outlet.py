@@ -15,7 +15,7 @@ from bookings.models import Stay, StayMeter
 from meters import commands
 from meters.models import Area, Meter
 from tests import make
-from tests.bookings.guest import enter, page, post
+from tests.bookings.guest import enter, page, post, read
 
 db = pytest.mark.django_db
 committing = pytest.mark.django_db(transaction=True)
@@ -93,7 +93,7 @@ def test_a_refusal_says_what_to_do_and_keeps_what_was_typed(number, words):
     for name in ("5,1", "5,2"):
         make.installed(outlet(name), stand)
     answer = choose(browser, number)
-    shown = answer.content.decode()
+    shown = read(answer)
     assert answer.status_code == 422
     assert words in shown
     assert "Müller" not in shown
@@ -109,8 +109,8 @@ def test_a_refusal_says_what_to_do_and_keeps_what_was_typed(number, words):
 def test_the_refusal_is_in_the_guests_language(language):
     _stay, browser = camper(language)
     answer = choose(browser, "99")
-    assert f'lang="{language}"' in answer.content.decode()
-    assert ("There is no outlet" in answer.content.decode()) == (language == "en")
+    assert f'lang="{language}"' in read(answer)
+    assert ("There is no outlet" in read(answer)) == (language == "en")
 
 
 @db
@@ -170,7 +170,7 @@ def test_of_two_guests_who_take_one_outlet_one_has_it_and_the_other_is_told():
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(take, browsers))
     assert sorted(answer.status_code for answer in answers) == [303, 422]
-    (told,) = [answer.content.decode() for answer in answers if answer.status_code == 422]
+    (told,) = [read(answer) for answer in answers if answer.status_code == 422]
     assert "Another guest has this outlet" in told
     assert 'value="12,1"' in told
     assert StayMeter.objects.count() == 1

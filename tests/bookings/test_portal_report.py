@@ -16,7 +16,7 @@ from bookings import reports
 from bookings.models import ProblemReport, Stay
 from meters.models import Meter
 from tests import make
-from tests.bookings.guest import enter, page, post
+from tests.bookings.guest import enter, page, post, read
 
 pytestmark = pytest.mark.django_db
 FORM = reverse("portal-report")
@@ -43,7 +43,7 @@ def send(browser: Client, **told: str) -> HttpResponse:
 def form(browser: Client) -> str:
     answer = browser.get(FORM)
     assert answer.status_code == 200
-    return answer.content.decode()
+    return read(answer)
 
 
 # --- sent ------------------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_what_makes_no_sense_is_refused_and_stays_in_the_form(told: dict[str, st
     stay, _meters = camper()
     answer = send(enter(stay), **told)
     assert answer.status_code == 422
-    shown = answer.content.decode()
+    shown = read(answer)
     assert words in shown
     assert told.get("text", "").replace("\x00", "") in shown
     assert "<script>" not in shown

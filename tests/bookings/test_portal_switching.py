@@ -12,7 +12,7 @@ from bookings.models import PackageNotice, Stay, StayMeter
 from meters import commands
 from meters.models import Area, Command, Meter, MeterState, Pitch, Source, Want
 from tests import make
-from tests.bookings.guest import enter, page, post
+from tests.bookings.guest import enter, page, post, read
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -102,7 +102,7 @@ def test_what_staff_want_stands_above_him(state: bool, words: str) -> None:
     for to in ("on", "off"):
         answer = press(stay, meter, to)
         assert answer.status_code == 422
-        assert words in answer.content.decode()
+        assert words in read(answer)
     assert wanted(meter) == (Source.STAFF, state)
     assert "portal-switch" not in page(enter(stay))
     assert 'name="state"' not in page(enter(stay))
@@ -125,7 +125,7 @@ def test_a_used_up_package_says_what_to_do() -> None:
     Want.objects.filter(source=Source.POLICY).update(state=False)
     answer = press(stay, meter, "on")
     assert answer.status_code == 422
-    assert "Buy more at reception" in answer.content.decode()
+    assert "Buy more at reception" in read(answer)
     assert not Command.objects.filter(state=True).exists()
 
 
@@ -136,7 +136,7 @@ def test_never_before_check_in_nor_after_departure(status: str) -> None:
     Stay.objects.update(status=status, ended_at=timezone.now() if status == Stay.Status.LEFT else None)
     answer = post(browser, "portal-switch", meter=str(meter.pk), state="on")
     assert answer.status_code == 422
-    assert "from check-in until check-out" in answer.content.decode()
+    assert "from check-in until check-out" in read(answer)
     assert not Command.objects.exists()
 
 
@@ -148,7 +148,7 @@ def test_another_guests_outlet_is_not_his() -> None:
         cache.clear()
         answer = post(enter(stay), "portal-switch", meter=number, state="off")
         assert answer.status_code == 422
-        assert "not yours any more" in answer.content.decode()
+        assert "not yours any more" in read(answer)
     assert post(enter(stay), "portal-switch", meter=str(_meter.pk), state="burn").status_code == 422
     assert not Command.objects.exists()
 
