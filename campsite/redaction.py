@@ -6,7 +6,9 @@ import logging
 import re
 
 SECRETS = re.compile(
-    r"(?P<before>/hooks/sirvoy/+|/p/+)[^/\s?#\"'<>&,]+"  # right or wrong: a wrong one may be a right one with a slip
+    r"(?P<asked>(?i:: /+(?:\./)?p/))[^\n]+"  # an address that Django does not know: to the end, whatever it holds
+    # Right or wrong: a wrong one may be a right one with a slip.
+    r"|(?P<before>(?i:/hooks/sirvoy/+|/p/+))[^/\s?#\"'<>&,]+"
     r"|(?P<prefix>\bsirvoy-)[\w-]{8,}"
     r"|(?P<detail>\bDETAIL:\s)[^\n]*"  # PostgreSQL quotes the row that it refused
 )
@@ -14,7 +16,7 @@ SECRETS = re.compile(
 
 def redact(text: str) -> str:
     """The text without the secret parts of addresses and without quoted rows, in whatever context they stand."""
-    return SECRETS.sub(lambda found: f"{found['before'] or found['prefix'] or found['detail']}…", text)
+    return SECRETS.sub(lambda found: f"{found[found.lastgroup or 0]}…", text)
 
 
 class WithoutSecrets(logging.Formatter):

@@ -144,7 +144,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "campsite.middleware.admin_policy",
-    "auditlog.middleware.AuditlogMiddleware",
+    "campsite.middleware.Audit",
 ]
 
 ROOT_URLCONF = "campsite.urls"
@@ -174,6 +174,10 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "board"
 
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
+"""Holds how often somebody tried something: so many tries push out no counter. There is one web process."""
+AUDITLOG_CID_HEADER = None
+"""Nothing that a caller only claims is stored."""
 TRUSTED_PROXIES = [ip_network(told, strict=False) for told in env.list("TRUSTED_PROXIES", default=[])]
 """Addresses or networks of our own proxies: what these say in X-Forwarded-For of the caller's address is believed."""
 

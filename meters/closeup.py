@@ -43,6 +43,17 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a meter. `since`: from when on it is the asker's, what it told or did before is nobody else's
+    business; `hours_since`: from when on its hours, and what its watts amount to since its counter was heard, are to be
+    told. None: always; neither is.
+    """
+
+    since: datetime | None = None
+    hours_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Closeup:
     """A meter. `relay`, `power_w` and the counter as they were told at `…_at`, None: never. `wish`: what is in force;
     `lease`: whether machines want it on, None: they want nothing. `is_switched`: its area acts and nothing is stopped.
@@ -70,15 +81,14 @@ class Closeup:
     hours: tuple[tuple[datetime, int, int | None], ...]
 
 
-def of(meters: Mapping[int, datetime | None], now: datetime) -> dict[int, Closeup]:
-    """Each of these meters by its id. The value: from when on its hours, and the estimate since its counter, are to be
-    told; None: neither is.
-    """
+def of(meters: Mapping[int, Asked], now: datetime) -> dict[int, Closeup]:
+    """Each of these meters by its id."""
     if not meters:
         return {}
     told: dict[str, Any] = {
         "meters": list(meters),
-        "since": list(meters.values()),
+        "since": [asked.since for asked in meters.values()],
+        "hours_since": [asked.hours_since for asked in meters.values()],
         "now": now,
         "listening": now - online.WORKER_SILENCE,
         "leases": [source.value for source in LEASES],
@@ -88,7 +98,7 @@ def of(meters: Mapping[int, datetime | None], now: datetime) -> dict[int, Closeu
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     link = _link(rows, now)
-    return {row["meter_id"]: _closeup(row, link, now) for row in rows}
+    return {row["meter_id"]: _closeup(_own(row, meters[row["meter_id"]].since), link, now) for row in rows}
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -105,7 +115,8 @@ SELECT m.id AS meter_id, d.friendly_name, d.ieee_address AS serial,
     d.area_id, d.removed_at, d.disabled, d.left_at, d.available, s.gap_s, b.bridge, b.confirmed_at AS bridge_at,
     k.heartbeat_at, k.connected_at, k.lag_s,
     (SELECT since FROM meters_watch WHERE until > %(listening)s ORDER BY until DESC LIMIT 1) AS watched_since
-FROM unnest(%(meters)s::bigint[], %(since)s::timestamptz[]) AS asked (meter_id, since)
+FROM unnest(%(meters)s::bigint[], %(since)s::timestamptz[], %(hours_since)s::timestamptz[])
+    AS asked (meter_id, since, hours_since)
 JOIN meters_meter m ON m.id = asked.meter_id
 JOIN meters_device d ON d.id = m.device_id
 LEFT JOIN meters_area a ON a.id = d.area_id
@@ -127,11 +138,11 @@ LEFT JOIN LATERAL (
 ) p ON true
 LEFT JOIN LATERAL (
     {snapshots.POWER_TOLD.format(meter="m.id", start="GREATEST(s.counter_at, asked.since)", end="%(now)s")}
-) told ON asked.since IS NOT NULL AND s.counter_at IS NOT NULL
+) told ON asked.hours_since IS NOT NULL AND s.counter_at IS NOT NULL
 LEFT JOIN LATERAL (
     SELECT array_agg(o.hour) AS hours, array_agg(o.energy_wh) AS whs, array_agg(o.power_max_w) AS most
-    FROM meters_hourlyusage o WHERE o.meter_id = m.id AND o.hour > asked.since - interval '1 hour'
-) u ON asked.since IS NOT NULL
+    FROM meters_hourlyusage o WHERE o.meter_id = m.id AND o.hour > asked.hours_since - interval '1 hour'
+) u ON asked.hours_since IS NOT NULL
 """  # noqa: S608  (only our own words)
 
 
@@ -144,6 +155,14 @@ def _link(rows: Iterable[Mapping[str, Any]], now: datetime) -> online.Link:
             states.append(AreaState(area_id=row["area_id"], bridge=row["bridge"], confirmed_at=row["bridge_at"]))
         since = row["watched_since"]
     return online.link_from(worker, states, since, now)
+
+
+def _own(row: dict[str, Any], since: datetime | None) -> dict[str, Any]:
+    """Without watts and commands from before the meter was the asker's."""
+    if since is None:
+        return row
+    old = {name for time, names in OF_ITS_TIME.items() for name in names if row[time] is None or row[time] < since}
+    return {name: None if name in old else value for name, value in row.items()}
 
 
 def _closeup(row: Mapping[str, Any], link: online.Link, now: datetime) -> Closeup:
@@ -162,6 +181,11 @@ def _closeup(row: Mapping[str, Any], link: online.Link, now: datetime) -> Closeu
     )
 
 
+OF_ITS_TIME = {
+    "power_at": ("power_w", "power_at"),
+    "proved_at": ("proved_at",),
+    "created_at": ("command_id",),
+}
 AS_IT_IS = ("meter_id", "serial", "heard_at", "relay", "relay_at", "power_w", "power_at", "counter_at", "lease")
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.templatetags.static import static
@@ -10,7 +16,11 @@ from django.urls import reverse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
+from bookings.portal import door
+
 SIZES = (192, 512)
+SHELL = ("js/portal.js", "icons/favicon.svg")
+"""What the page needs beside itself; its style sheet comes with it."""
 
 
 @require_safe
@@ -40,6 +50,21 @@ def manifest(request: HttpRequest) -> HttpResponse:
 @cache_control(no_cache=True)
 def worker(request: HttpRequest) -> HttpResponse:
     """The service worker, with the names of the files that it keeps: another one as soon as one of them is another."""
-    shell = [static(name) for name in ("js/portal.js", "icons/favicon.svg")]
-    told = {"shell": shell, "page": reverse("portal-page"), "leave": reverse("portal-leave")}
+    told = {
+        "shell": json.dumps([static(name) for name in SHELL]),
+        "files": _files(),
+        "page": reverse("portal-page"),
+        "comes_in": door.COMES_IN,
+        "leave": reverse("portal-leave"),
+    }
     return render(request, "portal/worker.js", told, content_type="text/javascript; charset=utf-8")
+
+
+@cache
+def _files() -> str:
+    """Another text as soon as one of the files that the worker keeps is another; while developing, after a restart."""
+    digest = sha256()
+    for name in SHELL:
+        found = finders.find(name)
+        digest.update(Path(found).read_bytes() if isinstance(found, str) else b"")
+    return digest.hexdigest()[:12]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
+from itertools import pairwise
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOTHING = Decimal(0)
@@ -27,8 +28,20 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Of which time it is known what was used."""
+
+    since: datetime
+    until: datetime
+
+    def of(self, kwh: Decimal, start: datetime, end: datetime) -> Decimal | None:
+        """What was used from `start` to `end`; None where nothing of that time is known."""
+        return kwh if start < self.until and self.since < end else None
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
-    """`kwh` None: before the stay, or not yet. `left` and `height` in parts of a hundred of the chart."""
+    """`kwh` None: before the stay, or not known yet. `left` and `height` in parts of a hundred of the chart."""
 
     start: datetime
     kwh: Decimal | None
@@ -53,6 +66,10 @@ class Chart:
         return sum((bar.kwh for bar in self.bars if bar.kwh), NOTHING)
 
     @property
+    def is_known(self) -> bool:
+        return any(bar.kwh is not None for bar in self.bars)
+
+    @property
     def most(self) -> Bar | None:
         """The highest bar; None where nothing was used."""
         used = [bar for bar in self.bars if bar.kwh]
@@ -72,22 +89,23 @@ def by_hour(stretches: Iterable[Stretch]) -> dict[datetime, Decimal]:
     return dict(found)
 
 
-def hourly(used: Mapping[datetime, Decimal], since: datetime, now: datetime, count: int) -> Chart:
-    """The last `count` hours up to the present one."""
-    last = _hour(now)
+def hourly(used: Mapping[datetime, Decimal], known: Known, until: datetime, count: int) -> Chart:
+    """The last `count` hours up to that of `until`."""
+    last = _hour(until)
     starts = [last - index * HOUR for index in reversed(range(count))]
-    return _chart([(start, used.get(start, NOTHING) if start + HOUR > since else None) for start in starts])
+    return _chart([(start, known.of(used.get(start, NOTHING), start, start + HOUR)) for start in starts])
 
 
-def daily(used: Mapping[datetime, Decimal], since: datetime, until: datetime, zone: tzinfo, most: int) -> Chart:
-    """The local days from `since` to `until`, at most the last so many."""
+def daily(used: Mapping[datetime, Decimal], known: Known, until: datetime, zone: tzinfo, most: int) -> Chart:
+    """The local days of the stay up to `until`, at most the last so many."""
     sums: dict[date, Decimal] = defaultdict(Decimal)
     for hour, kwh in used.items():
         sums[hour.astimezone(zone).date()] += kwh
-    first, last = since.astimezone(zone).date(), until.astimezone(zone).date()
+    first, last = known.since.astimezone(zone).date(), until.astimezone(zone).date()
     first = max(first, last - (most - 1) * DAY)
     days = [first + index * DAY for index in range((last - first).days + 1)]
-    return _chart([(datetime.combine(day, time(), zone), sums[day]) for day in days])
+    spans = pairwise(datetime.combine(day, time(), zone) for day in (*days, last + DAY))
+    return _chart([(start, known.of(sums[day], start, end)) for day, (start, end) in zip(days, spans, strict=True)])
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import languages, links
 from bookings.models import PortalLink, Stay
-from bookings.webhook import WrongTokens
+from bookings.portal import limits
 
 gettext_noop("Electricity")  # the name of a site that has none of its own
 COOKIE = "stay"
@@ -28,19 +28,10 @@ LANGUAGE = "stay-language"
 SALT = "bookings.portal"
 KEPT = timedelta(days=300)
 """So long a browser keeps the cookie; what it opens is asked each time. Longer than the longest season."""
-LEADS_BACK_TO = ("portal-find", "portal-receipt")
+COMES_IN = "in"
+LEADS_BACK_TO = ("portal-find", "portal-receipt", "portal-report")
 """Where who chooses a language may have been, beside his page."""
 View = Callable[[HttpRequest, Stay, datetime], HttpResponse]
-
-
-class WrongLinks(WrongTokens):
-    """Counts wrong links by address; right ones are never counted."""
-
-    def get_rate(self) -> str:
-        return f"{settings.PORTAL_WRONG_LINKS_A_MINUTE}/min"
-
-    def get_cache_key(self, request: HttpRequest, view: Any) -> str:
-        return super().get_cache_key(request, view).replace("sirvoy", "portal", 1)  # type: ignore[arg-type]
 
 
 @never_cache
@@ -56,8 +47,10 @@ def enter(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def admit(link: PortalLink) -> HttpResponse:
-    """Off to the page, with the cookie that opens it."""
-    answer = see_other("portal-page")
+    """Off to the page, with the cookie that opens it. The address tells the service worker that a guest comes in: what
+    it kept may be another one's.
+    """
+    answer = SeeOther(f"{reverse('portal-page')}?{COMES_IN}")
     answer.set_signed_cookie(COOKIE, links.mark(link), SALT, **_only_here())
     return answer
 
@@ -110,7 +103,7 @@ def show(request: HttpRequest, template: str, told: dict[str, Any] | None = None
         "phone": settings.SITE_PHONE,
         "email": settings.SITE_EMAIL,
         "languages": settings.LANGUAGES,
-        "here": request.path if request.path.startswith(reverse("portal-page")) else reverse("portal-find"),
+        "here": _here(request.path),
     }
     return render(request, f"portal/{template}", always | (told or {}), status=status)
 
@@ -125,9 +118,13 @@ def see_other(name: str) -> HttpResponse:
     return SeeOther(reverse(name))
 
 
-def too_many(request: HttpRequest, wait_s: float | None) -> HttpResponse:
-    answer = show(request, "too_many.html", status=429)
-    answer.headers["Retry-After"] = str(int(wait_s or 60))
+def too_many(request: HttpRequest, wait_s: int) -> HttpResponse:
+    return later(show(request, "too_many.html", status=429), wait_s)
+
+
+def later(answer: HttpResponse, wait_s: int) -> HttpResponse:
+    """He is to try again in so many seconds."""
+    answer.headers["Retry-After"] = str(wait_s)
     return answer
 
 
@@ -145,8 +142,8 @@ def private(answer: HttpResponse) -> HttpResponse:
 @require_POST
 def language(request: HttpRequest) -> HttpResponse:
     """From now on in this browser the pages are in the language that was chosen; back to where he was."""
-    back = (name for name in LEADS_BACK_TO if request.POST.get("next") == reverse(name))
-    answer = see_other(next(back, "portal-page"))
+    back = request.POST.get("next", "")
+    answer = see_other(back if back in LEADS_BACK_TO else "portal-page")
     if (chosen := request.POST.get("language", "")) in languages.KNOWN:
         answer.set_cookie(LANGUAGE, chosen, **_only_here())
     return answer
@@ -166,10 +163,16 @@ def leave(request: HttpRequest) -> HttpResponse:
 
 def _lost(request: HttpRequest) -> HttpResponse:
     with translation.override(_language(request, None)):
-        counter = WrongLinks()
-        if not counter.allow_request(request, None):  # type: ignore[arg-type]
-            return too_many(request, counter.wait())
+        rate = f"{settings.PORTAL_WRONG_LINKS_A_MINUTE}/min"
+        if wait_s := limits.wait_s("wrong", rate, limits.address(request)):
+            return too_many(request, wait_s)
         return show(request, "lost.html", status=404)
+
+
+def _here(path: str) -> str:
+    """The name of the page where a guest is who chooses a language; never the address by which he came in."""
+    names = [name for name in LEADS_BACK_TO if path == reverse(name)]
+    return names[0] if names else "portal-page" if path.startswith(reverse("portal-page")) else "portal-find"
 
 
 def _only_here() -> dict[str, Any]:

@@ -88,6 +88,8 @@ def _top(chart: Chart) -> str:
 
 def _sum_up(chart: Chart, names: Sequence[str]) -> str:
     most = chart.most
+    if not chart.is_known:
+        return gettext("Not known yet")
     if most is None:
         return gettext("Nothing was used in this time.")
     return gettext("Together %(total)s kWh; the most, %(most)s kWh: %(when)s.") % {

@@ -14,10 +14,10 @@ from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Mode, Stay, StayMeter
 from bookings.portal import charts, switching
-from bookings.portal.charts import Chart, Stretch
+from bookings.portal.charts import Chart, Known, Stretch
 from bookings.portal.switching import Refusal, Switch
 from meters import closeup
-from meters.closeup import Closeup
+from meters.closeup import Asked, Closeup
 
 HOURS_SHOWN = 48
 DAYS_SHOWN = 31
@@ -44,11 +44,6 @@ class Outlet:
     @property
     def is_heard(self) -> bool:
         return self.near.online.is_online
-
-    @property
-    def has_power(self) -> bool:
-        """Whether its watts tell of now."""
-        return self.is_heard and self.near.power_w is not None
 
     @property
     def is_coming(self) -> bool:
@@ -89,13 +84,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`power_w`: of all outlets together, None where one is not known now. `today_kwh`: since midnight."""
+    """`known`: of which time it is known what was used, None: the stay has used no meter. `today_kwh`: since midnight,
+    None: not known.
+    """
 
     now: datetime
     outlets: tuple[Outlet, ...]
     used: Used
-    today_kwh: Decimal
-    power_w: int | None
+    known: Known | None
+    today_kwh: Decimal | None
     account: Account
     hours: Chart | None
     days: Chart | None
@@ -104,6 +101,21 @@ class Facts:
     def is_under_way(self) -> bool:
         """Whether something is being switched: in a moment more is known."""
         return any(each.switch.is_under_way or (each.is_coming and not each.near.relay) for each in self.outlets)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of what was used: a counter that was never heard says nothing, and not 0."""
+        is_heard = self.known is not None and (
+            self.known.until > self.known.since or any(outlet.near.energy.known_at for outlet in self.outlets)
+        )
+        return is_heard or self.used.kwh > 0
+
+    @property
+    def power_w(self) -> int | None:
+        """Of all outlets together; None where that of one is not known now."""
+        watts = [outlet.near.power_w for outlet in self.outlets if outlet.is_heard]
+        known = [each for each in watts if each is not None]
+        return sum(known) if self.outlets and len(known) == len(self.outlets) else None
 
     @property
     def estimate_kwh(self) -> Decimal:
@@ -121,17 +133,15 @@ def gather(stay: Stay, now: datetime) -> Facts:
     all_measured = ledger.measure(all_lines, {meter: each.energy for meter, each in near.items()})
     bill, used = accounts.bill_of(stay.booking, stays, all_measured)
     lines = [measured for measured in all_measured if measured.line.stay_id == stay.pk]
-    by_hour = charts.by_hour(_stretches(lines, near, now))
-    outlets = tuple(_outlets(stay, lines, near, bill, now))
-    hours, days = _charts(lines, by_hour, now)
-    watts = [outlet.near.power_w for outlet in outlets if outlet.has_power]
+    by_hour, known = charts.by_hour(_stretches(lines, near)), _known(lines)
+    hours, days = _charts(by_hour, known, lines, now)
     return Facts(
         now,
-        outlets,
+        tuple(_outlets(stay, lines, near, bill, now)),
         used[stay.pk],
-        _today(by_hour, now),
-        sum(w for w in watts if w is not None) if outlets and len(watts) == len(outlets) else None,
-        _account(bill, stays, by_hour, lines, now),
+        known,
+        _today(by_hour, known, now),
+        _account(bill, stays, by_hour, known),
         hours,
         days,
     )
@@ -140,18 +150,31 @@ def gather(stay: Stay, now: datetime) -> Facts:
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _asked(lines: Iterable[StayMeter], stay: Stay) -> dict[int, datetime | None]:
-    """The meters (ids) of these lines; those of this stay with when it first had them."""
+def _asked(lines: Sequence[StayMeter], stay: Stay) -> dict[int, Asked]:
+    """The meters (ids) of these lines; those of this stay with when it has them, and with their hours since it first
+    had them.
+    """
     own = [line for line in lines if line.stay_id == stay.pk]
-    since = {line.meter_id: line.period.lower for line in reversed(own)}
-    return {line.meter_id: since.get(line.meter_id) for line in lines}
+    first = {line.meter_id: line.period.lower for line in reversed(own)}
+    last = {line.meter_id: line.period.lower for line in own}
+    ids = [line.meter_id for line in lines]
+    return {meter: Asked(since=last.get(meter), hours_since=first.get(meter)) for meter in ids}
 
 
-def _stretches(lines: Iterable[Measured], near: Mapping[int, Closeup], now: datetime) -> list[Stretch]:
+def _known(lines: Sequence[Measured]) -> Known | None:
+    """From when the stay began to use power until when that is known of any of its meters."""
+    if not lines:
+        return None
+    ends = (measured.as_of or measured.line.period.upper for measured in lines)
+    return Known(min(measured.line.period.lower for measured in lines), max(end for end in ends if end))
+
+
+def _stretches(lines: Iterable[Measured], near: Mapping[int, Closeup]) -> list[Stretch]:
+    """Each line as far as it is known."""
     return [
         Stretch(
             measured.line.period.lower,
-            measured.line.period.upper or max(now, measured.line.period.lower),
+            measured.as_of or measured.line.period.upper,
             measured.kwh,
             {hour: Decimal(wh).scaleb(-3) for hour, wh, _most in near[measured.line.meter_id].hours},
         )
@@ -160,20 +183,21 @@ def _stretches(lines: Iterable[Measured], near: Mapping[int, Closeup], now: date
 
 
 def _charts(
-    lines: Sequence[Measured], used: dict[datetime, Decimal], now: datetime
+    used: Mapping[datetime, Decimal], known: Known | None, lines: Sequence[Measured], now: datetime
 ) -> tuple[Chart | None, Chart | None]:
-    if not lines:
+    if known is None:
         return None, None
-    since = min(measured.line.period.lower for measured in lines)
     ends = [measured.line.period.upper for measured in lines]
     until = now if None in ends else max(end for end in ends if end)
     zone = timezone.get_default_timezone()
-    return charts.hourly(used, since, until, HOURS_SHOWN), charts.daily(used, since, until, zone, DAYS_SHOWN)
+    return charts.hourly(used, known, until, HOURS_SHOWN), charts.daily(used, known, until, zone, DAYS_SHOWN)
 
 
-def _today(used: dict[datetime, Decimal], now: datetime) -> Decimal:
+def _today(used: Mapping[datetime, Decimal], known: Known | None, now: datetime) -> Decimal | None:
     zone = timezone.get_default_timezone()
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
+    if known is None or known.until <= midnight:
+        return None
     return sum((kwh for hour, kwh in used.items() if hour >= midnight), Decimal(0))
 
 
@@ -218,9 +242,7 @@ def _most_w(lines: Iterable[Measured], outlet: Closeup) -> int | None:
     )
 
 
-def _account(
-    bill: Bill, stays: Sequence[Stay], used: Mapping[datetime, Decimal], lines: Sequence[Measured], now: datetime
-) -> Account:
+def _account(bill: Bill, stays: Sequence[Stay], used: Mapping[datetime, Decimal], known: Known | None) -> Account:
     return Account(
         mode=bill.mode,
         amount=None if bill.has_no_tariff or bill.mode == Mode.INCLUDED else bill.amount,
@@ -228,18 +250,16 @@ def _account(
         bought_kwh=bill.packages_kwh + bill.included_kwh,
         left_kwh=bill.left_kwh,
         stays=sum(1 for each in stays if each.position is not None),
-        days=_days_left(bill.left_kwh, used, lines, now),
+        days=_days_left(bill.left_kwh, used, known),
     )
 
 
-def _days_left(
-    left_kwh: Decimal | None, used: Mapping[datetime, Decimal], lines: Sequence[Measured], now: datetime
-) -> float | None:
-    if not left_kwh or not lines:
+def _days_left(left_kwh: Decimal | None, used: Mapping[datetime, Decimal], known: Known | None) -> float | None:
+    if not left_kwh or known is None:
         return None
-    since = max(now - PRESENT_USE, min(measured.line.period.lower for measured in lines))
+    since = max(known.until - PRESENT_USE, known.since)
     recent = sum((kwh for hour, kwh in used.items() if hour >= since), Decimal(0))
-    if now - since < LEAST_TO_FORESEE or recent <= 0:
+    if known.until - since < LEAST_TO_FORESEE or recent <= 0:
         return None
-    passed: float = (now - since) / charts.DAY
+    passed: float = (known.until - since) / charts.DAY
     return float(left_kwh / recent) * passed

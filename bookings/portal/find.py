@@ -9,7 +9,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -21,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import links
 from bookings.models import Booking, Guest, Stay
-from bookings.portal import door
+from bookings.portal import door, limits
 
 SALT = "bookings.portal.choose"
 CHOICE_S = 600
@@ -30,31 +29,11 @@ WITHOUT_ACCENT = str.maketrans({"ø": "o", "æ": "ae", "ł": "l", "đ": "d", "ð
 SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "æ": "ae"})
 
 
-class ByAddress(door.WrongLinks):
-    """Counts all tries of one address: many guests may share the campsite's."""
-
-    def get_rate(self) -> str:
-        return f"{settings.PORTAL_FINDS_A_MINUTE}/min"
-
-    def get_cache_key(self, request: HttpRequest, view: Any) -> str:
-        return super().get_cache_key(request, view).replace("wrong", "find", 1)
-
-
-class ByBooking(ByAddress):
-    """Counts all tries for one number of a booking, whether or not there is one."""
-
-    def get_rate(self) -> str:
-        return f"{settings.PORTAL_FINDS_OF_A_BOOKING_AN_HOUR}/hour"
-
-    def get_cache_key(self, request: HttpRequest, view: Any) -> str:
-        return f"portal-find-{view}"
-
-
 class Form(forms.Form):
     """What a guest knows of his booking."""
 
     number = forms.RegexField(
-        r"^\d{1,15}$",
+        r"^[0-9]{1,15}$",
         label=_("Booking number"),
         error_messages={"invalid": _("The number has only digits.")},
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off", "maxlength": 20}),
@@ -74,14 +53,12 @@ def page(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return door.show(request, "find.html", {"form": Form()})
     form = Form(request.POST)
-    counters = [ByAddress(), ByBooking()]
-    number = request.POST.get("number", "").strip()[:20]
-    for counter in counters:
-        if not counter.allow_request(request, number):  # type: ignore[arg-type]
-            return door.too_many(request, counter.wait())
-    if not form.is_valid():
-        return door.show(request, "find.html", {"form": form}, status=422)
+    is_read = form.is_valid()
     told = form.cleaned_data
+    if wait_s := _wait_s(request, int(told.get("number") or 0)):
+        return door.too_many(request, wait_s)
+    if not is_read:
+        return door.show(request, "find.html", {"form": form}, status=422)
     found = stays_of(int(told["number"]), told["surname"], told["arrival"], timezone.now())
     if not found:
         return door.show(request, "find.html", {"form": form, "is_unknown": True}, status=422)
@@ -107,16 +84,26 @@ def choose(request: HttpRequest) -> HttpResponse:
 def stays_of(number: int, surname: str, arrival: date, now: datetime) -> Sequence[Stay]:
     """The stays of this booking whose pages are open, if surname and arrival are right."""
     booking = Booking.objects.select_related("guest").filter(sirvoy_id=number).first()
+    of_booking = Stay.objects.select_related("pitch").filter(booking=booking, position__isnull=False)
+    stays = list(of_booking.order_by("position"))  # asked for whatever is right: how long it takes tells nothing
     guest = getattr(booking, "guest", None)
     if booking is None or guest is None or not _is_called(guest, surname):
         return []
-    stays = list(booking.stays.select_related("pitch").filter(position__isnull=False).order_by("position"))
     if arrival not in {booking.arrival, *(stay.arrival for stay in stays)}:
         return []
     return [stay for stay in stays if links.is_open(stay, now)]
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _wait_s(request: HttpRequest, number: int) -> int | None:
+    """All tries of one address are counted (many guests may share the campsite's), and all for one number, whether or
+    not there is such a booking, and however it was written.
+    """
+    a_minute, an_hour = settings.PORTAL_FINDS_A_MINUTE, settings.PORTAL_FINDS_OF_A_BOOKING_AN_HOUR
+    wait_s = limits.wait_s("find", f"{a_minute}/min", limits.address(request))
+    return wait_s or (limits.wait_s("booking", f"{an_hour}/hour", number) if number else None)
 
 
 def _sign(stay: Stay) -> str:

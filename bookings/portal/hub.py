@@ -28,7 +28,10 @@ TICK_S = 1.5
 """So soon the next tick comes, where the worker lives."""
 LISTEN_AGAIN_S = 5.0
 SIGN_OF_LIFE_S = 25.0
-"""A page hears so often at least: it can tell a quiet meter from a dead line."""
+"""A page that was told nothing for so long hears at the next look that all is as it was: its line is not dead."""
+MOST_OF_A_LINK = 10
+NOT_OPEN, TOO_SLOW, TOO_MANY = 4404, 1013, 4429
+"""Why a page is closed: its stay or its link is over; it takes nothing; its link has too many."""
 
 
 class Page(Protocol):
@@ -36,8 +39,10 @@ class Page(Protocol):
 
     mark: str
 
-    async def tell(self, told: Pulse) -> None: ...
-    async def end(self) -> None: ...
+    async def tell(self, told: Pulse) -> None:
+        """Raises what goes wrong, in any case within a second or so: all others wait for it."""
+
+    async def end(self, code: int) -> None: ...
 
 
 class Hub:
@@ -51,9 +56,15 @@ class Hub:
         self._checked_at = time.monotonic()
         self._due = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._ends: set[asyncio.Task[None]] = set()
 
     def join(self, page: Page) -> None:
-        """Within a second the page is told all that there is to tell, and from then on what changes."""
+        """Within a second the page is told all that there is to tell, and from then on what changes. Of too many pages
+        of one link the oldest is closed.
+        """
+        others = [other for other in self._pages if other.mark == page.mark]
+        for other in others[: len(others) + 1 - MOST_OF_A_LINK]:
+            self._end(other, TOO_MANY)
         self._pages[page] = None
         self._told_at[page] = float("-inf")
         self._due.set()
@@ -117,22 +128,28 @@ class Hub:
         told = await database_sync_to_async(pulse.of_marks)({page.mark for page in pages}, timezone.now())
         done = await asyncio.gather(*(self._tell(page, told[page.mark]) for page in pages), return_exceptions=True)
         for page, failure in zip(pages, done, strict=True):
-            if isinstance(failure, Exception):  # its line broke this moment; the browser comes again by itself
+            if isinstance(failure, Exception):
                 logger.info("a page could not be told: %s", type(failure).__name__)
-                self.leave(page)
+                self._end(page, TOO_SLOW)
 
     async def _tell(self, page: Page, told: Pulse | None) -> None:
         if page not in self._pages:
             return
         if told is None:
-            self.leave(page)
-            await page.end()
+            self._end(page, NOT_OPEN)
             return
         former, now = self._pages[page], time.monotonic()
         self._pages[page] = told
         if former is None or told | {"now": 0} != former | {"now": 0} or now >= self._told_at[page] + SIGN_OF_LIFE_S:
             self._told_at[page] = now
             await page.tell(told)
+
+    def _end(self, page: Page, code: int) -> None:
+        """No round waits for it: a line that takes nothing does not take its end either."""
+        self.leave(page)
+        ending = asyncio.create_task(page.end(code))
+        self._ends.add(ending)
+        ending.add_done_callback(self._ends.discard)
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

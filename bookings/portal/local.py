@@ -88,7 +88,10 @@ def age(at: datetime, now: datetime) -> str:
     passed = max(now - at, timedelta(0))
     if passed < timedelta(minutes=1):
         return gettext("just now")
-    return dates.format_timedelta(-passed, threshold=STILL_THIS_UNIT, add_direction=True, locale=locale())
+    words = dates.format_timedelta(
+        -passed, granularity="minute", threshold=STILL_THIS_UNIT, add_direction=True, locale=locale()
+    )
+    return str(words)
 
 
 def ms(moment: datetime | None) -> str:

@@ -5,7 +5,6 @@ uses, by the number on the socket.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bookings import stays
 from bookings.models import Stay, StayMeter
-from bookings.portal import door, drawing, facts, pulse, report, switching
+from bookings.portal import door, drawing, facts, limits, pulse, report, switching
 from meters import commands
 from meters.models import Meter
 
@@ -31,26 +30,6 @@ SWITCHED_TOO_OFTEN = _("You have switched often within a minute. Wait a moment, 
 LONGEST_NUMBER = 40
 
 
-class Switches(door.WrongLinks):
-    """Counts what the guests of one stay switched."""
-
-    def get_rate(self) -> str:
-        return f"{settings.PORTAL_SWITCHES_A_MINUTE}/min"
-
-    def get_cache_key(self, request: HttpRequest, view: Any) -> str:
-        return f"portal-switch-{view.pk}"
-
-
-class Choices(door.WrongLinks):
-    """Counts the outlets that guests of one stay tried."""
-
-    def get_rate(self) -> str:
-        return f"{settings.PORTAL_CHOICES_A_MINUTE}/min"
-
-    def get_cache_key(self, request: HttpRequest, view: Any) -> str:
-        return f"portal-outlet-{view.pk}"
-
-
 @door.for_guest
 @require_http_methods(["GET", "HEAD"])
 def page(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
@@ -63,11 +42,8 @@ def page(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
 def choose_outlet(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
     """The page once more where the outlet is his, else with what he typed and why not."""
     number = request.POST.get("outlet", "").strip()[:LONGEST_NUMBER]
-    counter = Choices()
-    if not counter.allow_request(request, stay):  # type: ignore[arg-type]
-        answer = _shown(request, stay, now, number, TOO_OFTEN, status=429)
-        answer.headers["Retry-After"] = str(int(counter.wait() or 60))
-        return answer
+    if wait_s := limits.wait_s("outlet", f"{settings.PORTAL_CHOICES_A_MINUTE}/min", stay.pk):
+        return door.later(_shown(request, stay, now, number, TOO_OFTEN, status=429), wait_s)
     try:
         if _has_outlet(stay):
             return door.see_other("portal-page")
@@ -81,11 +57,8 @@ def choose_outlet(request: HttpRequest, stay: Stay, now: datetime) -> HttpRespon
 @require_POST
 def switch(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
     """The guest's outlet on or off; the page once more, with why not where he may not."""
-    counter = Switches()
-    if not counter.allow_request(request, stay):  # type: ignore[arg-type]
-        answer = _shown(request, stay, now, not_switched=SWITCHED_TOO_OFTEN, status=429)
-        answer.headers["Retry-After"] = str(int(counter.wait() or 60))
-        return answer
+    if wait_s := limits.wait_s("switch", f"{settings.PORTAL_SWITCHES_A_MINUTE}/min", stay.pk):
+        return door.later(_shown(request, stay, now, not_switched=SWITCHED_TOO_OFTEN, status=429), wait_s)
     number, state = request.POST.get("meter", ""), request.POST.get("state", "")
     meter = Meter.objects.filter(pk=number).first() if number.isdecimal() and len(number) < 10 else None
     try:

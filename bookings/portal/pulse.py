@@ -12,13 +12,15 @@ from typing import Any
 from bookings import links
 from bookings.models import StayMeter
 from meters import closeup
-from meters.closeup import Closeup
+from meters.closeup import Asked, Closeup
 
 Pulse = dict[str, Any]
 
 
 def key(stay_id: int, pitch_id: int | None, status: str, outlets: Iterable[Closeup]) -> str:
-    """Another one as soon as the page would read otherwise, but for watts and ages."""
+    """Another one as soon as the outlets, or where the stay is, would read otherwise, but for watts and ages. What else
+    the page tells, and seldom changes, it asks for now and then by itself.
+    """
     told = sorted(map(_solid, outlets))
     return f"{stay_id}/{pitch_id or ''}/{status}/{';'.join(told)}"
 
@@ -31,13 +33,13 @@ def of_marks(marks: Collection[str], now: datetime) -> dict[str, Pulse | None]:
     """
     stays = links.stays_of(marks, now)
     lines = StayMeter.objects.filter(stay__in={stay.pk for stay in stays.values()}, period__upper_inf=True)
-    meters: dict[int, list[int]] = {}
-    for stay_id, meter in lines.order_by("meter").values_list("stay_id", "meter_id"):
-        meters.setdefault(stay_id, []).append(meter)
-    near = closeup.of({meter: None for own in meters.values() for meter in own}, now)
+    meters: dict[int, dict[int, Asked]] = {}
+    for stay_id, meter, period in lines.order_by("meter").values_list("stay_id", "meter_id", "period"):
+        meters.setdefault(stay_id, {})[meter] = Asked(since=period.lower)
+    near = closeup.of({meter: asked for own in meters.values() for meter, asked in own.items()}, now)
     told: dict[str, Pulse | None] = dict.fromkeys(marks)
     for mark, stay in stays.items():
-        outlets = [near[meter] for meter in meters.get(stay.pk, [])]
+        outlets = [near[meter] for meter in meters.get(stay.pk, {})]
         told[mark] = {
             "now": _ms(now),
             "key": key(stay.pk, stay.pitch_id, stay.status, outlets),
@@ -58,6 +60,7 @@ def _solid(outlet: Closeup) -> str:
     wish, last = outlet.wish, outlet.attempt
     told = (
         outlet.meter_id,
+        outlet.online.is_online,
         outlet.relay,
         outlet.energy.kwh,
         outlet.energy.known_at and _ms(outlet.energy.known_at),

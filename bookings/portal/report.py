@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from bookings import hours, reports
 from bookings.models import Stay
-from bookings.portal import door, local
+from bookings.portal import door, limits, local
 from bookings.reports import Kind
 
 WORDS = {
@@ -55,16 +54,6 @@ TOO_OFTEN = _("You have reported often within an hour. Call reception, please, o
 SHOWN = 10
 
 
-class Reports(door.WrongLinks):
-    """Counts what the guests of one stay report."""
-
-    def get_rate(self) -> str:
-        return f"{settings.PORTAL_REPORTS_AN_HOUR}/hour"
-
-    def get_cache_key(self, request: HttpRequest, view: Any) -> str:
-        return f"portal-report-{view.pk}"
-
-
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A kind as it stands in the form."""
@@ -91,11 +80,8 @@ def page(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
     """The form; his page again once it is sent, else the form with what he wrote and why not."""
     if request.method != "POST":
         return _shown(request, stay, now)
-    counter = Reports()
-    if not counter.allow_request(request, stay):  # type: ignore[arg-type]
-        answer = _shown(request, stay, now, TOO_OFTEN, status=429)
-        answer.headers["Retry-After"] = str(int(counter.wait() or 3600))
-        return answer
+    if wait_s := limits.wait_s("report", f"{settings.PORTAL_REPORTS_AN_HOUR}/hour", stay.pk):
+        return door.later(_shown(request, stay, now, TOO_OFTEN, status=429), wait_s)
     try:
         reports.report(stay, _said(request, "kind"), _said(request, "text"), _outlet(request), now, _language())
     except reports.ReportError as error:

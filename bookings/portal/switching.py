@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from django.db import transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from bookings import follow
+from bookings import follow, ledger
 from bookings.facts import reason_of
 from bookings.models import Stay, StayMeter
 from bookings.power import Why
@@ -112,18 +113,28 @@ def act(stay: Stay, meter: Meter, state: bool, now: datetime) -> None:
     Off is his wish, which stands above the policy until he or staff say otherwise, or the outlet is his no more. On
     ends that wish, and has what the policy wants tried anew.
     """
+    reason = reason_of(stay.booking.sirvoy_id)
+    with transaction.atomic():
+        ledger.lock([meter.pk])  # nobody else comes, or goes, meanwhile
+        _check(stay, meter, now)
+        if state:
+            commands.end(meter, Source.GUEST)
+        else:
+            commands.want(meter, Source.GUEST, False, reason)
+    if state:
+        follow.apply([meter.pk], now)
+        commands.again(meter, None, reason, source=Source.GUEST)
+
+
+def _check(stay: Stay, meter: Meter, now: datetime) -> None:
+    """Raises Refused where the guest may not switch this meter now."""
+    stay.refresh_from_db(fields=["status"])
     if not StayMeter.objects.filter(stay=stay, meter=meter, period__upper_inf=True).exists():
-        raise Refused(Refusal.NOT_YOURS)
+        raise Refused(Refusal.NOT_YOURS if stay.status == Stay.Status.IN_HOUSE else Refusal.NOT_HERE)
     decision = follow.decisions([meter.pk], now)[meter.pk]
     why_off = _OF_POLICY.get(decision.why, Refusal.BY_RECEPTION)
     if why := refusal(stay, decision.state, why_off, commands.in_force([meter.pk], now).get(meter.pk)):
         raise Refused(why)
-    if not state:
-        commands.want(meter, Source.GUEST, False, reason_of(stay.booking.sirvoy_id))
-        return
-    commands.end(meter, Source.GUEST)
-    follow.apply([meter.pk], now)
-    commands.again(meter, None, reason_of(stay.booking.sirvoy_id), source=Source.GUEST)
 
 
 def _progress(last: Attempt | None, is_under_way: bool) -> Promise | str:

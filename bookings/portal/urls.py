@@ -7,6 +7,7 @@ from bookings.portal.receipt import pages as receipt
 
 urlpatterns = [
     path("p/<str:token>/", door.enter, name="portal"),
+    path("p/<str:token>", door.enter),  # a redirect would say the secret once more
     path("stay/", page.page, name="portal-page"),
     path("stay/outlet/", page.choose_outlet, name="portal-outlet"),
     path("stay/switch/", page.switch, name="portal-switch"),

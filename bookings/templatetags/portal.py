@@ -14,16 +14,30 @@ register.filter("amount", local.amount)
 register.filter("power", local.power)
 register.filter("day", local.day)
 register.filter("moment", local.moment)
-register.filter("clock", local.clock)
 register.filter("ms", local.ms)
 
 
 @register.filter
 def ago(at: datetime, now: datetime) -> SafeString:
     """How long ago, in words that a script can keep true."""
-    return format_html(
-        '<time datetime="{}" data-at="{}">{}</time>', at.isoformat(timespec="seconds"), local.ms(at), local.age(at, now)
-    )
+    return _time(at, now, "")
+
+
+@register.filter
+def heard_ago(at: datetime, now: datetime) -> SafeString:
+    """The same, of when an outlet was heard."""
+    return _time(at, now, "heard")
+
+
+@register.filter
+def relay_ago(at: datetime, now: datetime) -> SafeString:
+    """The same, of when an outlet told its relay."""
+    return _time(at, now, "relay")
+
+
+def _time(at: datetime, now: datetime, what: str) -> SafeString:
+    told = (at.isoformat(timespec="seconds"), local.ms(at), what, local.age(at, now))
+    return format_html('<time datetime="{}" data-at="{}" data-of="{}">{}</time>', *told)
 
 
 @register.filter

@@ -10,12 +10,15 @@ from django.urls import reverse
 from bookings import links
 from bookings.models import Stay
 
+COMES_IN = "/stay/?in"
+"""Where who comes in is led to."""
+
 
 def enter(stay: Stay, **values: Any) -> Client:
     """A browser that came by the stay's link; it sends what forms need against forgery."""
     client = Client(enforce_csrf_checks=True, **values)
     answer = client.get(links.path(links.make(stay, None)))
-    assert (answer.status_code, answer["Location"]) == (303, reverse("portal-page"))
+    assert (answer.status_code, answer["Location"]) == (303, COMES_IN)
     return client
 
 

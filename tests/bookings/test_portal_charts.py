@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bookings.portal import charts, drawing, local
-from bookings.portal.charts import HOUR, Stretch
+from bookings.portal.charts import HOUR, Known, Stretch
 
 T0 = datetime(2026, 7, 12, 10, tzinfo=UTC)
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -77,7 +77,8 @@ def test_together_they_are_the_ledger_to_the_wh(told):
 
 
 def test_hours_before_the_stay_are_not_zero_but_none():
-    chart = charts.hourly({T0: Decimal("0.3")}, T0 - timedelta(minutes=30), T0 + timedelta(minutes=5), 4)
+    until = T0 + timedelta(minutes=5)
+    chart = charts.hourly({T0: Decimal("0.3")}, Known(T0 - timedelta(minutes=30), until), until, 4)
     assert [bar.kwh for bar in chart.bars] == [None, None, Decimal(0), Decimal("0.3")]
     assert chart.top_kwh == Decimal("0.5")
     assert chart.most == chart.bars[3]
@@ -87,14 +88,27 @@ def test_hours_before_the_stay_are_not_zero_but_none():
 def test_days_are_the_campsites_also_over_a_change_of_the_clock():
     start = datetime(2026, 10, 24, 12, tzinfo=UTC)
     hours = {start + index * HOUR: Decimal(1) for index in range(48)}
-    chart = charts.daily(hours, start, start + 48 * HOUR, COPENHAGEN, 31)
+    until = start + 48 * HOUR
+    chart = charts.daily(hours, Known(start, until), until, COPENHAGEN, 31)
     assert [bar.kwh for bar in chart.bars] == [10, 25, 13]
     assert chart.total_kwh == 48
-    assert len(charts.daily(hours, start - timedelta(days=90), start, COPENHAGEN, 31).bars) == 31
+    long_ago = Known(start - timedelta(days=90), start)
+    assert len(charts.daily(hours, long_ago, start, COPENHAGEN, 31).bars) == 31
+
+
+def test_what_is_not_known_yet_is_not_zero_either():
+    silent = Known(T0 - 5 * HOUR, T0 - 3 * HOUR)
+    chart = charts.hourly({T0 - 4 * HOUR: Decimal("0.3")}, silent, T0, 6)
+    assert [bar.kwh for bar in chart.bars] == [Decimal(0), Decimal("0.3"), None, None, None, None]
+    days = charts.daily({}, Known(T0 - 50 * HOUR, T0 - 49 * HOUR), T0, COPENHAGEN, 31)
+    assert [bar.kwh for bar in days.bars] == [0, None, None]
+    never = charts.hourly({}, Known(T0, T0), T0, 6)
+    with translation.override("en"):
+        assert drawing.hours(never).sum_up == "Not known yet"
 
 
 def test_it_is_drawn_below_a_round_number_and_said_in_words():
-    chart = charts.hourly({T0: Decimal("1.25"), T0 - HOUR: Decimal("0.75")}, T0 - HOUR, T0, 48)
+    chart = charts.hourly({T0: Decimal("1.25"), T0 - HOUR: Decimal("0.75")}, Known(T0 - HOUR, T0 + HOUR), T0, 48)
     with translation.override("da"):
         drawn = drawing.hours(chart)
     assert drawn.top == "2"
@@ -103,7 +117,7 @@ def test_it_is_drawn_below_a_round_number_and_said_in_words():
     assert drawn.columns[0].kwh == ""
     assert drawn.sum_up.startswith("I alt 2,0 kWh")
     assert [word.text for word in drawn.words] == ["11. jul.", "12.00", "12. jul.", "12.00"]
-    nothing = charts.hourly({}, T0 - HOUR, T0, 48)
+    nothing = charts.hourly({}, Known(T0 - HOUR, T0), T0, 48)
     with translation.override("en"):
         assert drawing.hours(nothing).sum_up == "Nothing was used in this time."
 

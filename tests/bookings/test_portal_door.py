@@ -15,7 +15,7 @@ from bookings import links
 from bookings.models import Booking, Guest, PortalLink, Stay
 from bookings.portal import door, find
 from tests import make
-from tests.bookings.guest import enter, page, post, read
+from tests.bookings.guest import COMES_IN, enter, page, post, read
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 7, 10)
@@ -46,7 +46,7 @@ def test_the_secret_is_left_at_once_and_a_cookie_of_these_pages_alone_remains(se
     settings.SESSION_COOKIE_SECURE = is_secure
     secret = links.make(here(), None)
     answer = Client().get(links.path(secret))
-    assert (answer.status_code, answer["Location"]) == (303, "/stay/")
+    assert (answer.status_code, answer["Location"]) == (303, COMES_IN)
     assert answer["Referrer-Policy"] == "strict-origin"
     assert "no-store" in answer["Cache-Control"]
     (cookie,) = answer.cookies.values()
@@ -61,7 +61,7 @@ def test_no_page_holds_the_secret():
     secret = links.make(stay, None)
     browser = Client()
     answer = browser.get(links.path(secret), follow=True)
-    assert answer.redirect_chain == [("/stay/", 303)]
+    assert answer.redirect_chain == [(COMES_IN, 303)]
     assert secret not in read(answer) + str(answer.headers) + str(browser.cookies)
 
 
@@ -138,10 +138,10 @@ def test_the_guests_language_then_his_country_then_his_browser(guest, browser, s
 
 def test_what_he_chooses_rules_and_leads_back_to_where_he_was():
     browser = enter(here())
-    answer = post(browser, "portal-language", language="nl", next="/stay/")
+    answer = post(browser, "portal-language", language="nl", next="portal-page")
     assert (answer.status_code, answer["Location"]) == (303, "/stay/")
     assert 'lang="nl"' in page(browser)
-    assert post(browser, "portal-language", language="xx", next="/stay/").status_code == 303
+    assert post(browser, "portal-language", language="xx", next="portal-page").status_code == 303
     assert 'lang="nl"' in page(browser)
 
 
@@ -158,7 +158,7 @@ def test_it_leads_nowhere_else(back):
 def test_number_surname_and_day_of_arrival_lead_to_the_page(surname):
     stay, browser = here("101"), Client(enforce_csrf_checks=True)
     answer = asked(browser, stay, surname=surname)
-    assert (answer.status_code, answer["Location"]) == (303, "/stay/")
+    assert (answer.status_code, answer["Location"]) == (303, COMES_IN)
     assert "101" in page(browser)
     links.revoke_all(stay, None, timezone.now())
     assert browser.get("/stay/").status_code == 303
@@ -219,7 +219,7 @@ def test_a_booking_with_several_pitches_asks_which_one():
     shown = asked(browser, stay).content.decode()
     signed = dict(zip(("101", "102"), re.findall(r'name="stay" value="([^"]+)"', shown), strict=True))
     assert "Pitch 101" in shown
-    assert post(browser, "portal-choose", stay=signed["102"])["Location"] == "/stay/"
+    assert post(browser, "portal-choose", stay=signed["102"])["Location"] == COMES_IN
     assert "Pitch 102" in page(browser)
     for forged in (str(stay.pk), signed["101"][:-1], signing.dumps(stay.pk, salt="x"), ""):
         other = Client(enforce_csrf_checks=True)

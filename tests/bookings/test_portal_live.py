@@ -142,7 +142,7 @@ async def test_it_is_closed_when_the_stay_or_the_link_is_over(
     socket, stay, _meter = page
     await socket.hear()
     await over(stay)
-    assert await socket.receive_output(timeout=5) == {"type": "websocket.close", "code": consumer.NOT_OPEN}
+    assert await socket.receive_output(timeout=5) == {"type": "websocket.close", "code": hub.NOT_OPEN}
 
 
 @pytest.mark.parametrize("cookie", [None, "1-abc:forged"])
@@ -152,7 +152,7 @@ async def test_without_a_cookie_that_proves_a_stay_nothing_is_told(cookie: str |
         client.cookies[door.COOKIE] = cookie
     socket = boards.Socket(client, path="/stay/live/")
     assert await socket.connect()
-    assert await socket.receive_output(timeout=5) == {"type": "websocket.close", "code": consumer.NOT_OPEN}
+    assert await socket.receive_output(timeout=5) == {"type": "websocket.close", "code": hub.NOT_OPEN}
 
 
 async def test_a_page_on_another_site_is_refused(group: str) -> None:
@@ -190,7 +190,7 @@ async def test_a_telephone_that_takes_nothing_is_dropped(page: Any, monkeypatch:
     monkeypatch.setattr(consumer, "SEND_TIMEOUT_S", 0)
     monkeypatch.setattr(hub, "CHECKED_EVERY_S", 0.1)
     monkeypatch.setattr(hub, "SIGN_OF_LIFE_S", 0.0)
-    assert await socket.receive_output(timeout=5) == {"type": "websocket.close", "code": consumer.TOO_SLOW}
+    assert await socket.receive_output(timeout=5) == {"type": "websocket.close", "code": hub.TOO_SLOW}
 
 
 async def test_a_database_that_fails_once_ends_no_page(page: Any, group: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,7 @@ def test_several_meters_are_told_one_by_one_and_summed() -> None:
     shown = page(enter(stay))
     assert "Outlet 101,1" in shown
     assert "Outlet 101,2" in shown
+    assert "Together <b>1.50 kW</b>" in shown
     assert facts.gather(stay, timezone.now()).power_w == 1500
 
 
@@ -196,6 +197,7 @@ def test_the_page_takes_at_most_eight_queries_whatever_there_is_to_tell() -> Non
     make.line(other, make.switchable("102", relay=True), pitch=other.pitch, since=now - 3 * HOUR)
     for meter in meters:
         heard(meter)
+        make.counted(meter, "2.5", now)
         make.hour(meter, (now - HOUR).replace(minute=0, second=0, microsecond=0), 1000)
         make.command(make.want(meter, True), status=Command.Status.CONFIRMED, confirmed_at=now)
     client = enter(stay)

@@ -1,13 +1,15 @@
 // Keeps a guest's page true while it stands: watts and ages by a socket, the rest by loading the page anew. Without a
 // socket it asks now and then; without a network it says so and shows how old everything is.
 
-const SILENCE_MS = 75_000; // the server gives a sign of life every 25 s
+const SILENCE_MS = 75_000; // the server gives a sign of life every half minute
 const POLL_MS = 15_000;
 const FIRST_POLL_MS = 3_000; // where no socket opens by then: the page may be one that was kept
 const PATIENCE_MS = 10_000;
 const LONGEST_RETRY_MS = 60_000;
 const ALERT_STANDS_MS = 8_000;
+const ASK_AGAIN_MS = 300_000; // what seldom changes, the socket does not tell
 const NOT_OPEN = 4404;
+const TOO_MANY = 4429;
 
 const live = () => document.getElementById("live");
 const home = live().dataset.page;
@@ -16,7 +18,9 @@ const relative = new Intl.RelativeTimeFormat(language, { numeric: "always" });
 const decimal = [0, 2].map(
   (digits) => new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
 );
-const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60]];
+// As the server's words of ages are made, so that none changes under the guest's eyes.
+const UNITS = [["year", 31_536_000], ["month", 2_592_000], ["week", 604_800], ["day", 86_400], ["hour", 3_600], ["minute", 60]];
+const STILL_THIS_UNIT = 1.5;
 
 // The server's clock is ahead by so much. A page that seems to be from the past may be one that was kept.
 let aheadMs = Math.max(0, Number(live().dataset.now) - Date.now());
@@ -38,9 +42,15 @@ function power(watts) {
 function age(at) {
   const passed = Math.max(0, now() - at) / 1000;
   for (const [unit, seconds] of UNITS) {
-    if (passed >= seconds * (unit === "minute" ? 1 : 1.5)) return relative.format(-Math.round(passed / seconds), unit);
+    const least = unit === "minute" ? 1 : STILL_THIS_UNIT;
+    if (passed >= seconds * least) return relative.format(-halfEven(passed / seconds), unit);
   }
   return live().dataset.justNow;
+}
+
+function halfEven(value) {
+  const whole = Math.round(value);
+  return value % 1 === 0.5 && whole % 2 ? whole - 1 : whole;
 }
 
 /** Ages grow by themselves; an outlet that was not heard in time, or a page without a network, is grey. */
@@ -68,13 +78,25 @@ function take(told) {
   for (const each of told.outlets) {
     const outlet = live().querySelector(`.outlet[data-meter="${each.id}"]`);
     const watts = outlet?.querySelector("[data-watts]");
-    if (outlet) outlet.dataset.until = each.until ?? "";
-    if (each.power_w === null || !outlet) continue;
+    if (!outlet) continue;
+    outlet.dataset.until = each.until ?? "";
+    for (const time of outlet.querySelectorAll("time[data-of='heard']")) time.dataset.at = each.heard_at;
+    for (const time of outlet.querySelectorAll("time[data-of='relay']")) time.dataset.at = each.relay_at;
+    if (each.power_w === null) continue;
     if (!watts) return refresh();
     watts.textContent = power(each.power_w);
     setAge(outlet.querySelector(".watts"), each.power_at);
   }
+  together(told.outlets);
   show();
+}
+
+/** The watts of all outlets, where those of each are known now. */
+function together(outlets) {
+  const sum = live().querySelector(".together");
+  if (!sum) return;
+  sum.hidden = !outlets.every((each) => each.power_w !== null && each.until > now());
+  sum.querySelector("b").textContent = power(outlets.reduce((all, each) => all + each.power_w, 0));
 }
 
 /** The page as the server makes it now. What the guest types, and what was refused a moment ago, stays. */
@@ -101,21 +123,27 @@ function read(text) {
 }
 
 function isBusy() {
-  const isTyping = live().querySelector("input:focus, select:focus, textarea:focus");
-  return isTyping || (live().querySelector("[role=alert]") && performance.now() < ALERT_STANDS_MS);
+  const isTyped = [...live().querySelectorAll(".choose input")].some((each) => each.value !== each.defaultValue);
+  return isTyped || (live().querySelector("[role=alert]") && performance.now() < ALERT_STANDS_MS);
 }
 
 function replace(page) {
   const made = page.getElementById("live");
   if (!made) return location.reload();
   const open = [...live().querySelectorAll("details")].map((each) => each.open);
-  const focused = [...live().querySelectorAll("a, button, summary")].indexOf(document.activeElement);
+  const focused = words(document.activeElement);
   live().replaceWith(made);
   made.querySelectorAll("details").forEach((each, index) => (each.open = open[index] ?? each.open));
-  if (focused >= 0) made.querySelectorAll("a, button, summary")[focused]?.focus({ preventScroll: true });
+  const same = [...made.querySelectorAll("a, button, summary")].find((each) => words(each) === focused);
+  same?.focus({ preventScroll: true });
   aheadMs = Number(made.dataset.now) - Date.now();
   isOffline = false;
   show();
+}
+
+/** By what a link or a button is found again on the page as it is now. */
+function words(element) {
+  return `${element.closest("[data-meter], section")?.dataset.meter ?? ""} ${element.textContent.trim()}`;
 }
 
 // --- the line ------------------------------------------------------------------------------------
@@ -132,6 +160,7 @@ function connect() {
     if (mine !== socket) return;
     socket = null;
     if (event.code === NOT_OPEN) return location.reload();
+    if (event.code === TOO_MANY) return;
     const wait = Math.min(LONGEST_RETRY_MS, 1000 * 2 ** retries++) * (0.75 + Math.random() / 2);
     setTimeout(() => socket ?? connect(), wait);
   };
@@ -143,10 +172,12 @@ function beat() {
   const isSilent = Date.now() - heardAt > SILENCE_MS;
   if (isSilent) socket?.close();
   const isOpen = socket?.readyState === WebSocket.OPEN;
+  if (Date.now() - askedAt > ASK_AGAIN_MS) refresh();
   if ((!isOpen || isSilent) && Date.now() - askedAt > (isOffline ? 0 : POLL_MS)) refresh();
 }
 
-if (location.pathname !== home) history.replaceState(null, "", home); // what was refused is not to be sent again
+// What was refused is not to be sent again, and who has come in does not come in once more.
+if (location.pathname + location.search !== home) history.replaceState(null, "", home);
 connect();
 show();
 setInterval(beat, 5_000);
