@@ -10,10 +10,12 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from auditlog.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Count as Counted
 from django.db.models import F, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -72,6 +74,16 @@ class NotItsOutlet(ReportError):
 
 class AlreadySolved(ReportError):
     code = "already_solved"
+
+
+class Count(NamedTuple):
+    """How many reports there are, and how many of them are solved."""
+
+    all: int
+    solved: int
+
+
+NONE = Count(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +171,15 @@ def of_booking(booking: Booking) -> QuerySet[ProblemReport]:
 def of_stay(stay: Stay) -> QuerySet[ProblemReport]:
     """All of a stay, in the same order; one query."""
     return ProblemReport.objects.filter(stay=stay).order_by(*OPEN_FIRST)
+
+
+def counts(stay_ids: Collection[int]) -> dict[int, Count]:
+    """Of these stays (by id) that have any; one query."""
+    found = ProblemReport.objects.filter(stay__in=stay_ids).order_by().values_list("stay")
+    return {
+        stay: Count(all_of_it, solved)
+        for stay, all_of_it, solved in found.annotate(Counted("pk"), Counted("solved_at"))
+    }
 
 
 def outlets(stay: Stay, now: datetime) -> list[Meter]:

@@ -113,10 +113,11 @@ def _retold(
     others = _others(booking, event)
     if others is None:
         return None
-    before = stays.Story(booking, _story(others), now)
-    after = stays.Story(booking, _story([*others, (at, event.pk, told)]), now)
-    stays.lock(booking, before, after)
-    return after if before.is_true(booking) else None
+    known, all_told = _story(others), _story([*others, (at, event.pk, told)])
+    stays.lock(booking, stays.Story(booking, known, now), stays.Story(booking, all_told, now))
+    if stays.Story(booking, known, now).is_true(booking):  # as it is now that nobody changes it
+        return stays.Story(booking, all_told, now)
+    return None
 
 
 def _is_believed(at: datetime, now: datetime) -> bool:

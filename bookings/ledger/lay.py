@@ -75,26 +75,32 @@ def lay(plan: Mapping[Stay, Sequence[Piece]], now: datetime) -> set[int]:
     """These stays' lines become these; returns the meters (ids) of lines changed. What is too long comes first, so that
     no two lines of a meter ever overlap. Whoever calls has locked the meters in a transaction.
     """
-    pairs: list[tuple[Stay, Piece, StayMeter | None]] = []
     changed = set()
-    for stay, wanted in plan.items():
+    laid: list[_Laid] = []
+    for stay, pieces in plan.items():
         own = list(StayMeter.objects.select_related("meter").filter(stay=stay).order_by("period"))
-        for piece in sorted(wanted, key=lambda each: each.span.lower):
+        for piece in sorted(pieces, key=lambda each: each.span.lower):
             line = next((line for line in own if _is_of(line, piece)), None)
             if line:
                 own.remove(line)
-            pairs.append((stay, piece, line))
+            laid.append(_as_it_is(piece, line or _new(stay, piece)))
         for line in own:
             changed.add(line.meter_id)
             line.delete()
-    for _stay, piece, line in pairs:
-        if line and (line.period.lower < piece.span.lower or _last(line) > piece.span.last):
-            _set(line, max(line.period.lower, piece.span.lower), min(_last(line), piece.span.last), piece.span, now)
-            changed.add(line.meter_id)
-    for stay, piece, line in pairs:
-        if _set(line or _new(stay, piece), piece.span.lower, piece.span.last, piece.span, now):
-            changed.add(piece.meter_id)
-    return changed
+    laid.sort(key=lambda each: (each.line.meter_id, each.lower))
+    for one, two in pairwise(laid):
+        if one.line.meter_id == two.line.meter_id:
+            two.lower = max(two.lower, one.last)
+    for each in laid:
+        if each.line.pk and each.lower >= each.last:
+            each.line.delete()
+    laid = [each for each in laid if each.lower < each.last]
+    for each in laid:
+        if each.line.pk and (each.line.period.lower < each.lower or _last(each.line) > each.last):
+            lower, last = max(each.line.period.lower, each.lower), min(_last(each.line), each.last)
+            _set(replace(each, lower=lower, last=last), now)
+            changed.add(each.line.meter_id)
+    return changed | {each.line.meter_id for each in laid if _set(each, now)}
 
 
 def overlap(pieces: Iterable[Piece]) -> bool:
@@ -138,18 +144,37 @@ def _new(stay: Stay, piece: Piece) -> StayMeter:
     return StayMeter(stay=stay, meter_id=piece.meter_id, pitch_id=span.pitch_id, booked_pitch_id=span.booked_pitch_id)
 
 
-def _set(line: StayMeter, lower: datetime, last: datetime, span: Span, now: datetime) -> bool:
-    """Whether that changed anything."""
-    is_open = last == FOREVER
-    why = (span.begun_by, "" if is_open or span.ended_by is None else span.ended_by)
-    if line.pk and is_near(line.period.lower, lower) and is_near(_last(line), last):
-        if (line.begun_by, line.ended_by) != why:
-            StayMeter.objects.filter(pk=line.pk).update(begun_by=why[0], ended_by=why[1])
+@dataclass(slots=True)
+class _Laid:
+    """What a line is to be."""
+
+    line: StayMeter
+    span: Span
+    lower: datetime
+    last: datetime
+
+
+def _as_it_is(piece: Piece, line: StayMeter) -> _Laid:
+    """Ends that are near enough stay where they are."""
+    lower, last = piece.span.lower, piece.span.last
+    if line.pk and is_near(line.period.lower, lower):
+        lower = line.period.lower
+    if line.pk and is_near(_last(line), last):
+        last = _last(line)
+    return _Laid(line, piece.span, lower, last)
+
+
+def _set(laid: _Laid, now: datetime) -> bool:
+    """Whether that changed when the line was."""
+    line, span, is_open = laid.line, laid.span, laid.last == FOREVER
+    before = (line.period.lower, _last(line)) if line.pk else None
+    line.begun_by, line.ended_by = span.begun_by, "" if is_open or span.ended_by is None else span.ended_by
+    if before == (laid.lower, laid.last):
+        line.save(update_fields=["begun_by", "ended_by"])
         return False
-    line.start = snapshots.take(line.meter, lower, now)
-    line.end = None if is_open else snapshots.take(line.meter, last, now)
-    line.period = DateTimeTZRange(lower, None if is_open else last)
-    line.begun_by, line.ended_by = why
+    line.start = snapshots.take(line.meter, laid.lower, now)
+    line.end = None if is_open else snapshots.take(line.meter, laid.last, now)
+    line.period = DateTimeTZRange(laid.lower, None if is_open else laid.last)
     line.save()
     return True
 

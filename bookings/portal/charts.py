@@ -36,7 +36,7 @@ class Known:
 
     def of(self, kwh: Decimal, start: datetime, end: datetime) -> Decimal | None:
         """What was used from `start` to `end`; None where nothing of that time is known."""
-        return kwh if start < self.until and self.since < end else None
+        return kwh if max(start, self.since) < min(end, self.until) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,11 @@ def signed(value: Decimal, digits: int = 0) -> str:
     return f"+{number(value, digits)}" if value > 0 else number(value, digits)
 
 
+def kwh(value: Decimal) -> str:
+    """To the Wh's hundreds, of less than 10 kWh to its tens: what is little is no 0."""
+    return number(value, 2 if abs(value) < 10 else 1)
+
+
 def power(watts: int) -> str:
     """In W up to 1 kW, then in kW."""
     return f"{number(watts)} W" if watts < 1000 else f"{number(Decimal(watts) / 1000, 2)} kW"

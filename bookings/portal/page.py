@@ -57,9 +57,10 @@ def choose_outlet(request: HttpRequest, stay: Stay, now: datetime) -> HttpRespon
 @require_POST
 def switch(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
     """The guest's outlet on or off; the page once more, with why not where he may not."""
-    if wait_s := limits.wait_s("switch", f"{settings.PORTAL_SWITCHES_A_MINUTE}/min", stay.pk):
-        return door.later(_shown(request, stay, now, not_switched=SWITCHED_TOO_OFTEN, status=429), wait_s)
     number, state = request.POST.get("meter", ""), request.POST.get("state", "")
+    what = "on" if state == "on" else "off"  # apart: who has switched off often is not left in the dark
+    if wait_s := limits.wait_s(what, f"{settings.PORTAL_SWITCHES_A_MINUTE}/min", stay.pk):
+        return door.later(_shown(request, stay, now, not_switched=SWITCHED_TOO_OFTEN, status=429), wait_s)
     meter = Meter.objects.filter(pk=number).first() if number.isdecimal() and len(number) < 10 else None
     try:
         if meter is None or state not in ("on", "off"):
@@ -84,11 +85,11 @@ def _shown(
     not_switched: Promise | str = "",
     status: int = 200,
 ) -> HttpResponse:
-    known = facts.gather(stay, now)
-    told = {
+    known, reported = facts.gather(stay, now), report.told(stay, now)
+    told = report.hours_open(now) | {
         "stay": stay,
         "facts": known,
-        "key": pulse.key(stay.pk, stay.pitch_id, stay.status, (outlet.near for outlet in known.outlets)),
+        "key": pulse.key(stay, (outlet.near for outlet in known.outlets), report.count(reported)),
         "hours": known.hours and drawing.hours(known.hours),
         "days": known.days and drawing.days(known.days),
         "is_here": stay.status == Stay.Status.IN_HOUSE,
@@ -97,7 +98,7 @@ def _shown(
         "why_not": why_not,
         "not_switched": not_switched,
         "longest": LONGEST_NUMBER,
-        "reports": report.told(stay, now),
+        "reports": reported,
     }
     return door.show(request, "stay.html", told, status)
 

@@ -9,24 +9,25 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from bookings import links
-from bookings.models import StayMeter
+from bookings import links, reports
+from bookings.models import Stay, StayMeter
+from bookings.reports import Count
 from meters import closeup
 from meters.closeup import Asked, Closeup
 
 Pulse = dict[str, Any]
 
 
-def key(stay_id: int, pitch_id: int | None, status: str, outlets: Iterable[Closeup]) -> str:
+def key(stay: Stay, outlets: Iterable[Closeup], reported: Count) -> str:
     """Another one as soon as the outlets, or where the stay is, would read otherwise, but for watts and ages. What else
     the page tells, and seldom changes, it asks for now and then by itself.
     """
     told = sorted(map(_solid, outlets))
-    return f"{stay_id}/{pitch_id or ''}/{status}/{';'.join(told)}"
+    return f"{stay.pk}/{stay.pitch_id or ''}/{stay.status}/{reported.all}.{reported.solved}/{';'.join(told)}"
 
 
 def of_marks(marks: Collection[str], now: datetime) -> dict[str, Pulse | None]:
-    """What each page is told that came by the link so marked, in three queries; None: it is not open any more.
+    """What each page is told that came by the link so marked, in four queries; None: it is not open any more.
 
     Times are milliseconds since 1970, watts whole; of each outlet `until`: until when it counts as heard, null: it does
     not.
@@ -37,12 +38,13 @@ def of_marks(marks: Collection[str], now: datetime) -> dict[str, Pulse | None]:
     for stay_id, meter, period in lines.order_by("meter").values_list("stay_id", "meter_id", "period"):
         meters.setdefault(stay_id, {})[meter] = Asked(since=period.lower)
     near = closeup.of({meter: asked for own in meters.values() for meter, asked in own.items()}, now)
+    reported = reports.counts({stay.pk for stay in stays.values()})
     told: dict[str, Pulse | None] = dict.fromkeys(marks)
     for mark, stay in stays.items():
         outlets = [near[meter] for meter in meters.get(stay.pk, {})]
         told[mark] = {
             "now": _ms(now),
-            "key": key(stay.pk, stay.pitch_id, stay.status, outlets),
+            "key": key(stay, outlets, reported.get(stay.pk, reports.NONE)),
             "outlets": [_outlet(outlet) for outlet in outlets],
         }
     return told

@@ -7,6 +7,7 @@ from datetime import datetime, time
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -51,7 +52,6 @@ REFUSED = {
 }
 """What a guest is told, by the code of a ReportError."""
 TOO_OFTEN = _("You have reported often within an hour. Call reception, please, or come by.")
-SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,23 @@ def page(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
         reports.report(stay, _said(request, "kind"), _said(request, "text"), _outlet(request), now, _language())
     except reports.ReportError as error:
         return _shown(request, stay, now, REFUSED[error.code], status=422)
-    return door.see_other("portal-page")
+    return door.SeeOther(f"{reverse('portal-page')}#reports")
 
 
 def told(stay: Stay, now: datetime) -> list[Told]:
     """What the guests of this stay reported, the open ones first; one query."""
-    found = reports.of_stay(stay)[:SHOWN]
-    return [Told(WORDS[Kind(r.kind)], r.text, _at(r.made_at, now), r.solved_at is not None) for r in found]
+    return [
+        Told(WORDS[Kind(r.kind)], r.text, _at(r.made_at, now), r.solved_at is not None) for r in reports.of_stay(stay)
+    ]
+
+
+def count(told: list[Told]) -> reports.Count:
+    return reports.Count(len(told), sum(each.is_solved for each in told))
+
+
+def hours_open(now: datetime) -> dict[str, str]:
+    """When somebody is at reception."""
+    return {"opens": _clock(settings.RECEPTION_OPENS, now), "closes": _clock(settings.RECEPTION_CLOSES, now)}
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -109,10 +119,8 @@ def _shown(
         "text": _said(request, "text").replace("\x00", ""),
         "longest": reports.LONGEST,
         "why_not": why_not,
-        "opens": _clock(settings.RECEPTION_OPENS, now),
-        "closes": _clock(settings.RECEPTION_CLOSES, now),
     }
-    return door.show(request, "report.html", form, status)
+    return door.show(request, "report.html", form | hours_open(now), status)
 
 
 def _said(request: HttpRequest, name: str) -> str:

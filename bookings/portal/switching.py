@@ -87,12 +87,12 @@ class Switch:
 def switch(stay: Stay, outlet: Closeup, why_off: Refusal, now: datetime) -> Switch:
     """What this guest may do with this outlet. `why_off`: why the bookings want it off, where they do. Pure."""
     why = refusal(stay, outlet.lease, why_off, outlet.wish)
-    wish, last = outlet.wish, outlet.attempt
+    last = outlet.attempt
     if last is not None and not last.is_open and last.created_at <= now - TOLD_FOR:
         last = None
-    is_off = outlet.relay is False or (wish is not None and wish.source == Source.GUEST and not wish.state)
     is_under_way = last is not None and last.is_open and (outlet.online.is_online or last.claimed_at is not None)
-    return Switch(None if why else is_off or outlet.relay is None, why, _progress(last, is_under_way), is_under_way)
+    to = not last.state if last is not None and last.is_open else outlet.relay is not True
+    return Switch(None if why else to, why, _progress(last, is_under_way), is_under_way)
 
 
 def refusal(stay: Stay, booked: bool | None, why_off: Refusal, wish: Wish | Want | None) -> Refusal | None:

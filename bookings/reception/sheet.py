@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from bookings import accounts, facts, follow, ledger
+from bookings import accounts, facts, follow, ledger, links
 from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Booking, Correction, Guest, PackageSale, Stay, StayMeter
@@ -75,6 +76,8 @@ class Outlet:
             who = self.want.by.get_username() if self.want.by else ""
             told = " · ".join(filter(None, (self.want.reason, who)))
             return format_lazy(_("by hand: {told}"), told=told) if told else _("by hand")
+        if self.want and self.want.source == Source.GUEST:
+            return _("the guest switched it off")
         return self.decision.words if self.decision else ""
 
     @property
@@ -106,6 +109,11 @@ class Party:
     @property
     def is_here(self) -> bool:
         return self.stay.status == Stay.Status.IN_HOUSE
+
+    @property
+    def has_page(self) -> bool:
+        """Whether the guest's page is open, or will be."""
+        return self.is_present or links.is_open(self.stay, timezone.now())
 
     @property
     def is_present(self) -> bool:

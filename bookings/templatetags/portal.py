@@ -15,6 +15,7 @@ register.filter("power", local.power)
 register.filter("day", local.day)
 register.filter("moment", local.moment)
 register.filter("ms", local.ms)
+register.filter("kwh", local.kwh)
 
 
 @register.filter

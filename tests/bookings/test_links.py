@@ -142,7 +142,7 @@ def test_a_guest_without_an_outlet_is_told_so():
     assert "no outlet" in page(browser)
     assert 'name="outlet"' in page(browser)
     Stay.objects.update(status=Status.EXPECTED)
-    assert "when you check in" in page(browser)
+    assert "as soon as you have checked in" in page(browser)
 
 
 def test_wrong_links_are_not_found_and_then_throttled_but_right_ones_never(settings):

@@ -411,7 +411,7 @@ def test_page_and_pdf_are_whole_in_each_language(language):
 def test_who_chooses_a_language_on_the_receipt_comes_back_to_it():
     stay, _meter = camper()
     browser = enter(stay)
-    assert post(browser, "portal-language", language="sv", next=PAGE)["Location"] == PAGE
+    assert post(browser, "portal-language", language="sv", next="portal-receipt")["Location"] == PAGE
     assert "Preliminär avräkning för el" in browser.get(PAGE).content.decode()
 
 

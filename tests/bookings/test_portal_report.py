@@ -53,7 +53,7 @@ def test_it_is_sent_and_stands_on_his_page(settings: Any) -> None:
     stay, (meter,) = camper()
     browser = enter(stay)
     answer = send(browser, kind="no_power", text="Since ten <b>o'clock</b>")
-    assert (answer.status_code, answer["Location"]) == (303, "/stay/")
+    assert (answer.status_code, answer["Location"]) == (303, "/stay/#reports")
     made = ProblemReport.objects.get()
     assert (made.stay, made.meter, made.kind, made.language) == (stay, meter, "no_power", "en")
     shown = page(browser)

@@ -180,7 +180,8 @@ def test_his_wish_lasts_while_he_is_here() -> None:
 def test_who_switches_often_waits(settings) -> None:
     settings.PORTAL_SWITCHES_A_MINUTE = 2
     stay, meter = camper()
-    answers = [press(stay, meter, state) for state in ("off", "on", "off")]
-    assert [answer.status_code for answer in answers] == [303, 303, 429]
+    answers = [press(stay, meter, state) for state in ("off", "on", "off", "off")]
+    assert [answer.status_code for answer in answers] == [303, 303, 303, 429]
     assert "Wait a moment" in answers[-1].content.decode()
+    assert press(stay, meter, "on").status_code == 303, "nobody is left in the dark because he switched off often"
     assert wanted(meter) == (Source.POLICY, True)

@@ -135,7 +135,7 @@ def _notes(receipt: Receipt) -> tuple[str, ...]:
 
 def _foot() -> tuple[str, ...]:
     return (
-        gettext("This paper tells what was measured and what it costs. It does not prove that it was paid."),
+        gettext("This statement tells what was measured and what it costs. It does not prove that it was paid."),
         gettext(
             "The values count from when a meter was first heard, and go on where its own counter begins anew: they may"
             " differ from its display. What was used is the difference."

@@ -56,6 +56,7 @@ function halfEven(value) {
 /** Ages grow by themselves; an outlet that was not heard in time, or a page without a network, is grey. */
 function show() {
   document.getElementById("offline").hidden = !isOffline;
+  live().toggleAttribute("data-offline", isOffline);
   for (const time of live().querySelectorAll("time[data-at]")) time.textContent = age(Number(time.dataset.at));
   for (const outlet of live().querySelectorAll(".outlet[data-meter]")) {
     outlet.toggleAttribute("data-old", isOffline || !(Number(outlet.dataset.until) > now()));
