@@ -34,6 +34,7 @@ class Form(forms.Form):
 
     number = forms.RegexField(
         r"^[0-9]{1,15}$",
+        strip=True,
         label=_("Booking number"),
         error_messages={"invalid": _("The number has only digits.")},
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off", "maxlength": 20}),

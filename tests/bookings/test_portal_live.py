@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from bookings import links
+from bookings import links, reports
 from bookings.models import PortalLink, Stay, StayMeter
 from bookings.portal import app, consumer, door, hub, pulse
 from meters.models import Meter
@@ -206,8 +206,9 @@ async def test_a_database_that_fails_once_ends_no_page(page: Any, group: str, mo
 
     monkeypatch.setattr(pulse, "of_marks", once)
     await tell(meter, group, power_w=9)
-    while not calls:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while not calls:
+            await asyncio.sleep(0)
     await tell(meter, group, power_w=10)
     assert (await socket.hear())["outlets"][0]["power_w"] == 10
 
@@ -242,3 +243,81 @@ def test_the_worker_is_asked_for_each_time_and_knows_no_guest() -> None:
     assert answer["Content-Type"].startswith("text/javascript")
     assert "no-cache" in answer["Cache-Control"]
     assert not answer.cookies
+
+
+# --- the hub ---------------------------------------------------------------------------------------------------------
+
+
+class Phone:
+    """A page whose line may take nothing, and that may take its time to close."""
+
+    def __init__(self, mark: str, *, is_stuck: bool = False) -> None:
+        self.mark, self.is_stuck = mark, is_stuck
+        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def tell(self, told: Any) -> None:
+        if self.is_stuck:
+            raise TimeoutError
+        self.told.put_nowait(told)
+
+    async def end(self, code: int) -> None:
+        await asyncio.sleep(0)  # a close that has to wait
+        if self.is_stuck:
+            await asyncio.Event().wait()
+        self.ended.set_result(code)
+
+
+async def mark_of(stay: Stay) -> str:
+    secret = await sync_to_async(links.make)(stay, None)
+    link = await sync_to_async(links.check)(secret, timezone.now())
+    assert link
+    return links.mark(link)
+
+
+async def test_a_telephone_that_takes_nothing_holds_up_no_other(group: str) -> None:
+    stay, meter = await sync_to_async(camper)()
+    mark, ours = await mark_of(stay), hub.Hub()
+    stuck, well = Phone(mark, is_stuck=True), Phone(mark)
+    async with asyncio.timeout(10):
+        for phone in (stuck, well):
+            ours.join(phone)
+        await well.told.get()
+        await tell(meter, group, power_w=7)
+        assert (await well.told.get())["outlets"][0]["power_w"] == 7
+    ours.leave(well)
+
+
+async def test_the_last_page_is_closed_too_however_long_that_takes(group: str) -> None:
+    stay, _meter = await sync_to_async(camper)()
+    ours = hub.Hub()
+    phone = Phone(await mark_of(stay))
+    await revoke(stay)
+    async with asyncio.timeout(10):
+        ours.join(phone)
+        assert await phone.ended == hub.NOT_OPEN
+
+
+async def test_of_too_many_pages_of_one_link_the_oldest_is_closed(group: str) -> None:
+    stay, _meter = await sync_to_async(camper)()
+    mark, ours = await mark_of(stay), hub.Hub()
+    phones = [Phone(mark) for _ in range(hub.MOST_OF_A_LINK + 1)]
+    async with asyncio.timeout(10):
+        for phone in phones:
+            ours.join(phone)
+        assert await phones[0].ended == hub.TOO_MANY
+        await phones[-1].told.get()
+    for phone in phones:
+        ours.leave(phone)
+
+
+async def test_a_report_that_is_solved_is_a_reason_to_load_the_page_anew(page: Any, group: str) -> None:
+    socket, stay, meter = page
+    first = await socket.hear()
+    report = await sync_to_async(reports.report)(stay, "no_power", "", None, timezone.now(), "en")
+    await tell(meter, group, power_w=11)
+    second = await socket.hear()
+    assert second["key"] != first["key"]
+    await sync_to_async(reports.solve)(report, await sync_to_async(make.staff)("b"), "", timezone.now())
+    await tell(meter, group, power_w=12)
+    assert (await socket.hear())["key"] not in (first["key"], second["key"])

@@ -10,12 +10,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.cache import cache
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from bookings import links
 from bookings.models import PortalLink, Stay
-from bookings.portal import hub
+from bookings.portal import hub, local
 from meters import live
 from meters.models import Meter, MeterState
 from tests import make
@@ -116,15 +116,48 @@ def test_what_is_open_and_what_has_the_focus_stays_so(page: Page) -> None:
 
 def test_an_outlet_that_is_not_heard_any_more_turns_grey_by_itself(page: Page) -> None:
     """Nobody tells the page that: the silence alone does."""
+    stand_alone(page)
     stay, meter = camper()
-    MeterState.objects.update(heard_at=timezone.now() - timedelta(minutes=15) + timedelta(seconds=8), gap_s=None)
     enter(page, stay)
     outlet = page.locator(f".outlet[data-meter='{meter.pk}']")
     expect(outlet).not_to_have_attribute("data-old", re.compile(".*"))
     expect(outlet.locator(".warn.stale")).to_be_hidden()
-    expect(outlet).to_have_attribute("data-old", re.compile(".*"), timeout=30_000)
-    expect(outlet.locator(".warn.stale")).to_contain_text("last heard 15 minutes ago")
+    page.clock.run_for(16 * 60_000)
+    expect(outlet).to_have_attribute("data-old", re.compile(".*"))
+    expect(outlet.locator(".warn.stale")).to_contain_text("last heard 16 minutes ago")
     expect(outlet.locator("[data-watts]")).to_be_visible()
+
+
+def stand_alone(page: Page) -> None:
+    """Its clock can be put forward; no socket opens, and what it asks is never answered: it has what it came with."""
+    page.clock.install()
+    page.route_web_socket(re.compile("/stay/live/"), lambda socket: None)
+    page.add_init_script("window.fetch = () => new Promise(() => {})")
+
+
+@pytest.mark.parametrize("language", ["da", "de", "nl", "en", "nb", "sv"])
+def test_ages_and_watts_are_in_the_servers_words(page: Page, language: str) -> None:
+    """They change by themselves: none may be called otherwise at that moment."""
+    stand_alone(page)
+    stay, _meter = camper(language)
+    enter(page, stay)
+    expect(page.locator("[data-watts]")).to_be_visible()
+    passed_s = (5, 70, 95, 149, 3300, 5460, 9001, 80_000, 140_000, 86_400 * 6, 86_400 * 11, 86_400 * 40, 86_400 * 600)
+    shown = page.evaluate(
+        """(passed) => {
+          const now = Number(document.getElementById("live").dataset.now);
+          const made = passed.map((s) => Object.assign(document.createElement("time"), { textContent: "?" }));
+          made.forEach((time, index) => (time.dataset.at = now - passed[index] * 1000 - 500));
+          document.getElementById("live").append(...made);
+          dispatchEvent(new Event("offline"));
+          return made.map((time) => time.textContent);
+        }""",
+        list(passed_s),
+    )
+    now = timezone.now()
+    with translation.override(language):
+        told = [local.age(now - timedelta(seconds=passed, milliseconds=500), now) for passed in passed_s]
+    assert shown == told
 
 
 @pytest.mark.parametrize("over", ["left", "revoked"])
@@ -210,6 +243,29 @@ def test_a_page_that_was_kept_for_hours_says_so(page: Page, context: BrowserCont
     banner = page.locator("#offline").filter(visible=True)
     expect(banner).to_contain_text("This is what was known: 5 hours ago", timeout=SOON_MS)
     expect(page.locator(".watts .stale")).to_contain_text("last known 5 hours ago")
+
+
+def test_who_comes_in_on_the_same_telephone_never_sees_the_page_of_who_was_before(page: Page, server: Server) -> None:
+    """Also where the server is slow: then he waits."""
+    stay, _meter = camper()
+    enter(page, stay)
+    be_kept(page)
+    other = make.stay(make.pitch("777"))
+    make.guest(other.booking, language="en")
+    enter(page, other)
+    expect(page.locator("h1")).to_have_text("Pitch 777")
+    assert "Pitch 101" not in page.evaluate("() => caches.match('/stay/').then((kept) => kept?.text() ?? '')")
+
+
+def test_what_was_under_way_when_he_closed_his_page_is_not_kept(page: Page) -> None:
+    stay, _meter = camper()
+    enter(page, stay)
+    be_kept(page)
+    page.evaluate("() => { window.asked = fetch('/stay/').then((answer) => answer.text()); }")
+    page.get_by_role("button", name="Close my page").click()
+    expect(page.locator("h1")).to_have_text("Find your page")
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("() => caches.match('/stay/').then((kept) => kept === undefined)")
 
 
 def test_who_closes_his_page_leaves_nothing_on_the_telephone(page: Page, context: BrowserContext) -> None:

@@ -64,7 +64,7 @@ def test_what_guests_report_stands_above_all_else_until_it_is_solved(reception: 
 def test_the_meter_is_told_as_it_was_then(reception: Client) -> None:
     stay, meter = settled()
     now = timezone.now()
-    day_before = now - timedelta(days=1)
+    day_before = now - timedelta(days=2)
     values = {"relay_at": day_before, "power_w": 1240, "power_at": now, "heard_at": now}
     type(meter.state).objects.update(relay=False, counter_kwh="12.34", counter_at=now, **values)
     want = make.want(meter, True, Source.STAFF, reason="tested", hold=Want.Hold.UNASKED_OFF)
@@ -116,10 +116,10 @@ def test_of_very_many_the_first_are_shown_and_the_others_counted(
     monkeypatch.setattr(shown_reports, "MOST", 2)
     now = timezone.now()
     for number in ("1", "2", "3"):
-        reported(number, text=f"of {number}", now=now + timedelta(seconds=int(number)))
+        reported(number, text=f"the {number}. wish", now=now + timedelta(seconds=int(number)))
     shown = html(reception, HOME)
-    assert "of 2" in shown
-    assert "of 3" not in shown
+    assert "the 2. wish" in shown
+    assert "the 3. wish" not in shown
     assert f"{LIST}?solved=open" in shown
     assert "1 more" in shown
 
