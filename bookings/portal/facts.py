@@ -84,13 +84,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`each`: name and kWh of all outlets that the stay ever had. `known`: of which time it is known what was used;
-    None: the stay has used no meter. `today_kwh`: since midnight; None: not known.
+    """`each`: name and kWh of all outlets that the stay ever had, None: the counter was never heard. `known`: of which
+    time it is known what was used; None: the stay has used no meter. `today_kwh`: since midnight; None: not known.
     """
 
     now: datetime
     outlets: tuple[Outlet, ...]
-    each: tuple[tuple[str, Decimal], ...]
+    each: tuple[tuple[str, Decimal | None], ...]
     used: Used
     known: Known | None
     today_kwh: Decimal | None
@@ -139,7 +139,10 @@ def gather(stay: Stay, now: datetime) -> Facts:
     return Facts(
         now,
         tuple(_outlets(stay, lines, near, bill, now)),
-        tuple((near[meter].name, kwh) for meter, kwh in used[stay.pk].by_meter.items()),
+        tuple(
+            (near[meter].name, kwh if near[meter].energy.known_at else None)
+            for meter, kwh in used[stay.pk].by_meter.items()
+        ),
         used[stay.pk],
         known,
         _today(by_hour, known, now),
