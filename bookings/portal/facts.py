@@ -13,7 +13,7 @@ from bookings import accounts, facts, ledger
 from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Mode, Stay, StayMeter
-from bookings.portal import charts, switching
+from bookings.portal import charts, local, switching
 from bookings.portal.charts import Chart, Known, Stretch
 from bookings.portal.switching import Refusal, Switch
 from meters import closeup
@@ -25,7 +25,6 @@ PRESENT_USE = timedelta(hours=48)
 """What is left of a package lasts so long as in these hours."""
 LEAST_TO_FORESEE = timedelta(hours=6)
 """Of less nobody can tell what a day needs."""
-VOLT = 230
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Outlet:
     used_kwh: Decimal
     since_counter_kwh: Decimal
     most_w: int | None
-    fuse_w: int | None
+    fuse_a: int | None
     switch: Switch
 
     @property
@@ -58,7 +57,7 @@ class Outlet:
 
     @property
     def is_near_fuse(self) -> bool:
-        return bool(self.most_w and self.fuse_w and self.most_w >= self.fuse_w * 0.8)
+        return bool(self.most_w and self.fuse_a and self.most_w >= self.fuse_a * local.VOLT * 0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +219,7 @@ def _outlets(
             used_kwh=sum((measured.kwh for measured in of_meter), Decimal(0)),
             since_counter_kwh=Decimal(estimate_wh).scaleb(-3),
             most_w=_most_w(of_meter, outlet),
-            fuse_w=fuse_a * VOLT if fuse_a else None,
+            fuse_a=fuse_a,
             switch=switching.switch(stay, outlet, why_off, now),
         )
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 
 LOCALES = {"en": "en_GB"}
 """English as it is written in Europe: the day before the month."""
+VOLT = 230
 STILL_THIS_UNIT = 1.5
 """85 minutes are 85 minutes, not an hour."""
 
@@ -60,6 +61,11 @@ def kwh(value: Decimal) -> str:
 def power(watts: int) -> str:
     """In W up to 1 kW, then in kW."""
     return f"{number(watts)} W" if watts < 1000 else f"{number(Decimal(watts) / 1000, 2)} kW"
+
+
+def fuse(amperes: int) -> str:
+    """What an outlet behind such a fuse gives."""
+    return f"{power(amperes * VOLT)} ({amperes} A)"
 
 
 def clock(moment: datetime) -> str:

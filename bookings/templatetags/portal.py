@@ -16,6 +16,7 @@ register.filter("day", local.day)
 register.filter("moment", local.moment)
 register.filter("ms", local.ms)
 register.filter("kwh", local.kwh)
+register.filter("fuse", local.fuse)
 
 
 @register.filter

@@ -150,9 +150,9 @@ def test_the_highest_use_is_measured_against_the_fuse() -> None:
     stay, (meter,) = camper(fuse_a=16)
     made = make.hour(meter, (now - HOUR).replace(minute=0, second=0, microsecond=0), 1000)
     type(made).objects.update(power_max_w=3100)
-    assert "Your highest use was 3.10 kW of 3.68 kW." in page(enter(stay))
+    assert "Your highest use was 3.10 kW of 3.68 kW (16 A)." in page(enter(stay))
     type(made).objects.update(power_max_w=None)
-    assert "Your outlet gives up to 3.68 kW." in page(enter(stay))
+    assert "Your outlet gives up to 3.68 kW (16 A)." in page(enter(stay))
 
 
 def test_the_highest_use_of_who_was_here_before_is_not_his() -> None:
