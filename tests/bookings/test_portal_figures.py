@@ -98,4 +98,4 @@ def test_something_is_seen_nearly_as_soon_as_on_a_bare_page(browser: Browser, ad
             taken.append(first_paint_ms(browser, address, path, cookies))
     bare, ours = (median(taken) for taken in times.values())
     print(f"\nfirst paint on 3G: {ours:.0f} ms, {ours / bare:.2f}× a bare page of the same server ({bare:.0f} ms)")
-    assert ours > 0
+    assert ours <= 2 * bare
