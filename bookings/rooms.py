@@ -52,12 +52,6 @@ def learn(told: Iterable[RoomTold], at: datetime) -> bool:
     return has_moved
 
 
-def resolve(told: RoomTold, at: datetime) -> Room | None:
-    """The room that is meant, made if it is new; None where Sirvoy named none. Its pitch is `room.pitch`."""
-    learn([told], at)
-    return find([key(told.sirvoy_id, told.name)])[0]
-
-
 def find(keys: Sequence[Key]) -> list[Room | None]:
     """For each key the room that it means, with its pitch; None where there is none. By a name alone it is the room of
     that name, else the one that had it.

@@ -1,6 +1,6 @@
 """What bookings owe for power. The only package that writes PackageSale, Charge and PackageNotice."""
 
-from bookings.accounts.bills import Bill, bill, bill_of, extras, kwh_of, tariff_for
+from bookings.accounts.bills import Bill, bill, bill_of, extras, kwh_of
 from bookings.accounts.packages import PackageState, mail_failed, power_facts, told, untold, watch_packages
 from bookings.accounts.sales import (
     AccountError,
@@ -32,7 +32,6 @@ __all__ = [
     "power_facts",
     "sell",
     "take_back",
-    "tariff_for",
     "told",
     "untold",
     "watch_packages",

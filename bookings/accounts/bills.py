@@ -85,13 +85,6 @@ def bill_of(
     return made, used
 
 
-def tariff_for(stay: Stay) -> Tariff | None:
-    """The tariff agreed with this stay: that of its booking's arrival (of a former visit, its own), for the kind of
-    pitch that was booked.
-    """
-    return _tariff(stay, list(Tariff.objects.all()))
-
-
 def kwh_of(description: str) -> Decimal | None:
     """The kWh of one extra of this description; None where it is no package. A quantity multiplies it."""
     return prices.package_kwh(description, _patterns())

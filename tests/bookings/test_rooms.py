@@ -20,7 +20,9 @@ def told(name: str = "", sirvoy_id: int | None = None) -> RoomTold:
 
 
 def resolve(name: str = "", sirvoy_id: int | None = None, at=NOON) -> Room | None:
-    return rooms.resolve(told(name, sirvoy_id), at)
+    """The room that an event means, once it is read."""
+    rooms.learn([told(name, sirvoy_id)], at)
+    return rooms.find([rooms.key(sirvoy_id, name)])[0]
 
 
 @pytest.mark.parametrize("name", ["Hytte 5", "hytte5", " HYTTE  5 ", "cabin 5"])
