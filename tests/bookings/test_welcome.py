@@ -12,6 +12,7 @@ from django.utils import timezone
 from bookings import welcome
 from bookings.models import Guest, LinkMail, PortalLink, Stay
 from tests import make
+from tests.bookings.guest import COMES_IN
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +40,7 @@ def test_who_came_gets_his_link_once_and_it_opens_his_page():
         assert "pitch 101" in text
     (address,) = set(re.findall(r"https://power\.example\.com(/p/\S+/)", sent.body))
     assert address in html
-    assert Client().get(address)["Location"] == "/stay/"
+    assert Client().get(address)["Location"] == COMES_IN
     assert LinkMail.objects.get().sent_at == now
     assert PortalLink.objects.get().stay == stay
 
