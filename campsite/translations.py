@@ -7,6 +7,7 @@ catalogues stand in locale/; compiled files are made at set-up and not kept in g
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -74,10 +75,13 @@ def update() -> None:
 
 
 def compile_all() -> None:
-    """Make the compiled files that Django reads."""
+    """Make the compiled files that Django reads: each is whole at any moment, others may be reading it."""
     for language in LANGUAGES:
-        with catalogue_path(language).with_suffix(".mo").open("wb") as file:
+        path = catalogue_path(language).with_suffix(".mo")
+        made = path.with_suffix(f".{os.getpid()}")
+        with made.open("wb") as file:
             write_mo(file, read(language))
+        made.replace(path)
 
 
 def missing(language: str) -> list[str]:
