@@ -105,7 +105,7 @@ def desk(now: datetime) -> Desk:
         unclear=[Unclear(stay, _suggested(stay, pitches)) for stay in stays.to_sort_out(now)],
         notices=list(accounts.untold(now)),
         arrivals=list(arrivals(today)),
-        departures=[Leaving(each, SURE[each.sure], ACCOUNT[each.account]) for each in departures.on(today)],
+        departures=leaving(today),
         pitches=pitches,
         day=today,
     )
@@ -116,6 +116,11 @@ def arrivals(day: date) -> QuerySet[Stay]:
     coming = [Stay.Status.EXPECTED, Stay.Status.IN_HOUSE]
     found = Stay.objects.filter(arrival=day, status__in=coming, position__isnull=False)
     return found.select_related("booking__guest", "pitch", "room").order_by("status", "pitch__number", "pk")
+
+
+def leaving(day: date) -> list[Leaving]:
+    """Who leaves on this day."""
+    return [Leaving(each, SURE[each.sure], ACCOUNT[each.account]) for each in departures.on(day)]
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
