@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -20,7 +21,7 @@ from bookings.power import Decision
 from bookings.reception import reports
 from bookings.reception.reports import Shown
 from meters import commands, online, overview
-from meters.models import Area, Installation, Meter, MeterState, Source, Want
+from meters.models import Installation, Meter, MeterState, Source, Want
 
 Text = str | Promise
 
@@ -86,11 +87,6 @@ class Outlet:
         if self.is_by_hand and self.want:
             return self.want.until
         return self.decision.until if self.decision else None
-
-    @property
-    def is_only_watched(self) -> bool:
-        area = self.meter.device.area
-        return area is not None and area.control == Area.Control.OBSERVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +214,8 @@ def _meters(ids: set[int], now: datetime) -> dict[int, Outlet]:
     """The meters as they are now, without a line."""
     if not ids:
         return {}
-    link, decisions, wants = online.link(now), follow.decisions(ids, now), _wants(ids, now)
+    link, decisions, wants = online.link(now), follow.decisions(ids, now), commands.in_force(ids, now)
+    prefetch_related_objects(list(wants.values()), "by")
     return {
         meter.pk: Outlet(
             meter=meter,
@@ -230,10 +227,3 @@ def _meters(ids: set[int], now: datetime) -> dict[int, Outlet]:
         )
         for meter in overview.meters(now).filter(pk__in=ids)
     }
-
-
-def _wants(ids: set[int], now: datetime) -> dict[int, Want]:
-    """What is in force, with who said so."""
-    found = {want.pk: want for want in commands.in_force(ids, now).values()}
-    told = Want.objects.select_related("by").in_bulk(found)
-    return {want.meter_id: want for want in told.values()}
