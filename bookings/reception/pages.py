@@ -91,7 +91,8 @@ def link_mail(request: HttpRequest, pk: int) -> HttpResponse:
     guest = getattr(stay.booking, "guest", None) or Guest()
     made = welcome.message(stay, guest, site.absolute("/p/…/", request))
     html, _type = made.alternatives[0]
-    return HttpResponse(str(html))
+    told = {"title": gettext("The mail with the link"), "mail": made, "html": html, "why_not": mail.unreachable(guest)}
+    return TemplateResponse(request, "admin/bookings/reception_mail.html", admin.site.each_context(request) | told)
 
 
 @require_safe
