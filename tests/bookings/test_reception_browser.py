@@ -154,6 +154,16 @@ def test_the_card_opens_beside_and_prints(page: Page) -> None:
     assert card.evaluate("window.printed")
 
 
+def test_a_new_webhook_address_is_copied_with_one_click(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/admin/bookings/webhooktoken/add/")
+    page.locator("input[name=name]").fill("Sirvoy")
+    page.keyboard.press("Enter")
+    page.locator("[data-copies]").click()
+    expect(page.get_by_role("status").filter(visible=True)).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#address").input_value()
+
+
 def test_what_was_refused_stands_in_its_form_again(page: Page) -> None:
     stay, _meter = settled()
     page.goto(sheet(stay))
