@@ -93,6 +93,20 @@ def test_it_is_done_by_keys_alone(page: Page) -> None:
     expect(page.locator(".reports li")).to_contain_text("The kettle")
 
 
+def test_who_chooses_a_language_meanwhile_keeps_what_he_wrote(page: Page) -> None:
+    guests.enter(page, with_two_outlets("en"))
+    page.goto("/stay/report/")
+    page.get_by_label("The kWh look wrong").check()
+    page.get_by_label("In your own words").fill("Since ten")
+    page.locator("summary").click()
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.get_by_label("In Ihren eigenen Worten")).to_have_value("Since ten")
+    page.get_by_role("radio", checked=True).press("Enter")  # sends it, and chooses no other language
+    expect(page.locator(".reports li")).to_contain_text("Since ten")
+    made = ProblemReport.objects.get()
+    assert (made.kind, made.text, made.language) == ("kwh", "Since ten", "de")
+
+
 def test_everything_that_is_pressed_is_large_enough_for_a_thumb(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     guests.enter(page, with_two_outlets())
