@@ -43,6 +43,9 @@ SITE_NAME = env.str("SITE_NAME", default="") or _("Electricity")
 SITE_PHONE = env.str("SITE_PHONE", default="")
 SITE_EMAIL = env.str("SITE_EMAIL", default="")
 """How guests reach reception; told on their pages. Empty: they are asked to come."""
+SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
+SITE_CVR = env.str("SITE_CVR", default="")
+"""Where the business is, and its number in Denmark's register; told on guests' statements. Empty: they say nothing."""
 
 # --- services: no defaults, so that nothing is written to the wrong place ------------------------
 

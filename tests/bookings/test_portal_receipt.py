@@ -299,6 +299,17 @@ def test_the_head_names_guest_booking_pitch_and_days(settings):
         assert "+45 12 34 56 78 · hej@example.com" in told
 
 
+def test_the_business_is_named_with_address_and_number_where_these_are_set(settings):
+    stay, _meter = camper()
+    for told in (shown(stay), printed(stay)):
+        assert "CVR" not in told
+    settings.SITE_ADDRESS, settings.SITE_CVR = "Strandvejen 1, 8400 Ebeltoft", "12345678"
+    for told in (shown(stay), printed(stay)):
+        assert "Strandvejen 1, 8400 Ebeltoft · CVR 12345678" in told
+    settings.SITE_ADDRESS = ""
+    assert " CVR 12345678" in printed(stay)
+
+
 # --- as a PDF --------------------------------------------------------------------------------------------------------
 
 HOSTILE = [
