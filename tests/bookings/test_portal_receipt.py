@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.core.cache import cache
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.test import Client
@@ -31,11 +30,6 @@ PAGE, FILE = reverse("portal-receipt"), reverse("portal-receipt-pdf")
 HOUR = timedelta(hours=1)
 LANGUAGES = ["da", "de", "nl", "en", "nb", "sv"]
 Quality = Snapshot.Quality
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 def camper(number: str = "101", *, language: str = "en", **guest: Any) -> tuple[Stay, Meter]:

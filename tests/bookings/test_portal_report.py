@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
@@ -20,11 +19,6 @@ from tests.bookings.guest import enter, page, post, read
 
 pytestmark = pytest.mark.django_db
 FORM = reverse("portal-report")
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 def camper(number: str = "101", meters: int = 1, language: str = "en", **values: Any) -> tuple[Stay, list[Meter]]:

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -22,11 +21,6 @@ context, page, staffs = guests.context, guests.page, boards.page
 Server = boards.Server
 SIZES = [(320, 640), (390, 844), (1400, 900)]
 LONG = "Kein Strom seit heute früh um zehn. Wasserkocher und Heizung waren an 😟 " + "w" * 90
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 @pytest.fixture
