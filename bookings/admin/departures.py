@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.cache import add_never_cache_headers
 from django.utils.dateparse import parse_date
 from django.utils.text import slugify
 from django.utils.translation import gettext
@@ -64,9 +63,7 @@ def page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         "may_charge": request.user.has_perm("bookings.add_charge"),
         "form": ExportForm(initial={"from": day.replace(day=1), "to": day, "kind": Kind.DEPARTURES}),
     }
-    answer = TemplateResponse(request, "admin/bookings/departures.html", context)
-    add_never_cache_headers(answer)
-    return answer
+    return TemplateResponse(request, "admin/bookings/departures.html", context)
 
 
 def export(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -81,10 +78,9 @@ def export(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     table = exports.table(kind, first, last, has_names=may_see(request))
     ending = "xlsx" if request.GET.get("format") == "xlsx" else "csv"
     content_type, write = FORMATS[ending]
-    answer = HttpResponse(write(table), content_type=content_type)
-    answer["Content-Disposition"] = f'attachment; filename="{slugify(table.title.translate(LETTERS))}.{ending}"'
-    add_never_cache_headers(answer)
-    return answer
+    name = f"{slugify(table.title.translate(LETTERS))}.{ending}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(write(table), content_type=content_type, headers=headers)
 
 
 def _check(request: HttpRequest, permission: str) -> None:
