@@ -39,11 +39,9 @@ ACCOUNT = {
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A problem with the way to who can solve it; `guest` and `number` of the booking, where there is one."""
+    """A problem with its colour."""
 
     problem: Problem
-    guest: str
-    number: int | None
     variant: str
 
     @property
@@ -95,7 +93,6 @@ class Desk:
     arrivals: list[Stay]
     departures: list[Leaving]
     pitches: list[Pitch]
-    day: date
 
     @property
     def trouble_count(self) -> int:
@@ -109,7 +106,7 @@ class Desk:
 def desk(now: datetime) -> Desk:
     """Everything that the first page shows, in a constant number of queries."""
     today = timezone.localdate(now, timezone.get_default_timezone())
-    found = [_trouble(each) for each in reconcile.problems(now)]
+    found = [Trouble(each, VARIANTS.get(each.kind, "")) for each in reconcile.problems(now)]
     urgent = [each for each in found if each.problem.kind in URGENT]
     counts = Counter(each.act for each in urgent)
     pitches = list(Pitch.objects.all())
@@ -123,7 +120,6 @@ def desk(now: datetime) -> Desk:
         arrivals=list(arrivals(today)),
         departures=leaving(today),
         pitches=pitches,
-        day=today,
     )
 
 
@@ -140,13 +136,6 @@ def leaving(day: date) -> list[Leaving]:
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
-
-
-def _trouble(problem: Problem) -> Trouble:
-    booking = problem.stay.booking if problem.stay else None
-    guest = getattr(booking, "guest", None)
-    number = booking.sirvoy_id if booking else None
-    return Trouble(problem, str(guest) if guest else "", number, VARIANTS.get(problem.kind, ""))
 
 
 def _suggested(stay: Stay, pitches: Iterable[Pitch]) -> Pitch | None:

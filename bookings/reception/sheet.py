@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from bookings import accounts, facts, follow, ledger, links
+from bookings import accounts, follow, ledger, links
 from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Booking, Correction, Guest, PackageSale, Stay, StayMeter
@@ -98,7 +98,6 @@ class Party:
     outlets: list[Outlet]
     lines: list[Measured]
     corrections: list[Correction]
-    leaves_at: datetime | None
     guest: str
     comment: str
 
@@ -187,7 +186,6 @@ def _party(
         outlets=outlets.get(stay.pk, []),
         lines=[each for each in measured if each.line.stay_id == stay.pk],
         corrections=[each for each in corrections if each.stay_id == stay.pk],
-        leaves_at=facts.leaving(stay),
         guest=str(of_room.get("name") or ""),
         comment=str(of_room.get("comment") or ""),
     )
