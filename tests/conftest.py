@@ -12,11 +12,13 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.db import connection
 
 from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
 from campsite.embedded.rumqttd import Iotcore
 from campsite.embedded.state import State
+from tests import migrated
 
 # The suite tries the same examples everywhere; `--hypothesis-profile explore` looks for new ones.
 hypothesis.settings.register_profile("explore", deadline=None)
@@ -59,6 +61,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("not run on this machine")
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"{count:4} × {reason}")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Each worker's database is a copy of the one that this run migrated."""
+    connection.settings_dict["TEST"]["TEMPLATE"] = migrated.template()
 
 
 class Broker:
