@@ -207,6 +207,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 # Serve static files from where they lie, without collectstatic: for developing and trying out.
 WHITENOISE_USE_FINDERS = env.bool("STATIC_IN_PLACE", default=DEBUG or TESTING)
+WHITENOISE_AUTOREFRESH = DEBUG or TESTING  # a file is looked for when it is asked for, not all of them at each start
 
 # --- security ------------------------------------------------------------------------------------
 
