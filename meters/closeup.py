@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from meters import online, snapshots
+from meters import commands, online, snapshots
 from meters.models import AreaState, Command, Source, WorkerState
 from meters.snapshots import Energy
 
@@ -124,15 +124,12 @@ LEFT JOIN meters_areastate b ON b.area_id = d.area_id
 LEFT JOIN meters_workerstate k ON k.name = 'mqtt'
 LEFT JOIN meters_meterstate s ON s.meter_id = m.id
 LEFT JOIN ({snapshots.ENERGY_NOW}) e ON e.meter_id = m.id
-LEFT JOIN LATERAL (
-    SELECT * FROM meters_want o WHERE o.meter_id = m.id AND o.ended_at IS NULL
-    AND (o.until IS NULL OR o.until > %(now)s) ORDER BY o.priority DESC LIMIT 1
-) w ON true
+LEFT JOIN LATERAL ({commands.IN_FORCE}) w ON true
 LEFT JOIN LATERAL (
     SELECT * FROM meters_want o WHERE o.meter_id = m.id AND o.ended_at IS NULL AND o.until > %(now)s
     AND o.source = ANY(%(leases)s) ORDER BY o.priority DESC LIMIT 1
 ) l ON true
-LEFT JOIN LATERAL (SELECT * FROM meters_command o WHERE o.meter_id = m.id ORDER BY o.id DESC LIMIT 1) c ON true
+LEFT JOIN LATERAL ({commands.NEWEST}) c ON true
 LEFT JOIN LATERAL (
     SELECT * FROM meters_command o WHERE o.meter_id = m.id AND o.status = 'confirmed' ORDER BY o.id DESC LIMIT 1
 ) p ON true

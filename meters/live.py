@@ -233,13 +233,9 @@ SELECT m.id, d.ieee_address AS ieee, d.friendly_name AS name, d.area_id AS area,
 FROM meters_meter m
 JOIN meters_device d ON d.id = m.device_id
 LEFT JOIN meters_meterstate s ON s.meter_id = m.id
-LEFT JOIN LATERAL (
-    SELECT * FROM meters_want o
-    WHERE o.meter_id = m.id AND o.ended_at IS NULL AND (o.until IS NULL OR o.until > %(now)s)
-    ORDER BY o.priority DESC LIMIT 1
-) w ON true
+LEFT JOIN LATERAL ({commands.IN_FORCE}) w ON true
 LEFT JOIN auth_user wanter ON wanter.id = w.by_id
-LEFT JOIN LATERAL (SELECT * FROM meters_command o WHERE o.meter_id = m.id ORDER BY o.id DESC LIMIT 1) c ON true
+LEFT JOIN LATERAL ({commands.NEWEST}) c ON true
 WHERE m.id = ANY(COALESCE(%(meters)s::bigint[], ARRAY(SELECT id FROM meters_meter)))
 ORDER BY d.friendly_name
 """  # noqa: S608  (only our own column names)

@@ -236,7 +236,7 @@ def plan_let_go(request: HttpRequest, body: Body) -> Body:
     `then`: [{state, source, meters: [{id, name}], moving: of how many the relay is otherwise now}]; state and source
     are null where nobody else wants anything.
     """
-    rows = [row for row in wishes.left(_meters(body), timezone.now()) if row.staff]
+    rows = [row for row in commands.orders.letting_go(_meters(body), timezone.now()) if row.staff]
     groups: dict[tuple[bool | None, str | None], list[Meter]] = {}
     for row in rows:
         key = (row.then.state, row.then.source) if row.then else (None, None)

@@ -23,10 +23,12 @@ from meters.commands.errors import (
     SwitchingError,
 )
 from meters.commands.proof import Proofs
-from meters.commands.queue import close_overdue, prune
-from meters.commands.wants import again, cancel, end, end_all, end_expired, in_force, order, renew, want
+from meters.commands.queue import NEWEST, close_overdue, prune
+from meters.commands.wants import IN_FORCE, again, cancel, end, end_all, end_expired, in_force, order, renew, want
 
 __all__ = [
+    "IN_FORCE",
+    "NEWEST",
     "AlreadyStopped",
     "BadTime",
     "Gone",

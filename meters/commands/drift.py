@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
 from django.utils.translation import ngettext
 
 from meters import online
@@ -111,10 +110,10 @@ def correct(now: datetime, session: datetime | None, online_link: online.Link | 
 
 def would_switch(now: datetime) -> list[Want]:
     """What is left alone only because the area observes, with meter and area: what acting would do."""
-    held = Want.objects.filter(Q(until=None) | Q(until__gt=now), ended_at=None, hold=Want.Hold.OBSERVE)
-    found = list(held.select_related("meter__device__area").order_by("meter__device__friendly_name"))
+    held = Want.objects.filter(ended_at=None, hold=Want.Hold.OBSERVE).select_related("meter__device__area")
+    found = list(held.order_by("meter__device__friendly_name"))
     ruling = wants.in_force([want.meter_id for want in found], now)
-    return [want for want in found if ruling[want.meter_id].pk == want.pk]
+    return [want for want in found if want == ruling.get(want.meter_id)]
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ LATE = timedelta(minutes=2)
 Status, Failure, Load = Command.Status, Command.Failure, Command.Load
 GIVEN_UP = {"status": Status.FAILED, "failure": Failure.UNANSWERED}
 STOPPED = AutomaticStop.objects.filter(ended_at=None)
+NEWEST = "SELECT * FROM meters_command o WHERE o.meter_id = m.id ORDER BY o.id DESC LIMIT 1"
+"""SQL: the newest command of the meter m."""
 
 
 def answer_time(attempts: int = 1) -> timedelta:
