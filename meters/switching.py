@@ -24,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from meters import commands, online, wishes
+from meters import commands, live, online, wishes
 from meters.commands import queue
 from meters.models import Command, Meter, Order, Source
 
@@ -45,7 +45,7 @@ def page(user: User | AnonymousUser) -> dict[str, Any]:
     """What the scripts of a page must know of its reader, and of the rules."""
     return {
         "may": {name: user.has_perm(permission) for name, permission in PERMISSIONS.items()},
-        "now": _ms(timezone.now()),
+        "now": live.ms(timezone.now()),
         "zone": settings.TIME_ZONE,
         "attempts": queue.ATTEMPTS,
         "offs_an_hour": settings.AUTOMATIC_OFFS_AN_HOUR,
@@ -197,7 +197,7 @@ def plan(request: HttpRequest, body: Body) -> Body:
         "depending": _named(told.depending),
         "skipped": [_name(meter) | {"code": code, "message": messages[code]} for meter, code in told.skipped],
         "needs_reason": told.needs_reason,
-        "deadline": _ms(now + timedelta(seconds=settings.COMMAND_DEADLINE_S)),
+        "deadline": live.ms(now + timedelta(seconds=settings.COMMAND_DEADLINE_S)),
     }
 
 
@@ -263,7 +263,7 @@ def let_go(request: HttpRequest, body: Body) -> Body:
 @action("stop")
 def stop(request: HttpRequest, body: Body) -> Body:
     """Halt everything automatic → {since: ms}."""
-    return {"since": _ms(commands.stop.press(_user(request), _text(body, "reason")).since)}
+    return {"since": live.ms(commands.stop.press(_user(request), _text(body, "reason")).since)}
 
 
 @action("resume")
@@ -286,7 +286,3 @@ def _named(meters: list[Meter]) -> list[Body]:
 
 def _name(meter: Meter) -> Body:
     return {"id": meter.pk, "name": meter.device.friendly_name}
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
