@@ -83,10 +83,7 @@ def end(meter: Meter, at: datetime, by: Person) -> Installation:
     """At `at` the meter was taken off its pitch. Raises NotInstalled, TooEarly or InFuture."""
     with transaction.atomic():
         Meter.objects.select_for_update().get(pk=meter.pk)
-        check_end(meter, at)
-        ended = open_installation(meter)
-        if ended is None:
-            raise NotInstalled(_("The meter hangs on no pitch."))
+        ended = check_end(meter, at)
         _close(ended, at, by)
         notify.touch()
     return ended
@@ -122,13 +119,14 @@ def check(meter: Meter, pitch: Pitch, at: datetime) -> None:
         raise TooEarly(_("The meter hung somewhere else at that time."))
 
 
-def check_end(meter: Meter, at: datetime) -> None:
-    """Raise what would keep this meter from being taken down at `at`."""
+def check_end(meter: Meter, at: datetime) -> Installation:
+    """Where the meter hangs; raise what would keep it from being taken down at `at`."""
     before = open_installation(meter)
     if before is None:
         raise NotInstalled(_("The meter hangs on no pitch."))
     _check_after(before, at)
     _check_now(at)
+    return before
 
 
 def suggest(name: str, numbers: Mapping[str, Iterable[str]]) -> str | None:

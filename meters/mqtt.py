@@ -45,12 +45,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker shall publish when this connection is lost."""
+    """What the broker shall publish, retained, when this connection is lost."""
 
     topic: str
     payload: bytes
-    qos: int = 1
-    retain: bool = True
 
 
 class Client:
@@ -100,7 +98,7 @@ class Client:
         if self._parts.scheme == "mqtts":
             self._paho.tls_set_context(ssl.create_default_context())
         if will:
-            self._paho.will_set(will.topic, will.payload, will.qos, will.retain)
+            self._paho.will_set(will.topic, will.payload, qos=1, retain=True)
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{client_id}", daemon=True)
         # Lets only this thread write to the socket. Else paho writes in whichever thread acknowledges, and when that
         # fails, calls us back there: two threads then wait for each other's locks (tests/meters/test_mqtt.py).

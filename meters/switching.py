@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -173,7 +174,8 @@ def _until(body: Body) -> datetime | None:
         raise Refused("bad_time", _("This is not a time.")) from None
 
 
-def _there(found: Any) -> Any:
+def _there(model: type[Model], pk: int) -> Any:
+    found = model._default_manager.filter(pk=pk).first() if _is_id(pk) else None
     if found is None:
         raise Refused("not_found", _("It is not there any more."), HTTPStatus.NOT_FOUND)
     return found
@@ -218,15 +220,14 @@ def order(request: HttpRequest, body: Body) -> Body:
 @action("switch")
 def cancel_order(request: HttpRequest, body: Body, pk: int) -> Body:
     """Cancel what of this order was not sent yet → {cancelled: how many}."""
-    found = _there(Order.objects.filter(pk=pk).first()) if _is_id(pk) else _there(None)
-    return {"cancelled": commands.cancel(found.commands.values_list("pk", flat=True), _user(request))}
+    found = _there(Order, pk).commands.values_list("pk", flat=True)
+    return {"cancelled": commands.cancel(found, _user(request))}
 
 
 @action("switch")
 def cancel_command(request: HttpRequest, body: Body, pk: int) -> Body:
     """Cancel a command that was not sent yet → {cancelled: 0 or 1}."""
-    found = _there(Command.objects.filter(pk=pk).first()) if _is_id(pk) else _there(None)
-    return {"cancelled": commands.cancel([found.pk], _user(request))}
+    return {"cancelled": commands.cancel([_there(Command, pk).pk], _user(request))}
 
 
 @action("switch")

@@ -37,9 +37,9 @@ def by_hour(meter_id: int, start: datetime, end: datetime) -> list[Use]:
     return [_use(hour, hour + HOUR, known.get(hour)) for hour in _hours(start, end)]
 
 
-def by_day(meter_id: int, start: datetime, end: datetime, zone: tzinfo | None = None) -> list[Use]:
+def by_day(meter_id: int, start: datetime, end: datetime) -> list[Use]:
     """Each day of the campsite's clock (23 to 25 hours) that `start` to `end` touches."""
-    zone = zone or timezone.get_default_timezone()
+    zone = timezone.get_default_timezone()
     days = list(_days(start, end, zone))
     rows = HourlyUsage.objects.filter(meter=meter_id, hour__gte=days[0][0], hour__lt=days[-1][1]) if days else None
     known = {}

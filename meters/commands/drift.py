@@ -88,10 +88,10 @@ class Case:
     facts: Facts
 
 
-def correct(now: datetime, session: datetime | None, online_link: online.Link | None = None) -> Findings:
+def correct(now: datetime, session: datetime | None) -> Findings:
     """Look at every want in force and do what `rules.decide` says. `session` as in `rules.Limits`."""
     limits = Limits(session, timedelta(seconds=settings.COMMAND_DEADLINE_S), settings.CORRECTIONS_AN_HOUR)
-    decided = [(case, decide(case.facts, limits, now)) for case in _look(now, online_link)]
+    decided = [(case, decide(case.facts, limits, now)) for case in _look(now)]
     found = Findings()
     for case, decision in decided:
         match decision:
@@ -119,15 +119,14 @@ def would_switch(now: datetime) -> list[Want]:
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _look(now: datetime, link: online.Link | None) -> list[Case]:
+def _look(now: datetime) -> list[Case]:
     with connection.cursor() as cursor:
         cursor.execute(LOOK, {"now": now})
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     if not rows:
         return []
-    link = link or online.link(now)
-    is_stopped = stop.current() is not None
+    link, is_stopped = online.link(now), stop.current() is not None
     return [_case(row, link, is_stopped, now) for row in rows]
 
 
