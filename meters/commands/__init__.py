@@ -3,7 +3,7 @@ AutomaticStop.
 
 `wants` says what should be, `allowed` what may be, `audit` notes it; `drift` finds where it is not so; `queue` holds
 the commands; `follow`, `pace` and `rules` are the pure rules; `proof` reads from the meters' own words what was done.
-meters/dispatch.py sends.
+meters/dispatch.py sends what `errands` tells to be open; `orders` tells how far people's clicks have come.
 """
 
 from meters.commands import orders, stop

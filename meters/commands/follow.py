@@ -32,8 +32,9 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A command's times. `is_elsewhere`: the meter is heard in another area than the one it was sent to;
-    `is_readable`: it tells its position when it is asked."""
+    """How far a command has come. `is_readable`: the meter tells its position when it is asked; `sent_area_id`: the
+    area that it was sent to; `heard_area_id`: the one that hears the meter now.
+    """
 
     status: str
     state: bool
@@ -44,8 +45,13 @@ class Progress:
     read_state: bool | None
     confirmed_at: datetime | None
     load_asked_at: datetime | None
-    is_elsewhere: bool
-    is_readable: bool = True
+    is_readable: bool
+    sent_area_id: int | None
+    heard_area_id: int | None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        return self.claimed_at is not None and self.sent_area_id != self.heard_area_id
 
 
 @dataclass(frozen=True, slots=True)
