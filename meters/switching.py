@@ -246,12 +246,8 @@ def plan_let_go(request: HttpRequest, body: Body) -> Body:
 
 
 def _then(state: bool | None, source: str | None, meters: list[Meter]) -> Body:
-    moving = 0 if state is None else sum(_relay(meter) is not state for meter in meters)
+    moving = 0 if state is None else sum(meter.relay is not state for meter in meters)
     return {"state": state, "source": source, "meters": _named(meters), "moving": moving}
-
-
-def _relay(meter: Meter) -> bool | None:
-    return meter.state.relay if hasattr(meter, "state") else None
 
 
 @action("switch")

@@ -78,7 +78,7 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
         meters=len(chosen),
         seconds=_seconds({meter.pk for meter in chosen} - {meter.pk for meter in offline}),
         offline=offline,
-        already=sum(_relay(meter) is state for meter in chosen),
+        already=sum(meter.relay is state for meter in chosen),
         skipped=skipped,
         depending=depending,
         needs_reason=not state and bool(depending),
@@ -145,11 +145,6 @@ def _group(status: str, is_under_way: bool) -> str:
         case Status.CONFIRMED:
             return "confirmed"
     return "failed"
-
-
-def _relay(meter: Meter) -> bool | None:
-    state = getattr(meter, "state", None)
-    return state.relay if state else None
 
 
 def _seconds(meter_ids: Iterable[int]) -> int:
