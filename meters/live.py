@@ -48,16 +48,15 @@ def changes(
     tick: int,
     meters: Collection[int],
     areas: Collection[int],
-    worker: WorkerState | None = None,
+    worker: WorkerState,
     *,
     switching: bool = False,
 ) -> dict[str, Any]:
-    """What one tick tells: the worker (its row is read unless given), and the named meters and areas (by id).
+    """What one tick tells: the worker, and the named meters and areas (by id).
 
     `switching`: whether anything was switched or stopped; else the boards keep what they know of that.
     """
     now = timezone.now()
-    worker = worker or WorkerState.objects.filter(pk="mqtt").first()
     return {
         "type": "tick",
         "boot": boot,
