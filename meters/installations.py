@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from auditlog.models import LogEntry
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.utils import timezone
@@ -21,9 +20,8 @@ from django.utils.translation import gettext_lazy as _
 
 from meters import notify
 from meters.models import Installation, Meter, Pitch
+from meters.people import Person
 
-Person = AbstractBaseUser | AnonymousUser | None
-"""Who does it; None: the software itself."""
 CLOCK_SLACK = timedelta(minutes=2)
 
 

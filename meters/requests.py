@@ -19,9 +19,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from meters import notify
-from meters.commands.rules import person
-from meters.installations import Person
 from meters.models import Area, BridgeRequest
+from meters.people import Person, person
 from meters.zigbee2mqtt import Response
 
 KNOWN = frozenset(

@@ -10,8 +10,9 @@ from auditlog.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.utils.translation import gettext_noop
 
-from meters.commands.rules import Wish, person
+from meters.commands.rules import Wish
 from meters.models import Meter, Want
+from meters.people import person
 
 NOT_MANAGED = "None"
 WORDS = {True: "on", False: "off"}

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from meters import notify
 from meters.commands import allowed, audit, errors, queue
-from meters.commands.rules import PERSONS, PRIORITIES, Wish, person
-from meters.installations import Person
+from meters.commands.rules import PERSONS, PRIORITIES, Wish
 from meters.models import Command, Meter, Order, Source, Want
+from meters.people import Person, person
 
 IN_FORCE = """
     SELECT * FROM meters_want o
