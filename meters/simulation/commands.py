@@ -130,17 +130,10 @@ class Commands:
         start = max(self.network.now, device.busy_until)
         took = 0.03 + 0.08 * unit(device.spec.seed, 40)
         device.busy_until = start + {"offline": FAIL_S, "deaf": DEAF_S}.get(device.meter.mode, took)
-        run = self.network.run
-
-        def arrive() -> None:
-            if not self.network.running or self.network.run != run:
-                return
-            if device.answers:
-                answered()
-            else:
-                failed(_adapter_error(device))
-
-        self.network.agenda.at(device.busy_until, arrive)
+        self.network.later(
+            device.busy_until - self.network.now,
+            lambda: answered() if device.answers else failed(_adapter_error(device)),
+        )
 
     def _failed(self, device: Device, kind: str, key: str, command: str) -> Callable[[str], None]:
         options = ZCL_OPTIONS % ("false" if key == "state" and kind == "set" else "true")
