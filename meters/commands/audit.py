@@ -15,7 +15,6 @@ from meters.models import Meter, Want
 from meters.people import person
 
 NOT_MANAGED = "None"
-WORDS = {True: "on", False: "off"}
 # How the log names what it notes.
 gettext_noop("wanted")
 gettext_noop("tried again")
@@ -63,4 +62,4 @@ def _write(told: Mapping[int, dict[str, Any]], wish: Wish, now: datetime) -> Non
 
 
 def _word(want: Want | None) -> str:
-    return WORDS[want.state] if want else NOT_MANAGED
+    return want.word if want else NOT_MANAGED
