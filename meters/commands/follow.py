@@ -79,10 +79,10 @@ def follow(command: Progress, now: datetime, answer_within: timedelta) -> Next:
         return Next(Step.ASK, acknowledged + READ_AFTER if acknowledged else command.claimed_at + answer_within)
     if command.read_state is not None:
         return Next(Step.CONFIRM, command.asked_at + LAST_WORD)
-    return _unread(command.claimed_at, command.acknowledged_at, command.asked_at)
+    return _unread(command.acknowledged_at, command.asked_at)
 
 
-def _unread(claimed_at: datetime, acknowledged_at: datetime | None, asked_at: datetime) -> Next:
+def _unread(acknowledged_at: datetime | None, asked_at: datetime) -> Next:
     if acknowledged_at is None:
         return Next(Step.FAIL, asked_at + READ_PATIENCE, Command.Failure.UNANSWERED)
     if asked_at < acknowledged_at:
