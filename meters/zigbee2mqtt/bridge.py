@@ -41,6 +41,12 @@ CREDENTIALS = re.compile(r"//\S*@")
 PUBLISHED, SETTABLE, GETTABLE = 1, 2, 4
 
 
+def is_own(rest: str) -> bool:
+    """Whether Zigbee2MQTT itself speaks there: so it does where a device has such a name, too."""
+    kind = rest.removeprefix("bridge/")
+    return kind != rest and (kind in READERS or kind.startswith("response/"))
+
+
 def parse_bridge(kind: str, payload: bytes) -> Message:
     """`kind` is what follows `bridge/`. Unknown kinds are ignored: later versions will add some."""
     if kind.startswith("response/"):

@@ -49,7 +49,7 @@ def parse(rest: str, payload: bytes, names: Container[str] = frozenset()) -> Mes
         return Ignored()
     if len(payload) > MAX_BYTES:
         raise Rejected("too_big", f"{len(payload)} bytes")
-    if rest in names:
+    if rest in names and not bridge.is_own(rest):
         return states.parse_state(rest, payload)
     if rest == "bridge" or rest.startswith("bridge/"):
         return bridge.parse_bridge(rest.removeprefix("bridge/"), payload)

@@ -78,6 +78,14 @@ def test_a_device_named_like_a_command_is_resolved_by_its_whole_name() -> None:
     assert state({"power": 1}, "x/set", frozenset({"x/set"})).name == "x/set"
 
 
+def test_a_device_named_like_a_topic_of_the_bridge_does_not_hide_it() -> None:
+    names = frozenset({"bridge/state", "bridge/response/restart", "state", "bridge/lamp"})
+    assert parse("bridge/state", b'{"state":"online"}', names) == BridgeState(True)
+    assert isinstance(parse("bridge/response/restart", b"{}", names), Response)
+    for name in ("state", "bridge/lamp"):
+        assert state({"power": 1}, name, names).name == name
+
+
 @pytest.mark.parametrize("name", ["x/set", "x/get", "x/availability", "bridge", "bridge 7", "a/set/b"])
 def test_names_that_zigbee2mqtt_allows_and_cannot_work_with_are_known(name: str) -> None:
     assert bad_name(name)
