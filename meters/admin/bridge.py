@@ -184,7 +184,7 @@ class RenameForm(forms.Form):
 
 def _name_problem(name: str) -> Text | None:
     """What Zigbee2MQTT refuses (lib/util/utils.ts, validateFriendlyName), and what it cannot work with."""
-    if re.search(r"[+#\x00-\x1f\x7f-\x9f]", name):
+    if zigbee2mqtt.UNFIT.search(name):
         return _("A name without + and #.")
     if name.startswith("/") or name.endswith("/"):
         return _("A name without / at its ends.")

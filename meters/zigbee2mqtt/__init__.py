@@ -21,8 +21,10 @@ from meters.zigbee2mqtt.messages import (
     State,
 )
 from meters.zigbee2mqtt.topics import bad_name, is_command, locate, parse
+from meters.zigbee2mqtt.values import UNFIT
 
 __all__ = [
+    "UNFIT",
     "Availability",
     "BridgeInfo",
     "BridgeState",

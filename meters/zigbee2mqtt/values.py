@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,8 @@ MAX_BYTES = 8 * 1024 * 1024
 SMALLINT = 32_767
 INT = 2_147_483_647
 MAX_NAME = 250
+UNFIT = re.compile(r"[+#\x00-\x1f\x7f-\x9f]")
+"""In no name of a device: Zigbee2MQTT refuses it (lib/util/utils.ts), and nothing can be published to such a topic."""
 
 
 def decode(payload: bytes) -> Any:
@@ -74,8 +77,8 @@ def flag(source: Mapping[str, Any], key: str) -> bool | None:
 
 
 def name_of(value: Any, what: str = "friendly_name") -> str:
-    """A name as a key: whole and without NUL, or Rejected."""
-    if not isinstance(value, str) or not value or len(value) > MAX_NAME or "\0" in value:
+    """A name as a key: whole, and one that Zigbee2MQTT takes; or Rejected."""
+    if not isinstance(value, str) or not value or len(value) > MAX_NAME or UNFIT.search(value):
         raise Rejected("bad_name", f"{what} is {str(value)[:60]!r}")
     return value
 

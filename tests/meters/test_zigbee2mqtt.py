@@ -287,6 +287,11 @@ def test_one_bad_entry_never_hides_the_others() -> None:
     assert told.unreadable == {"0xa4c138d630000001"}
 
 
+@pytest.mark.parametrize("name", ["+", "#", "a/#", "101\n2", "\x1b[2J", "a\x9f", "x" * 251, "", 7, ["a"]])
+def test_a_name_to_which_nothing_can_be_published_is_refused(name: Any) -> None:
+    assert [error.code for error in inventory(listed(friendly_name=name)).refused] == ["bad_name"]
+
+
 def test_a_name_that_two_devices_have_is_the_first_ones() -> None:
     told = inventory(listed(), listed(ieee_address="0xa4c138d630000002"))
     assert [device.ieee_address for device in told.devices] == ["0xa4c138d630000001"]
