@@ -98,17 +98,19 @@ def ieee_of(value: Any) -> str:
 def moment(value: Any) -> datetime | None:
     """Zigbee2MQTT's last_seen: ISO 8601 with any offset, or epoch milliseconds; None where absent. In UTC.
 
-    Raises Rejected("bad_time") for anything else, times without an offset included.
+    Raises Rejected("bad_time") for anything else, also for times without an offset or at the end of time.
     """
     if value is None:
         return None
     try:
         if isinstance(value, str):
             when = datetime.fromisoformat(value)
-            if when.tzinfo is not None:
-                return when.astimezone(UTC)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000, UTC)
+            when = datetime.fromtimestamp(value / 1000, UTC)
+        else:
+            raise ValueError
+        if when.tzinfo is not None and 1 < when.year < 9999:
+            return when.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         pass
     raise Rejected("bad_time", str(value)[:60])

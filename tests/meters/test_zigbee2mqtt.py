@@ -190,6 +190,8 @@ def test_a_cleared_topic_says_nothing() -> None:
         ({"last_seen": "2026-07-01T10:15:02"}, "bad_time"),
         ({"last_seen": 1e30}, "bad_time"),
         ({"last_seen": True}, "bad_time"),
+        ({"last_seen": "9999-12-31T23:59:59Z"}, "bad_time"),
+        ({"last_seen": 253_402_300_799_000}, "bad_time"),
         ({"device": {"ieeeAddr": "0x1"}}, "bad_ieee_address"),
         (b"[" * 100_000, "not_json"),
     ],
