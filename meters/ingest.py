@@ -143,6 +143,8 @@ class Ingest:
         if (message.retained or not message.payload) and zigbee2mqtt.is_command(rest):
             work.outcome.areas.update(areas.note_retained_command(area.id, rest, lies=bool(message.payload)))
         match told:
+            case zigbee2mqtt.Event() | zigbee2mqtt.LogLine() | zigbee2mqtt.Response() if message.retained:
+                pass  # of its moment, which is over: somebody else left it on the broker
             case zigbee2mqtt.State():
                 self._state(work, area, told, message)
             case zigbee2mqtt.Availability():

@@ -89,6 +89,13 @@ def test_a_removed_device_is_kept_and_marked_and_may_come_back(ingest: Ingest) -
     assert device().removed_at is None
 
 
+@pytest.mark.parametrize("kind", ["device_leave", "device_announce"])
+def test_an_event_that_lies_on_the_broker_did_not_happen_just_now(ingest: Ingest, kind: str) -> None:
+    event = {"type": kind, "data": {"ieee_address": IEEE, "friendly_name": "101,2"}}
+    ingest.process([inventory(B, listed("101,2")), message(f"{B}/bridge/event", event, retained=True)])
+    assert (device().left_at, device().announced_at) == (None, None)
+
+
 def test_a_device_that_leaves_is_marked_until_it_is_heard_again(ingest: Ingest) -> None:
     leave = {"type": "device_leave", "data": {"ieee_address": IEEE, "friendly_name": "101,2"}}
     ingest.process([inventory(B, listed("101,2")), message(f"{B}/bridge/event", leave)])
