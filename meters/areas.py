@@ -83,7 +83,7 @@ def note_retained_command(area_id: int, rest: str, *, lies: bool) -> list[int]:
     told = [*others, rest[:LONGEST_COMMAND]][-MOST_FOUND:] if lies else others
     AreaState.objects.filter(area=area_id).update(retained_commands=told)
     if lies:
-        logger.warning("A retained command lies on the broker: %s in area %d", rest[:LONGEST_COMMAND], area_id)
+        logger.warning("A retained command lies on the broker: %r in area %d", rest[:LONGEST_COMMAND], area_id)
     return [area_id]
 
 
