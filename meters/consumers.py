@@ -43,7 +43,7 @@ class BoardConsumer(AsyncWebsocketConsumer):
         """`{"type": "snapshot"}` asks for the whole state; anything else is ignored."""
         try:
             wish = json.loads(text_data or "")
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if isinstance(wish, dict) and wish.get("type") == "snapshot":
             await self._send_snapshot()

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
+
+LONGEST, MOST_PATTERNS, MOST_BRANCHES = 100, 50, 8
+BRANCH, REPEATED_GROUP = re.compile(r"[*+?{|]"), re.compile(r"\)[*+{]")
 
 
 def fresh_properties(configuration: Mapping[str, Any], ieee_address: str, properties: Iterable[str]) -> frozenset[str]:
@@ -17,12 +21,10 @@ def fresh_properties(configuration: Mapping[str, Any], ieee_address: str, proper
         return frozenset(properties)
     own = _option(configuration, "devices", ieee_address, "filtered_cache")
     patterns = own if isinstance(own, list) else _option(configuration, "device_options", "filtered_cache")
-    filters = (
-        [compiled for pattern in patterns or [] if (compiled := _compiled(pattern))]
-        if isinstance(patterns, list)
-        else []
-    )
-    return frozenset(name for name in properties if any(f.search(name) for f in filters))
+    if not isinstance(patterns, list):
+        return frozenset()
+    kept_out = [pattern for pattern in patterns[:MOST_PATTERNS] if isinstance(pattern, str)]
+    return frozenset(name for name in properties if any(_fits(pattern, name) for pattern in kept_out))
 
 
 def tells_last_seen(configuration: Mapping[str, Any]) -> bool:
@@ -37,10 +39,12 @@ def _option(configuration: Mapping[str, Any], *path: str) -> Any:
     return value
 
 
-def _compiled(pattern: Any) -> re.Pattern[str] | None:
-    if not isinstance(pattern, str) or len(pattern) > 100:
-        return None
+@lru_cache(maxsize=10_000)
+def _fits(pattern: str, name: str) -> bool:
+    """A pattern that could take for ever fits nothing: whoever writes it would stop the worker, again at each start."""
+    if len(pattern) > LONGEST or len(BRANCH.findall(pattern)) > MOST_BRANCHES or REPEATED_GROUP.search(pattern):
+        return False
     try:
-        return re.compile(f"^{pattern}$")
+        return re.search(f"^{pattern}$", name) is not None
     except re.error:
-        return None
+        return False

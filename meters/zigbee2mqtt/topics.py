@@ -10,7 +10,7 @@ from meters.zigbee2mqtt.messages import Ignored, Message, Rejected
 from meters.zigbee2mqtt.values import MAX_BYTES
 
 # As Zigbee2MQTT reads commands (lib/extension/publish.ts): the first match wins.
-COMMAND = re.compile(r"^(?!bridge).+?/(get|set)(/.+)?$")
+COMMAND = re.compile(r"^(?!bridge).+?/(get|set)(/.+)?$", re.DOTALL)
 # Never of use and large: 1.3 MB of cluster definitions at a hundred devices, JavaScript of users.
 UNUSED = frozenset({"bridge/definitions", "bridge/converters", "bridge/extensions", "bridge/config"})
 

@@ -69,7 +69,7 @@ def test_names_may_hold_spaces_commas_letters_of_any_language_and_slashes(name: 
     assert parse(f"{name}/availability", b'{"state":"online"}') == Availability(name, True)
 
 
-@pytest.mark.parametrize("rest", ["101,2/set", "101,2/get", "101,2/set/state", "a/b/set"])
+@pytest.mark.parametrize("rest", ["101,2/set", "101,2/get", "101,2/set/state", "a/b/set", "a" + "/set" * 16_000 + "\n"])
 def test_commands_of_others_are_not_states(rest: str) -> None:
     assert parse(rest, b'{"state":"ON"}') == Ignored()
 
@@ -330,6 +330,34 @@ def test_info_tells_channel_and_configuration_without_secrets() -> None:
     assert told.configuration == {"advanced": {"last_seen": "ISO_8601"}, "mqtt": {"server": "mqtt://…@nas"}}
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("mqtt://user:pa@ss//word@broker:1883 and //x", "mqtt://…@broker:1883 and //x"),
+        ("a//b c@d //e:f@g", "a//b c@d //…@g"),
+        ("/" * 1_000_000, "/" * 1_000_000),
+        ("//a" * 300_000, "//a" * 300_000),
+    ],
+)
+def test_credentials_are_taken_out_of_any_text_in_no_time(told: str, kept: str) -> None:
+    info = parse("bridge/info", json.dumps({"config": {"told": told}}).encode())
+    assert isinstance(info, BridgeInfo)
+    assert info.configuration["told"] == kept
+
+
+def nested(levels: int, inner: Any = 1) -> Any:
+    for _ in range(levels):
+        inner = {"features": [inner]}
+    return inner
+
+
+@pytest.mark.parametrize("levels", [30, 300])
+def test_what_is_nested_too_deeply_to_be_kept_is_refused(levels: int) -> None:
+    assert refusal({"config": nested(levels)}, "bridge/info") == "too_deep"
+    assert refusal({"status": "ok", "data": nested(levels)}, "bridge/response/options") == "too_deep"
+    assert inventory(listed(nested(levels)), listed(friendly_name="b")).devices[1].friendly_name == "b"
+
+
 def test_a_backup_never_shows_in_a_log() -> None:
     told = parse("bridge/response/backup", b'{"data":{"zip":"SECRET"},"status":"ok","transaction":"b1"}')
     assert isinstance(told, Response)
@@ -369,12 +397,21 @@ def test_events_health_logging_and_groups_are_read() -> None:
             {"device_options": {"filtered_cache": ["power"]}, "devices": {"0x1": {"filtered_cache": ["energy"]}}},
             {"energy"},
         ),
+        ({"device_options": {"filtered_cache": ["^(power|energy|voltage)(_.*)?$"]}}, {"power", "energy", "power_a"}),
         ({"device_options": {"filtered_cache": ["(", 7, "x" * 200]}}, set()),
         ({"device_options": {"filtered_cache": "power"}, "devices": []}, set()),
     ],
 )
 def test_what_is_fresh_follows_from_the_configuration(configuration: dict[str, Any], fresh: set[str]) -> None:
     assert fresh_properties(configuration, "0x1", ["power", "energy", "power_a"]) == fresh
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"((\w+)+)+!", r"(\w*){1,30}!", r"\w*" * 30 + "!", r"(|\w)" * 19 + "!", r"\w?" * 33]
+)
+def test_a_pattern_that_would_take_for_ever_is_not_tried(pattern: str) -> None:
+    configuration = {"device_options": {"filtered_cache": [pattern, "power"] * 1000}}
+    assert fresh_properties(configuration, "0x1", ["power", "current_abcdefghijkl"]) == {"power"}
 
 
 def test_times_are_approximate_where_last_seen_is_off() -> None:
