@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
 
 from django.conf import settings
 from django.db import Error
@@ -18,10 +17,9 @@ from rest_framework.exceptions import NotFound, Throttled
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from bookings import addresses, afterwards, inbox, tokens
+from bookings import addresses, afterwards, inbox, limits, tokens
 from bookings.models import WebhookToken
 
 logger = logging.getLogger(__name__)
@@ -36,19 +34,6 @@ class WhateverIsAccepted(BaseContentNegotiation):
     ) -> tuple[BaseRenderer, str]:
         first = next(iter(renderers))
         return first, first.media_type or ""
-
-
-class WrongTokens(SimpleRateThrottle):
-    """Counts wrong tokens by address, of IPv6 by the subscriber's network. Right ones are never counted."""
-
-    def get_rate(self) -> str:
-        return f"{settings.SIRVOY_WRONG_TOKENS_A_MINUTE}/min"
-
-    def get_cache_key(self, request: Request, view: Any) -> str:
-        address = addresses.of_client(request.META)
-        if address is not None and address.version == 6:
-            return f"sirvoy-wrong-{int(address) >> 64:x}"
-        return f"sirvoy-wrong-{address}"
 
 
 class SirvoyWebhook(APIView):
@@ -81,9 +66,9 @@ class SirvoyWebhook(APIView):
         """Raises NotFound or Throttled."""
         found = tokens.find(secret)
         if found is None:
-            counter = WrongTokens()
-            if not counter.allow_request(request, self):
-                raise Throttled(counter.wait())
+            rate = f"{settings.SIRVOY_WRONG_TOKENS_A_MINUTE}/min"
+            if wait_s := limits.wait_s("token", rate, limits.address(request._request)):
+                raise Throttled(wait_s)
             raise NotFound
         address = addresses.of_client(request.META)
         if not addresses.is_allowed(address):

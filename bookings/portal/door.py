@@ -18,9 +18,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bookings import languages, links
+from bookings import languages, limits, links
 from bookings.models import PortalLink, Stay
-from bookings.portal import limits
 
 gettext_noop("Electricity")  # the name of a site that has none of its own
 COOKIE = "stay"

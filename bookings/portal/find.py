@@ -18,9 +18,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bookings import links
+from bookings import limits, links
 from bookings.models import Booking, Guest, Stay
-from bookings.portal import door, limits
+from bookings.portal import door
 
 SALT = "bookings.portal.choose"
 CHOICE_S = 600

@@ -12,9 +12,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from bookings import stays
+from bookings import limits, stays
 from bookings.models import Stay, StayMeter
-from bookings.portal import door, drawing, facts, limits, pulse, report, switching
+from bookings.portal import door, drawing, facts, pulse, report, switching
 from meters import commands
 from meters.models import Meter
 

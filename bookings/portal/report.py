@@ -13,9 +13,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from bookings import hours, reports
+from bookings import hours, limits, reports
 from bookings.models import Stay
-from bookings.portal import door, limits, local
+from bookings.portal import door, local
 from bookings.reports import Kind
 
 WORDS = {

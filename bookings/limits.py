@@ -1,4 +1,4 @@
-"""How often guests may try, or do, something. Counted in the cache."""
+"""How often somebody may try, or do, something. Counted in the cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bookings import addresses
 
 def wait_s(what: str, rate: str, who: object) -> int | None:
     """None: he may, and it is counted; else in how many seconds he may again. `rate`: like DRF's, "6/hour"."""
-    counter = _Counter(f"portal-{what}-{who}", rate)
+    counter = _Counter(f"{what}-{who}", rate)
     return None if counter.allow_request(None, None) else max(1, int(counter.wait() or 0))  # type: ignore[arg-type]
 
 
