@@ -19,6 +19,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from bookings import twice
 from bookings.accounts import bills, packages
 from bookings.models import Booking, Charge, PackageSale
 from bookings.prices import LARGEST_PACKAGE_KWH, NONE, price_of_a_kwh, rounded
@@ -66,17 +67,18 @@ def sell(
 ) -> PackageSale:
     """Sell so many kWh for this price (incl. VAT) to a booking ahead; negative ones take back what was sold here.
 
-    A notice that they were used up ends with it. Raises WrongPackage or NotSold.
+    A notice that they were used up ends with it. Pressed twice, it is one sale. Raises WrongPackage or NotSold.
     """
     _check(kwh, price)
+    told = {"energy_kwh": kwh, "price": rounded(price), "reason": reason[:250], "by": by}
     with transaction.atomic():
         _lock(booking)
+        if same := twice.made_already(booking.packages.all(), told):
+            return same
         if kwh < 0:
             _check_was_sold(booking, kwh, price)
         vat_percent = bills.bill([booking.pk])[booking.pk].vat_percent
-        made = PackageSale.objects.create(
-            booking=booking, energy_kwh=kwh, price=rounded(price), vat_percent=vat_percent, reason=reason[:250], by=by
-        )
+        made = PackageSale.objects.create(booking=booking, vat_percent=vat_percent, **told)
         _note(booking, "package", f"{made.energy_kwh} kWh, {made.price}", by)
         packages.watch_packages(now or timezone.now(), [booking.pk])
     return made

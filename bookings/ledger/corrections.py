@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from bookings import twice
 from bookings.ledger.errors import BadCorrection
 from bookings.ledger.use import used_kwh
 from bookings.models import Correction, Stay
@@ -18,12 +19,17 @@ RESOLUTION_KWH = Decimal("0.001")
 
 
 def correct(stay: Stay, kwh: Decimal, reason: str, by: User) -> Correction:
-    """Add kWh to what the stay used; negative: take them off. Raises BadCorrection."""
+    """Add kWh to what the stay used; negative: take them off. Pressed twice, it is the correction of the first time.
+    Raises BadCorrection.
+    """
     reason = " ".join(reason.split())
+    told = {"energy_kwh": kwh, "reason": reason, "by": by}
     with transaction.atomic():
         Stay.objects.select_for_update(no_key=True).get(pk=stay.pk)
+        if same := twice.made_already(stay.corrections.all(), told):
+            return same
         _check(stay, kwh, reason)
-        made = Correction.objects.create(stay=stay, energy_kwh=kwh, reason=reason, by=by)
+        made = Correction.objects.create(stay=stay, **told)
         changes = {"kWh": ["None", str(kwh)], "reason": ["None", reason]}
         LogEntry.objects.log_create(made, action=LogEntry.Action.CREATE, changes=changes, actor=by)
     return made

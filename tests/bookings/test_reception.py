@@ -1,11 +1,12 @@
 """Reception's pages: what they show and to whom, what each action does, and in how many queries."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -140,6 +141,33 @@ def test_unknown_verbs_stays_and_bookings_are_not_found(reception):
     assert reception.post(reverse("reception_stay", args=[stay.pk, "burn"])).status_code == 404
     assert reception.post(reverse("reception_stay", args=[stay.pk + 1, "reopen"])).status_code == 404
     assert reception.get(reverse("reception_booking", args=[999])).status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("verb", "typed", "rows"),
+    [
+        ("sell", {"kwh": "10", "price": "45", "note": "cash"}, PackageSale),
+        ("correct", {"kwh": "2.5", "reason": "the neighbour's heater"}, Correction),
+    ],
+)
+def test_of_two_presses_at_the_same_moment_one_counts(reception, verb, typed, rows):
+    stay, _meter = settled()
+    is_booking = verb == "sell"
+    url = reverse(
+        "reception_verb" if is_booking else "reception_stay", args=[stay.booking_id if is_booking else stay.pk, verb]
+    )
+    clients = [of(User.objects.get(username="reception")) for _ in range(2)]
+
+    def press(client: Client) -> int:
+        try:
+            return client.post(url, typed).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(press, clients)) == [302, 302]
+    assert rows.objects.count() == 1
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
