@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model
 from django.utils import translation
+from django.utils.cache import add_never_cache_headers
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import viewsets
 from rest_framework.exceptions import NotFound, ValidationError
@@ -53,11 +54,15 @@ class MaySeeCommands(IsAdminUser):
 
 
 class English:
-    """Machines read the messages: they are English, whatever the browser prefers."""
+    """Machines read the messages: they are English, whatever the browser prefers. No cache keeps them: they are of now,
+    and name guests.
+    """
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with translation.override("en"):
-            return super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+            answer = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        add_never_cache_headers(answer)
+        return answer
 
 
 class ReadOnly(English, viewsets.ReadOnlyModelViewSet[Anything]):

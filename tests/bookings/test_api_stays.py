@@ -74,6 +74,11 @@ def test_names_are_for_whoever_may_see_guests(seeing):
     assert get(seeing, f"{stay.pk}/")["guest"] == "Anna Müller"
 
 
+def test_no_cache_keeps_who_is_here(seeing):
+    for path in ("", f"{here().pk}/"):
+        assert "no-store" in seeing.get(f"/api/v1/stays/{path}").headers["Cache-Control"]
+
+
 def test_staff_without_the_permission_see_nothing():
     stay = here()
     nobody = api()
