@@ -38,7 +38,7 @@ from meters.zigbee2mqtt.values import (
 SECRETS = frozenset({"network_key", "password", "user", "auth_token", "key", "cert", "ca", "ext_pan_id"})
 MEASURED_UNITS = {"power": "W", "voltage": "V", "current": "A", "energy": "kWh"}
 WORD = re.compile(r"\S+")
-MOST_LEVELS = 50
+MOST_LEVELS, MOST_DEVICES = 50, 1000
 PUBLISHED, SETTABLE, GETTABLE = 1, 2, 4
 
 
@@ -78,6 +78,8 @@ def _inventory(payload: bytes) -> Inventory:
     listed = decode(payload)
     if not isinstance(listed, list):
         raise Rejected("not_a_list", type(listed).__name__)
+    if len(listed) > MOST_DEVICES:  # each would be a row for good
+        raise Rejected("too_many", f"{len(listed)} devices")
     devices: dict[str, ListedDevice] = {}
     refused: list[Rejected] = []
     unreadable: set[str] = set()

@@ -300,6 +300,10 @@ def test_a_name_that_two_devices_have_is_the_first_ones() -> None:
     assert [error.code for error in told.refused] == ["name_taken"]
 
 
+def test_more_devices_than_any_network_holds_are_refused() -> None:
+    assert refusal([{"type": "Router"}] * 1001, "bridge/devices") == "too_many"
+
+
 def test_a_list_without_its_coordinator_is_not_whole() -> None:
     assert refusal([], "bridge/devices") == refusal([listed()], "bridge/devices") == "no_coordinator"
 
