@@ -7,7 +7,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -95,7 +98,15 @@ def test_the_server_gets_ready_lends_its_services_refuses_a_second_and_leaves_no
     lent = server.run("manage", "shell", "-v", "0", "-c", script)
     assert lent.stdout.split() == [card.environment["DATABASE_URL"], card.environment["MQTT_URL"]]
     assert server.run("manage", "no-such-command").returncode == 1
+    assert HTTPStatus.TOO_MANY_REQUESTS in {wrong_link(url, number) for number in range(25)}
     assert server.end(signal.SIGTERM) == 0
+
+
+def wrong_link(url: str, number: int) -> int:
+    """Asks for one of many wrong links, each time as if somebody else did."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
+    connection.request("GET", f"/p/{number}/", headers={"X-Forwarded-For": f"8.8.8.{number}"})
+    return connection.getresponse().status
 
 
 @is_linux
