@@ -10,7 +10,9 @@ SECRETS = re.compile(
     # Right or wrong: a wrong one may be a right one with a slip.
     r"|(?P<before>(?i:/hooks/sirvoy/+|/p/+))[^/\s?#\"'<>&,]+"
     r"|(?P<prefix>\bsirvoy-)[\w-]{8,}"
-    r"|(?P<detail>\bDETAIL:\s)[^\n]*"  # PostgreSQL quotes the row that it refused
+    # PostgreSQL quotes the row that it refused, line breaks and all.
+    r"|(?P<detail>\bDETAIL:\s)(?:\s*Failing row contains \((?s:.*?)\)\.$|[^\n]*)",
+    re.MULTILINE,
 )
 
 

@@ -324,6 +324,8 @@ def test_errors_are_reported_without_tokens(settings):
 
 def test_no_row_is_quoted_in_a_log():
     assert redact("no\nDETAIL:  Failing row contains (Anna, Müller).\nnext") == "no\nDETAIL: …\nnext"
+    assert redact("no\nDETAIL:  Failing row contains (1, Anna\nMüller, x).\nnext") == "no\nDETAIL: …\nnext"
+    assert redact("DETAIL:  Key (name)=(Anna) already exists.\nnext") == "DETAIL: …\nnext"
 
 
 def test_what_is_no_secret_stays():
