@@ -244,7 +244,7 @@ async def test_a_page_may_ask_again_but_not_all_the_time(
 
 async def test_nonsense_is_ignored(open_socket: Socket, group: str) -> None:
     await open_socket.hear()
-    for nonsense in ("", "{", "[]", "7", '{"type": "drop"}'):
+    for nonsense in ("", "{", "[]", "7", '{"type": "drop"}', "[" * 100_000):
         await open_socket.say(nonsense)
     await open_socket.send_input({"type": "websocket.receive", "bytes": b"\xff"})
     await say(group, {"type": "tick"})
