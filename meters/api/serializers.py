@@ -276,7 +276,7 @@ class UseSerializer(serializers.Serializer[Any]):
 
     start = time(help_text="The beginning.")
     end = time(help_text="The end: the beginning of the next.")
-    energy_kwh = decimal(None, 12, 3, "Energy in kWh. Null: nothing is known of this time; 0: measured as 0.")
+    energy_kwh = decimal(None, 12, 3, "Energy in kWh, as far as it is known. Null: nothing is; 0: measured as 0.")
     estimated_kwh = decimal(None, 12, 3, "How much of it was spread over several hours, in kWh.")
 
 
@@ -288,6 +288,7 @@ class UsageSerializer(serializers.Serializer[Any]):
     time_zone = serializers.CharField(help_text="The campsite's zone: its days begin at midnight here.")
     start = time(help_text="The beginning of the first row: `from` rounded down.")
     end = time(help_text="The end of the last row: `to` rounded up.")
-    energy_kwh = decimal(None, 12, 3, "The sum of the rows in kWh. Null: nothing is known.")
+    known_until = time(help_text="When its counter was last told: what was used later is in no row yet. Null: never.")
+    energy_kwh = decimal(None, 12, 3, "The sum of the rows in kWh, as far as it is known. Null: nothing is.")
     estimated_kwh = decimal(None, 12, 3, "How much of the sum was spread over several hours, in kWh.")
     rows = UseSerializer(many=True)

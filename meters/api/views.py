@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db.models import Prefetch, QuerySet, prefetch_related_objects
+from django.db.models import Max, Prefetch, QuerySet, prefetch_related_objects
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -129,6 +129,7 @@ class MeterViewSet(ReadOnly[Meter]):
             "end": rows[-1].end,
             "energy_kwh": energy_kwh,
             "estimated_kwh": estimated_kwh,
+            "known_until": meter.known_until,  # type: ignore[attr-defined]
             "rows": rows,
         }
         return Response(UsageSerializer(told).data)
@@ -163,7 +164,8 @@ class MeterViewSet(ReadOnly[Meter]):
 
 
 def _meter(ieee: str) -> Meter:
-    return get_object_or_404(Meter.objects.select_related("device"), device__ieee_address=ieee.lower())
+    found = Meter.objects.select_related("device").annotate(known_until=Max("epochs__last_at"))
+    return get_object_or_404(found, device__ieee_address=ieee.lower())
 
 
 def _add_wants(meters: Sequence[Meter]) -> None:
