@@ -50,8 +50,10 @@ class MeterCountsSerializer(serializers.Serializer[Any]):
 class AreaSerializer(serializers.ModelSerializer[Area]):
     """An area: what staff decided, and what its Zigbee2MQTT last reported (null where it did not)."""
 
-    bridge = serializers.SerializerMethodField(help_text="Whether its Zigbee2MQTT runs.")
-    bridge_since = time("state.bridge_since", "Since when the bridge is so.")
+    bridge = serializers.SerializerMethodField(
+        help_text="Whether its Zigbee2MQTT runs. Unknown, too, while nobody listens to the broker."
+    )
+    bridge_since = time("state.bridge_since", "When it last came or went, as far as that was told.")
     seen_at = time("state.seen_at", "When its last message came.")
     version = serializers.CharField(
         source="state.version", allow_null=True, read_only=True, help_text="Zigbee2MQTT's version, empty if unknown."
@@ -84,8 +86,8 @@ class AreaSerializer(serializers.ModelSerializer[Area]):
 
     @extend_schema_field(serializers.ChoiceField(choices=["unknown", "online", "offline"]))
     def get_bridge(self, area: Area) -> str:
-        state = getattr(area, "state", None)
-        return state.bridge if state else "unknown"
+        link: online.Link = self.context["link"]
+        return link.bridge(area.pk)
 
     @extend_schema_field(MeterCountsSerializer)
     def get_meters(self, area: Area) -> dict[str, int]:

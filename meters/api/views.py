@@ -44,7 +44,9 @@ class AreaViewSet(ReadOnly[Area]):
     def get_serializer_context(self) -> dict[str, Any]:
         if getattr(self, "swagger_fake_view", False):
             return {}
-        return {**super().get_serializer_context(), "counts": overview.count_by_area(timezone.now())}
+        now = timezone.now()
+        link = online.link(now)
+        return {**super().get_serializer_context(), "link": link, "counts": overview.count_by_area(now, link)}
 
 
 @extend_schema_view(
@@ -127,9 +129,9 @@ class MeterViewSet(ReadOnly[Meter]):
             "time_zone": settings.TIME_ZONE,
             "start": rows[0].start,
             "end": rows[-1].end,
+            "known_until": meter.known_until,  # type: ignore[attr-defined]
             "energy_kwh": energy_kwh,
             "estimated_kwh": estimated_kwh,
-            "known_until": meter.known_until,  # type: ignore[attr-defined]
             "rows": rows,
         }
         return Response(UsageSerializer(told).data)

@@ -105,7 +105,7 @@ export function wishOf(meter, isOnline) {
   if (!want) return "";
   if (want.hold === "load") return "should_off_load";
   if (relay === wanted) return "";
-  return `${wanted ? "should_on" : "should_off"}${relay === null ? "_unknown" : ""}`;
+  return `${wanted ? "should_on" : "should_off"}${relay === null || !isOnline ? "_unknown" : ""}`;
 }
 
 /** The sign of a wish: switching, should_on, should_off, "". */
