@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html import unescape
 from typing import Any
@@ -16,7 +16,7 @@ from django.utils import timezone, translation
 from bookings import links, reconcile
 from bookings.models import PortalLink, Stay
 from bookings.portal import facts, pulse
-from meters import live, online, words
+from meters import commands, live, online, words
 from meters.models import Area, AreaState, Device, Meter, MeterState, WorkerState
 from tests import make
 from tests.bookings.guest import enter
@@ -225,6 +225,34 @@ def test_the_worker_is_not_said_to_be_connected_once_it_is_silent(scene: Scene) 
     assert "connected" in scene.admin("workerstate")
     silent_worker()
     assert "does not run" in scene.admin("workerstate")
+
+
+def test_of_who_is_not_heard_it_is_not_said_that_it_is_so_already(scene: Scene) -> None:
+    chosen = list(online.meters())
+    assert commands.orders.preview(chosen, True, timezone.now()).already == 1
+    AWAY["the device"][0]()
+    told = commands.orders.preview(list(online.meters()), True, timezone.now())
+    assert (told.already, told.offline) == (0, chosen)
+
+
+def test_a_position_that_was_never_told_is_not_said_to_be_otherwise_than_what_then_holds(scene: Scene) -> None:
+    make.want(scene.meter, True)
+    make.want(scene.meter, False, "policy", until=timezone.now() + MINUTE)
+
+    def moving() -> int:
+        body = {"meters": [scene.meter.pk]}
+        answer = scene.staff.post("/board/let-go/plan/", body, content_type="application/json")
+        return int(answer.json()["then"][0]["moving"])
+
+    assert moving() == 1
+    MeterState.objects.update(relay=None)
+    assert moving() == 0
+
+
+def test_a_booking_says_as_of_when_sirvoy_told_it(scene: Scene) -> None:
+    type(scene.stay.booking).objects.update(generated_at=datetime(2026, 7, 1, 10, tzinfo=UTC))
+    page = scene.read(reverse("reception_booking", args=[scene.stay.booking.sirvoy_id]))
+    assert "as of 07/01/2026 noon" in page
 
 
 # --- reception's problems --------------------------------------------------------------------------------------------
