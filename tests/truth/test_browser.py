@@ -110,6 +110,22 @@ def test_the_card_of_a_meter_that_is_away_says_how_old_its_radio_link_is(page: P
     expect(page.locator("#card")).to_contain_text("fair (90)3 hours ago")
 
 
+def test_a_socket_that_is_open_and_tells_nothing_is_not_live(page: Page, area: Area) -> None:
+    """Redis is away: the worker's ticks do not come."""
+    meter, dead = metering("101,1", area), []
+    page.route_web_socket("**/ws/board/", lambda socket: dead.append(socket))
+    page.goto("/board/")
+    page.clock.run_for(12_000)
+    expect(page.locator("#lamp")).to_have_attribute("data-link", "polling")
+    boards.set_power(meter, 777)
+    page.clock.run_for(12_000)
+    expect(tile(page, meter).locator(".power")).to_contain_text("777")
+    expect(page.locator("#lamp")).to_have_attribute("data-link", "polling")
+    page.clock.run_for(40_000)
+    expect(page.locator("#lamp")).to_have_attribute("data-link", "polling")
+    assert len(dead) > 1, "another socket is tried"
+
+
 # --- a server that knows nothing -------------------------------------------------------------------------------------
 
 
