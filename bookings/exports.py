@@ -26,7 +26,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bookings import departures, prices
-from bookings.departures import Departure
+from bookings.departures import Departure, Sure
 from bookings.models import Charge, Mode
 
 Cell = str | int | Decimal | date | datetime | None
@@ -127,7 +127,7 @@ def _departures(first: date, last: date, has_names: bool) -> Rows:
         *(gettext("departure"), gettext("booking"), gettext("pitches"), *([gettext("guest")] if has_names else [])),
         *(gettext("arrival"), gettext("sold"), gettext("used kWh"), gettext("included kWh"), gettext("package kWh")),
         *(gettext("billed kWh"), gettext("price a kWh incl. VAT"), gettext("amount incl. VAT"), gettext("of it VAT")),
-        *(gettext("how sure"), gettext("account"), gettext("charged")),
+        *(gettext("how sure"), gettext("as of"), gettext("account"), gettext("charged")),
     ]
     return columns, (_departure(each, has_names) for each in departures.between(first, last))
 
@@ -138,13 +138,16 @@ def _departure(each: Departure, has_names: bool) -> tuple[Cell, ...]:
         *(each.departure, each.sirvoy_id, ", ".join(each.pitches), *([each.guest] if has_names else [])),
         *(each.arrival, str(Mode(bill.mode).label), bill.used_kwh, bill.included_kwh, bill.packages_kwh),
         *(bill.billable_kwh, bill.price, bill.amount, bill.vat),
-        *(str(each.sure.words), str(each.account.words), bill.charged),
+        *(str(each.sure.words), _local(bill.as_of), str(each.account.words), bill.charged),
     )
 
 
 @dataclass(slots=True)
 class Sum:
+    """`unsure`: how many of the bookings are still running, or not all read."""
+
     bookings: int = 0
+    unsure: int = 0
     energy_kwh: Decimal = ZERO
     amount: Decimal = ZERO
     vat: Decimal = ZERO
@@ -160,15 +163,17 @@ def _sums(first: date, last: date, by_month: bool) -> Rows:
         for mode, energy_kwh, amount, vat in _by_mode(each):
             found = sums.setdefault((period, mode), Sum())
             found.bookings += 1
+            found.unsure += each.sure != Sure.READ
             found.energy_kwh += energy_kwh
             found.amount += amount
             found.vat += vat
     columns = [
         *(gettext("month") if by_month else gettext("day"), gettext("sold"), gettext("bookings")),
         *(gettext("used kWh"), gettext("amount incl. VAT, with packages paid in Sirvoy"), gettext("of it VAT")),
+        gettext("bookings still running or partly estimated"),
     ]
     rows = (
-        (period, str(Mode(mode).label), found.bookings, found.energy_kwh, found.amount, found.vat)
+        (period, str(Mode(mode).label), found.bookings, found.energy_kwh, found.amount, found.vat, found.unsure)
         for (period, mode), found in sorted(sums.items())
     )
     return columns, rows
@@ -207,9 +212,13 @@ def _charges(first: date, last: date) -> Rows:
 def _charge(each: Charge) -> tuple[Cell, ...]:
     vat = prices.rounded(prices.vat_part(each.amount, each.vat_percent))
     return (
-        *(timezone.localtime(each.at, timezone.get_default_timezone()), each.booking.sirvoy_id),
+        *(_local(each.at), each.booking.sirvoy_id),
         *(str(each.get_mode_display()), each.energy_kwh, each.price, each.amount, each.vat_percent, vat, str(each.by)),
     )
+
+
+def _local(moment: datetime | None) -> datetime | None:
+    return moment and timezone.localtime(moment, timezone.get_default_timezone())
 
 
 # --- the cells -------------------------------------------------------------------------------------------------------

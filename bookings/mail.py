@@ -154,11 +154,10 @@ def _context(notice: PackageNotice, guest: Guest, now: datetime) -> dict[str, An
         "pitches": ", ".join(_pitches(notice.booking_id)),
         "bought": _number(bill.packages_kwh + bill.included_kwh),
         "used": _number(bill.used_kwh),
+        "moment": _moment(bill.as_of) if bill.as_of else "",
         "left": _number(bill.left_kwh or Decimal(0)),
         "cuts": bill.may_cut,
-        "cut_at": formats.date_format(timezone.localtime(opening(now + bill.grace)), "SHORT_DATETIME_FORMAT")
-        if bill.may_cut and is_empty
-        else "",
+        "cut_at": _moment(opening(now + bill.grace)) if bill.may_cut and is_empty else "",
         "price": formats.number_format(bill.price, 2),
         "currency": settings.CURRENCY,
         "site": settings.SITE_NAME,
@@ -168,6 +167,10 @@ def _context(notice: PackageNotice, guest: Guest, now: datetime) -> dict[str, An
 def _pitches(booking_id: int) -> Sequence[str]:
     here = Stay.objects.filter(booking=booking_id, status=Stay.Status.IN_HOUSE, pitch__isnull=False)
     return sorted(set(here.values_list("pitch__number", flat=True)))
+
+
+def _moment(at: datetime) -> str:
+    return formats.date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT")
 
 
 def _number(kwh: Decimal) -> str:

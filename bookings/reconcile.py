@@ -20,7 +20,7 @@ from bookings import facts, follow, ledger, stays
 from bookings.facts import Case
 from bookings.models import Booking, Stay, StayMeter
 from bookings.power import Decision, decide
-from meters import commands, online
+from meters import commands, online, words
 from meters.commands.rules import PERSONS
 from meters.models import Meter, MeterState, Pitch, Want
 
@@ -190,8 +190,10 @@ def _for_guest(seen: _Seen) -> Finding:
     if seen.decision.state is False or _was_cut_for_them(seen):
         return NOTHING
     since = seen.want.since if seen.want else None
-    if seen.relay is not True:
+    if seen.relay is False:
         return Kind.DARK, _cause(seen), since
+    if seen.relay is None and seen.online.is_online:
+        return Kind.SILENT, words.BOARD["relay_unreported"], since
     if not seen.online.is_online:
         return Kind.SILENT, online.REASONS[seen.online.reason], seen.state.relay_at if seen.state else None
     return NOTHING
@@ -220,7 +222,7 @@ def _for_nobody(seen: _Seen, now: datetime) -> Finding:
     if want:
         is_old = now - want.created_at >= BY_HAND
         return (Kind.LIT, _by_hand(want), want.created_at) if _is_by_hand(want) and is_old else NOTHING
-    if (state.power_w or 0) < LEAST_W:
+    if (state.power_w or 0) < LEAST_W or not seen.online.is_online:
         return NOTHING
     return Kind.LIT, format_lazy(_("{power} W are used"), power=f"{state.power_w:.0f}"), state.relay_at
 

@@ -1,5 +1,5 @@
-"""Asks meters for the position of their relay where nobody has told it yet, or where it moved without us, and for their
-counter where a snapshot waits for it: a read, which switches nothing.
+"""Asks meters for the position of their relay where nobody has told it yet, or since we or their Zigbee2MQTT were away,
+or where it moved without us, and for their counter where a snapshot waits for it: a read, which switches nothing.
 
 A Zigbee2MQTT tells a relay's position only when it moves, and after a start without a cache not at all. One question a
 second and area, so that the network stays free; who does not answer is asked again after a while.
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from meters import snapshots
@@ -42,12 +42,17 @@ class Asker:
         """Somebody moved these meters' relays, or only said so: they are to be asked as well."""
         self._doubted |= set(moved)
 
-    def consider(self, statuses: Mapping[int, Online]) -> None:
-        """Queue every online meter whose relay is unknown and who was not asked of late, and those in doubt."""
+    def consider(self, statuses: Mapping[int, Online], connected_at: datetime | None) -> None:
+        """Queue every online meter that was not asked of late and whose relay is unknown, or was told before we were
+        connected or its Zigbee2MQTT ran; and those in doubt.
+        """
         now = time.monotonic()
         recent = {meter for meter, at in self._asked.items() if now - at < ASK_AGAIN_S}
         online = {meter for meter, status in statuses.items() if status.is_online}
-        due = Q(pk__in=online - recent, state__relay=None) | Q(pk__in=online & self._doubted)
+        unknown = Q(state__relay=None) | Q(state__relay_at__lt=F("device__area__state__bridge_since"))
+        if connected_at:
+            unknown |= Q(state__relay_at__lt=connected_at)
+        due = Q(unknown, pk__in=online - recent) | Q(pk__in=online & self._doubted)
         self._waiting.clear()
         for meter, base_topic, ieee_address in Meter.objects.filter(
             due, device__has_relay=True, device__relay_readable=True

@@ -37,8 +37,10 @@ class BarChart:
         return len(self.bars) * BAR_STEP
 
     @property
-    def total_wh(self) -> int:
-        return sum(bar.hour.energy_wh or 0 for bar in self.bars)
+    def total_wh(self) -> int | None:
+        """As far as it is known; None: nothing is."""
+        known = [bar.hour.energy_wh for bar in self.bars if bar.hour.energy_wh is not None]
+        return sum(known) if known else None
 
     @property
     def estimated_wh(self) -> int:

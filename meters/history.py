@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from meters import online
-from meters.models import HourlyUsage, Meter, OnlineSpan, Reading, Watch
+from meters import online, usage
+from meters.models import Meter, OnlineSpan, Reading, Watch
 
 HOUR = timedelta(hours=1)
 READINGS_SHOWN = 20
@@ -23,7 +23,7 @@ UNWATCHED = {"", "worker", "never"}
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """An hour of a local day. `energy_wh` None: nothing is stored for it, `is_future`: it has not begun."""
+    """An hour of a local day. `energy_wh` None: nothing is known of it, `is_future`: it has not begun."""
 
     start: datetime
     energy_wh: int | None
@@ -64,8 +64,8 @@ def day_bounds(day: date) -> tuple[datetime, datetime]:
 def hours(meter: Meter, day: date, now: datetime) -> list[Hour]:
     """What the meter used in each hour of a day of the campsite: 23 to 25 of them."""
     start, end = day_bounds(day)
-    stored = HourlyUsage.objects.filter(meter=meter, hour__gte=start, hour__lt=end)
-    used = {hour: (energy, guess) for hour, energy, guess in stored.values_list("hour", "energy_wh", "estimated_wh")}
+    known = usage.known(meter.pk, start, end).values_list("hour", "energy_wh", "estimated_wh")
+    used = {hour: (energy, guess) for hour, energy, guess in known}
     told: list[Hour] = []
     for index in range((end - start) // HOUR):
         begin = start + index * HOUR

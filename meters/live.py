@@ -201,7 +201,10 @@ def _meter(told: dict[str, Any], link: online.Link, now: datetime) -> dict[str, 
     }
 
 
-TIMES = ("heard_at", "relay_at", "power_at", "voltage_at", "current_at", "counter_at")
+TIMES = (
+    *("heard_at", "relay_at", "power_at", "voltage_at", "current_at", "phases_at"),
+    *("counter_at", "linkquality_at"),
+)
 WANT_TIMES = ("since", "until", "fulfilled_at")
 COMMAND_TIMES = (
     *("created_at", "expires_at", "not_before", "sent_at", "acknowledged_at", "confirmed_at", "load_at"),

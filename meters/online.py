@@ -74,6 +74,10 @@ class Link:
     bridges: Mapping[int, str]
     since: datetime | None = None
 
+    def bridge(self, area_id: int | None) -> str:
+        """Whether this area's Zigbee2MQTT runs: unknown, too, while nobody listens."""
+        return self.bridges.get(area_id or 0, AreaState.Bridge.UNKNOWN) if self.worker_ok else AreaState.Bridge.UNKNOWN
+
 
 def expected_interval(gap_s: float | None) -> timedelta:
     """Within which time a meter with this usual gap is expected to be heard."""
@@ -169,7 +173,7 @@ def judge(facts: Facts, link: Link, now: datetime) -> Online:
         return Online(Status.OFFLINE, "left")
     if not link.worker_ok:
         return Online(Status.UNKNOWN, "worker")
-    bridge = link.bridges.get(facts.area_id or 0, AreaState.Bridge.UNKNOWN)
+    bridge = link.bridge(facts.area_id)
     if bridge == AreaState.Bridge.OFFLINE:
         return Online(Status.OFFLINE, "bridge")
     if bridge != AreaState.Bridge.ONLINE:

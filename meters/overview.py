@@ -31,9 +31,8 @@ def with_status(found: QuerySet[Meter], status: online.Status, now: datetime) ->
     return found.filter(pk__in=[m.pk for m in looked_at if online.status(m, link, now).status is status])
 
 
-def count_by_area(now: datetime) -> dict[int, Counter[online.Status]]:
+def count_by_area(now: datetime, link: online.Link) -> dict[int, Counter[online.Status]]:
     """For each area (by id): how many of its meters that Zigbee2MQTT still lists have which online status."""
-    link = online.link(now)
     counts: dict[int, Counter[online.Status]] = {}
     for meter in online.meters().filter(device__removed_at=None).order_by():
         if meter.device.area_id is not None:

@@ -234,7 +234,7 @@ def cancel_command(request: HttpRequest, body: Body, pk: int) -> Body:
 def plan_let_go(request: HttpRequest, body: Body) -> Body:
     """What letting go would lead to: {meters: [id]} → {held: of how many staff want something, then}.
 
-    `then`: [{state, source, meters: [{id, name}], moving: of how many the relay is otherwise now}]; state and source
+    `then`: [{state, source, meters: [{id, name}], moving: of how many the relay says otherwise}]; state and source
     are null where nobody else wants anything.
     """
     rows = [row for row in commands.orders.letting_go(_meters(body), timezone.now()) if row.staff]
@@ -246,7 +246,7 @@ def plan_let_go(request: HttpRequest, body: Body) -> Body:
 
 
 def _then(state: bool | None, source: str | None, meters: list[Meter]) -> Body:
-    moving = 0 if state is None else sum(meter.relay is not state for meter in meters)
+    moving = 0 if state is None else sum(meter.relay is (not state) for meter in meters)
     return {"state": state, "source": source, "meters": _named(meters), "moving": moving}
 
 

@@ -1,6 +1,7 @@
 """What a meter used, by hour or by local day, as HourlyUsage tells it. Reads only.
 
-An hour without a row is one that nothing is known of: its energy is None. A row with 0 was measured as 0.
+What nothing is known of has no energy (None): an hour without a row, or one after the counter's last word, of which
+only the watts are known. 0 was measured as 0.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 
-from django.db.models import Sum
-from django.db.models.functions import TruncDay
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import Greatest, TruncDay
 from django.utils import timezone
 
-from meters.models import HourlyUsage
+from meters.models import CounterEpoch, HourlyUsage
 
 HOUR = timedelta(hours=1)
 
@@ -29,25 +30,36 @@ class Use:
     estimated_kwh: Decimal | None = None
 
 
+def known(meter_id: int, start: datetime, end: datetime) -> QuerySet[HourlyUsage]:
+    """The hours of `start` to `end` of which the counter tells what was used in them, or in a part of them."""
+    told = Exists(
+        CounterEpoch.objects.filter(
+            meter=OuterRef("meter"),
+            first_at__lt=OuterRef("hour") + HOUR,
+            last_at__gt=Greatest(OuterRef("hour"), "first_at"),  # a single value tells of no time
+        )
+    )
+    return HourlyUsage.objects.filter(Q(energy_wh__gt=0) | told, meter=meter_id, hour__gte=start, hour__lt=end)
+
+
 def by_hour(meter_id: int, start: datetime, end: datetime) -> list[Use]:
     """Each hour that begins from `start`, rounded down to its hour, and before `end`."""
     start = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    rows = HourlyUsage.objects.filter(meter=meter_id, hour__gte=start, hour__lt=end)
-    known = {hour: (energy, estimated) for hour, energy, estimated in rows.values_list(*_COLUMNS)}
-    return [_use(hour, hour + HOUR, known.get(hour)) for hour in _hours(start, end)]
+    rows = known(meter_id, start, end).values_list("hour", "energy_wh", "estimated_wh")
+    used = {hour: (energy, estimated) for hour, energy, estimated in rows}
+    return [_use(hour, hour + HOUR, used.get(hour)) for hour in _hours(start, end)]
 
 
 def by_day(meter_id: int, start: datetime, end: datetime) -> list[Use]:
     """Each day of the campsite's clock (23 to 25 hours) that `start` to `end` touches."""
     zone = timezone.get_default_timezone()
     days = list(_days(start, end, zone))
-    rows = HourlyUsage.objects.filter(meter=meter_id, hour__gte=days[0][0], hour__lt=days[-1][1]) if days else None
-    known = {}
-    if rows is not None:
-        by_day = rows.annotate(day=TruncDay("hour", tzinfo=zone)).values("day").order_by("day")
-        for row in by_day.annotate(energy=Sum("energy_wh"), estimated=Sum("estimated_wh")):
-            known[row["day"].astimezone(UTC)] = (row["energy"], row["estimated"])
-    return [_use(first, after, known.get(first)) for first, after in days]
+    if not days:
+        return []
+    rows = known(meter_id, days[0][0], days[-1][1]).annotate(day=TruncDay("hour", tzinfo=zone)).values("day")
+    sums = rows.order_by("day").annotate(energy=Sum("energy_wh"), estimated=Sum("estimated_wh"))
+    used = {row["day"].astimezone(UTC): (row["energy"], row["estimated"]) for row in sums}
+    return [_use(first, after, used.get(first)) for first, after in days]
 
 
 def total(rows: list[Use]) -> tuple[Decimal | None, Decimal | None]:
@@ -57,13 +69,10 @@ def total(rows: list[Use]) -> tuple[Decimal | None, Decimal | None]:
     return (sum(energy, Decimal(0)), sum(estimated, Decimal(0))) if energy else (None, None)
 
 
-_COLUMNS = ("hour", "energy_wh", "estimated_wh")
-
-
-def _use(start: datetime, end: datetime, known: tuple[int, int] | None) -> Use:
-    if known is None:
+def _use(start: datetime, end: datetime, used: tuple[int, int] | None) -> Use:
+    if used is None:
         return Use(start, end)
-    return Use(start, end, Decimal(known[0]).scaleb(-3), Decimal(known[1]).scaleb(-3))
+    return Use(start, end, Decimal(used[0]).scaleb(-3), Decimal(used[1]).scaleb(-3))
 
 
 def _hours(start: datetime, end: datetime) -> Iterator[datetime]:

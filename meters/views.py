@@ -88,7 +88,7 @@ def _page(meter: Meter, now: datetime) -> dict[str, Any]:
         "now": now,
         "status": status,
         "status_word": STATUS_WORDS[status.status],
-        "symbol": _symbol(meter, status),
+        "symbol": _symbol(meter, status, now),
         "reason": online.REASONS[status.reason],
         "state": getattr(meter, "state", None),
         "values": _values(meter, status, now),
@@ -103,20 +103,23 @@ def _page(meter: Meter, now: datetime) -> dict[str, Any]:
     }
 
 
-def _symbol(meter: Meter, status: online.Online) -> str:
+def _symbol(meter: Meter, status: online.Online, now: datetime) -> str:
     if not status.is_online:
         return status.status.value
     state = meter.state  # who is online has been heard
-    if state.relay is None and meter.device.has_relay and not state.power_w:
+    if state.relay is None and meter.device.has_relay and (_is_frozen(state, now) or not state.power_w):
         return "unknown"
     return "off" if state.relay is False else "on"
 
 
+def _is_frozen(state: MeterState, now: datetime) -> bool:
+    told = [at for at in (state.power_at, state.voltage_at, state.current_at, state.phases_at) if at]
+    return bool(told) and now - max(told) > VALUES_FROZEN_AFTER
+
+
 def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
     state = getattr(meter, "state", None) or MeterState(meter=meter)
-    told = max((at for at in (state.power_at, state.voltage_at, state.current_at, state.phases_at) if at), default=None)
-    frozen = told is not None and now - told > VALUES_FROZEN_AFTER
-    gone = not status.is_online
+    frozen, gone = _is_frozen(state, now), not status.is_online
 
     def value(label: Any, number: Any, unit: str, at: datetime | None, stale: bool, phases: Any = None) -> Value:
         by_phase = [(f"L{index}", told) for index, told in enumerate(phases or [], 1)]

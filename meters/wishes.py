@@ -15,7 +15,8 @@ words.BOARD. Not where the pitch is never cut: nobody is invited to that."""
 
 
 def of(want: Want | None, relay: bool | None, command: Command | None = None, *, is_online: bool = True) -> str:
-    """A key of words.BOARD, of the want in force and the newest command; "" where it is as wanted or not managed.
+    """A key of words.BOARD, of the want in force and the newest command; "" where it is as wanted or not managed. Of
+    who is not online the position is not known.
 
     Once an attempt has failed it is no longer "being switched", although others follow; while it is parked neither.
     Between the server's messages static/js/board/truth.js follows the same rule.
@@ -28,7 +29,7 @@ def of(want: Want | None, relay: bool | None, command: Command | None = None, *,
         return "should_off_load"
     if relay is want.state:
         return ""
-    return ("should_on" if want.state else "should_off") + ("_unknown" if relay is None else "")
+    return ("should_on" if want.state else "should_off") + ("_unknown" if relay is None or not is_online else "")
 
 
 def offer(want: Want | None, wish: str) -> str:

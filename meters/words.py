@@ -12,6 +12,7 @@ from meters.online import REASONS
 STATES = {
     "load": _("On, in use"),
     "idle": _("On, nothing in use"),
+    "on": _("On, use not known"),
     "off": _("Switched off"),
     "offline": _("Offline"),
     "unknown": _("Unknown"),
@@ -240,7 +241,7 @@ BOARD = {
     "total_online": _("{online} of {all} online"),
     "total_power": _("{power} kW now"),
     "total_complete": _("all meters counted"),
-    "total_lacking": _("not counting {n} not heard"),
+    "total_lacking": _("without {n} whose power is not known"),
     "none_shown": _("No meter matches the filter."),
     "no_meters": _("No meters yet. They appear by themselves when Zigbee2MQTT reports them."),
     # banners

@@ -207,7 +207,7 @@ class Worker:
         if online.is_listening(self._state, now):
             online.watch(now)
         statuses = online.statuses(now, self._state)
-        self._asker.consider(statuses)
+        self._asker.consider(statuses, self._state.connected_at)
         self._counters.consider(statuses, now)
         told, self._told = self._told, {meter: (each.status, each.reason) for meter, each in statuses.items()}
         return online.record(statuses, now) | {meter for meter, each in self._told.items() if told.get(meter) != each}

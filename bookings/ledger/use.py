@@ -102,8 +102,8 @@ def _read(stay_ids: set[int]) -> Book:
 
 def _measure(line: StayMeter, known: snapshots.Energy | None) -> Measured:
     if line.end is not None:
-        is_open = line.end.settled_at is None
-        return Measured(line, line.end.energy_kwh - line.start.energy_kwh, line.end.known_at if is_open else None)
+        kwh = line.end.energy_kwh - line.start.energy_kwh
+        return Measured(line, kwh, None if line.end.settled_at else line.end.known_at or line.start.at)
     is_begun = line.start.settled_at is not None  # until then what the meter tells may be another guest's use
     if known is None or known.known_at is None or not is_begun:
         return Measured(line, NOTHING, line.start.at)

@@ -62,8 +62,8 @@ class Outlet:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the booking owes, or has left; `stays`: of how many pitches together. `days`: how long what is left lasts at
-    the present use, None where that cannot be told.
+    """What the booking owes, or has left; `stays`: of how many pitches together, `as_of`: as the one that was read the
+    longest ago was known. `days`: how long what is left lasts at the present use, None where that cannot be told.
     """
 
     mode: str
@@ -72,6 +72,7 @@ class Account:
     bought_kwh: Decimal
     left_kwh: Decimal | None
     stays: int
+    as_of: datetime | None
     days: float | None
 
     @property
@@ -254,6 +255,7 @@ def _account(bill: Bill, stays: Sequence[Stay], used: Mapping[datetime, Decimal]
         bought_kwh=bill.packages_kwh + bill.included_kwh,
         left_kwh=bill.left_kwh,
         stays=sum(1 for each in stays if each.position is not None),
+        as_of=bill.as_of,
         days=_days_left(bill.left_kwh, used, known),
     )
 

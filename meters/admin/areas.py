@@ -31,8 +31,9 @@ MOST_OFFERED = 5
 BRIDGES = {"online": "success", "offline": "danger", "unknown": "warning"}
 
 
-def bridge(state: AreaState) -> str:
-    return label(state.get_bridge_display(), BRIDGES[state.bridge])
+def bridge(area_id: int, link: online.Link) -> str:
+    told = AreaState.Bridge(link.bridge(area_id))
+    return label(told.label, BRIDGES[told])
 
 
 def channel(area: Area, state: AreaState) -> str:
@@ -58,7 +59,9 @@ class StateInline(NeverWritten, StackedInline):
 
     @admin.display(description=_("Zigbee2MQTT"))
     def bridge_now(self, state: AreaState) -> str:
-        return format_html("{} {}", bridge(state), local(state.bridge_since) if state.bridge_since else "")
+        link = online.link(timezone.now())
+        is_known = link.bridge(state.area_id) == state.bridge and state.bridge_since
+        return format_html("{} {}", bridge(state.area_id, link), local(state.bridge_since) if is_known else "")
 
     @admin.display(description=_("last message"))
     def seen(self, state: AreaState) -> str:
@@ -87,6 +90,8 @@ class StateInline(NeverWritten, StackedInline):
         if not state.permit_join:
             return NOTHING if state.permit_join is None else gettext("no")
         until = state.permit_join_until
+        if until and until <= timezone.now():
+            return gettext("no")
         return label(gettext("until %(time)s") % {"time": local(until)} if until else gettext("yes"), "warning")
 
     @admin.display(description=_("needs a restart"))
@@ -101,15 +106,18 @@ class StateInline(NeverWritten, StackedInline):
 
 
 class AreaList(ChangeList):
-    """Counts each area's meters by online status, for all rows at once."""
+    """Looks up once for all rows what the link is, and counts each area's meters by online status."""
 
     result_list: Any
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        counts = overview.count_by_area(timezone.now())
+        now = timezone.now()
+        link = online.link(now)
+        counts = overview.count_by_area(now, link)
         self.result_list = list(self.result_list)
         for area in self.result_list:
+            area.link = link
             area.counts = counts.get(area.pk, Counter())
 
 
@@ -165,12 +173,14 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
         return area.get_control_display()
 
     @admin.display(description=_("Zigbee2MQTT"), ordering="state__bridge")
-    def bridge_now(self, area: Area) -> str:
-        return bridge(state_of(area))
+    def bridge_now(self, area: Any) -> str:
+        return bridge(area.pk, area.link)
 
     @admin.display(description=_("meters online"))
     def online_now(self, area: Any) -> str:
-        return f"{area.counts[online.Status.ONLINE]} / {area.counts.total()}"
+        """Of how many: where nothing is known of any of them, not 0 but nothing."""
+        known = area.counts.total() - area.counts[online.Status.UNKNOWN]
+        return f"{area.counts[online.Status.ONLINE] if known else NOTHING} / {area.counts.total()}"
 
     @admin.display(description=_("channel"))
     def channel_now(self, area: Area) -> str:

@@ -28,11 +28,11 @@ def status(now: online.Online) -> str:
     return format_html(html, word, online.REASONS[now.reason])
 
 
-def wanted(want: Want | None, is_on: bool | None) -> str:
+def wanted(want: Want | None, is_on: bool | None, is_online: bool) -> str:
     """What is wanted, and who wants it; a warning where the relay is not so."""
     if want is None:
         return format_html('<span class="text-base-500">{}</span>', gettext("not managed"))
-    wish = wishes.of(want, is_on)
+    wish = wishes.of(want, is_on, is_online=is_online)
     if not wish:
         word = relay(want.state)
     else:
@@ -43,6 +43,14 @@ def wanted(want: Want | None, is_on: bool | None) -> str:
 
 def _state(meter: Meter) -> MeterState:
     return getattr(meter, "state", None) or MeterState(meter=meter)
+
+
+def _online(meter: Any) -> online.Online:
+    """A list knows it of all its meters."""
+    if not hasattr(meter, "online"):
+        now = timezone.now()
+        meter.online = online.status(meter, online.link(now), now)
+    return meter.online
 
 
 class MeterColumns:
@@ -76,28 +84,30 @@ class MeterColumns:
 
     @admin.display(description=_("online"))
     def online_now(self, meter: Any) -> str:
-        now = timezone.now()
-        return status(getattr(meter, "online", None) or online.status(meter, online.link(now), now))
+        return status(_online(meter))
 
     @admin.display(description=_("last heard"), ordering="state__heard_at")
     def heard(self, meter: Meter) -> str:
         return ago(_state(meter).heard_at)
 
     @admin.display(description=_("relay"), ordering="state__relay")
-    def relay_now(self, meter: Meter) -> str:
-        return relay(_state(meter).relay)
+    def relay_now(self, meter: Any) -> str:
+        """Of one that is not online with its age: it may be otherwise by now."""
+        return relay(_state(meter).relay) if _online(meter).is_online else self.relay_aged(meter)
 
     @admin.display(description=_("power"), ordering="state__power_w")
-    def power(self, meter: Meter) -> str:
-        return quantity(_state(meter).power_w, "W")
+    def power(self, meter: Any) -> str:
+        return quantity(_state(meter).power_w, "W") if _online(meter).is_online else self.power_aged(meter)
 
     @admin.display(description=_("relay"))
     def relay_aged(self, meter: Meter) -> str:
-        return aged(self.relay_now(meter), _state(meter).relay_at)
+        state = _state(meter)
+        return aged(relay(state.relay), state.relay_at)
 
     @admin.display(description=_("power"))
     def power_aged(self, meter: Meter) -> str:
-        return aged(self.power(meter), _state(meter).power_at)
+        state = _state(meter)
+        return aged(quantity(state.power_w, "W"), state.power_at)
 
     @admin.display(description=_("voltage"))
     def voltage(self, meter: Meter) -> str:
@@ -141,4 +151,4 @@ class MeterColumns:
     def wanted_now(self, meter: Any) -> str:
         if not hasattr(meter, "want"):
             meter.want = commands.in_force([meter.pk], timezone.now()).get(meter.pk)
-        return wanted(meter.want, _state(meter).relay)
+        return wanted(meter.want, _state(meter).relay, _online(meter).is_online)

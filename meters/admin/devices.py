@@ -8,14 +8,16 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
+from unfold.views import ChangeList
 
-from meters import zigbee2mqtt
+from meters import online, zigbee2mqtt
 from meters.admin.base import NOTHING, ReadOnlyAdmin, ago, label
 from meters.admin.bridge import NAME_PROBLEMS, AsksOfDevices, may_ask
 from meters.admin.filters import NameFilter, PresentDevices
-from meters.models import Device
+from meters.models import AreaState, Device
 
 AVAILABLE = {
     True: (_("available"), "success"),
@@ -30,6 +32,19 @@ def named(device: Device) -> str:
     if problem is None:
         return device.friendly_name
     return format_html("{} {}", device.friendly_name, label(_("bad name"), "danger", NAME_PROBLEMS[problem]))
+
+
+class DeviceList(ChangeList):
+    """Looks up once for all rows what the link is."""
+
+    result_list: Any
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        link = online.link(timezone.now())
+        self.result_list = list(self.result_list)
+        for device in self.result_list:
+            device.link = link
 
 
 @admin.register(Device)
@@ -48,6 +63,9 @@ class DeviceAdmin(AsksOfDevices, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Device]:
         return super().get_queryset(request).select_related("area", "meter__state")
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return DeviceList
+
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         device = self.get_object(request, object_id)
         is_listed = isinstance(device, Device) and device.area is not None and device.removed_at is None
@@ -64,10 +82,13 @@ class DeviceAdmin(AsksOfDevices, ReadOnlyAdmin):
         return str(NAME_PROBLEMS[problem]) if problem else NOTHING
 
     @admin.display(description=_("available"), ordering="available")
-    def available_now(self, device: Device) -> str:
+    def available_now(self, device: Any) -> str:
+        """What Zigbee2MQTT said counts while it runs, and while somebody listens to it."""
         if device.removed_at:
             return label(_("removed"))
-        return label(*AVAILABLE[device.available])
+        link = getattr(device, "link", None) or online.link(timezone.now())
+        is_known = link.bridge(device.area_id) == AreaState.Bridge.ONLINE
+        return label(*AVAILABLE[device.available if is_known else None])
 
     @admin.display(description=_("last heard"))
     def heard(self, device: Device) -> str:

@@ -50,8 +50,10 @@ class MeterCountsSerializer(serializers.Serializer[Any]):
 class AreaSerializer(serializers.ModelSerializer[Area]):
     """An area: what staff decided, and what its Zigbee2MQTT last reported (null where it did not)."""
 
-    bridge = serializers.SerializerMethodField(help_text="Whether its Zigbee2MQTT runs.")
-    bridge_since = time("state.bridge_since", "Since when the bridge is so.")
+    bridge = serializers.SerializerMethodField(
+        help_text="Whether its Zigbee2MQTT runs. Unknown, too, while nobody listens to the broker."
+    )
+    bridge_since = time("state.bridge_since", "When it last came or went, as far as that was told.")
     seen_at = time("state.seen_at", "When its last message came.")
     version = serializers.CharField(
         source="state.version", allow_null=True, read_only=True, help_text="Zigbee2MQTT's version, empty if unknown."
@@ -84,8 +86,8 @@ class AreaSerializer(serializers.ModelSerializer[Area]):
 
     @extend_schema_field(serializers.ChoiceField(choices=["unknown", "online", "offline"]))
     def get_bridge(self, area: Area) -> str:
-        state = getattr(area, "state", None)
-        return state.bridge if state else "unknown"
+        link: online.Link = self.context["link"]
+        return link.bridge(area.pk)
 
     @extend_schema_field(MeterCountsSerializer)
     def get_meters(self, area: Area) -> dict[str, int]:
@@ -276,7 +278,7 @@ class UseSerializer(serializers.Serializer[Any]):
 
     start = time(help_text="The beginning.")
     end = time(help_text="The end: the beginning of the next.")
-    energy_kwh = decimal(None, 12, 3, "Energy in kWh. Null: nothing is known of this time; 0: measured as 0.")
+    energy_kwh = decimal(None, 12, 3, "Energy in kWh, as far as it is known. Null: nothing is; 0: measured as 0.")
     estimated_kwh = decimal(None, 12, 3, "How much of it was spread over several hours, in kWh.")
 
 
@@ -288,6 +290,7 @@ class UsageSerializer(serializers.Serializer[Any]):
     time_zone = serializers.CharField(help_text="The campsite's zone: its days begin at midnight here.")
     start = time(help_text="The beginning of the first row: `from` rounded down.")
     end = time(help_text="The end of the last row: `to` rounded up.")
-    energy_kwh = decimal(None, 12, 3, "The sum of the rows in kWh. Null: nothing is known.")
+    known_until = time(help_text="When its counter was last told: what was used later is in no row yet. Null: never.")
+    energy_kwh = decimal(None, 12, 3, "The sum of the rows in kWh, as far as it is known. Null: nothing is.")
     estimated_kwh = decimal(None, 12, 3, "How much of the sum was spread over several hours, in kWh.")
     rows = UseSerializer(many=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db.models import Prefetch, QuerySet, prefetch_related_objects
+from django.db.models import Max, Prefetch, QuerySet, prefetch_related_objects
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -44,7 +44,9 @@ class AreaViewSet(ReadOnly[Area]):
     def get_serializer_context(self) -> dict[str, Any]:
         if getattr(self, "swagger_fake_view", False):
             return {}
-        return {**super().get_serializer_context(), "counts": overview.count_by_area(timezone.now())}
+        now = timezone.now()
+        link = online.link(now)
+        return {**super().get_serializer_context(), "link": link, "counts": overview.count_by_area(now, link)}
 
 
 @extend_schema_view(
@@ -127,6 +129,7 @@ class MeterViewSet(ReadOnly[Meter]):
             "time_zone": settings.TIME_ZONE,
             "start": rows[0].start,
             "end": rows[-1].end,
+            "known_until": meter.known_until,  # type: ignore[attr-defined]
             "energy_kwh": energy_kwh,
             "estimated_kwh": estimated_kwh,
             "rows": rows,
@@ -163,7 +166,8 @@ class MeterViewSet(ReadOnly[Meter]):
 
 
 def _meter(ieee: str) -> Meter:
-    return get_object_or_404(Meter.objects.select_related("device"), device__ieee_address=ieee.lower())
+    found = Meter.objects.select_related("device").annotate(known_until=Max("epochs__last_at"))
+    return get_object_or_404(found, device__ieee_address=ieee.lower())
 
 
 def _add_wants(meters: Sequence[Meter]) -> None:

@@ -70,15 +70,18 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
         else:
             chosen.append(meter)
     link = online.link(now)
-    offline = [meter for meter in chosen if not online.status(meter, link, now).is_online]
+    here: list[Meter] = []
+    offline: list[Meter] = []
+    for meter in chosen:
+        (here if online.status(meter, link, now).is_online else offline).append(meter)
     pitches = allowed.serving([meter.pk for meter in chosen], now)
     depending = [meter for meter in chosen if allowed.depends(pitches.get(meter.pk, []), now)]
     return Preview(
         state=state,
         meters=len(chosen),
-        seconds=_seconds({meter.pk for meter in chosen} - {meter.pk for meter in offline}),
+        seconds=_seconds({meter.pk for meter in here}),
         offline=offline,
-        already=sum(meter.relay is state for meter in chosen),
+        already=sum(meter.relay is state for meter in here),
         skipped=skipped,
         depending=depending,
         needs_reason=not state and bool(depending),

@@ -64,9 +64,9 @@ def test_days_are_summed_by_mode_of_sale():
     stay = make.stay(make.pitch(kind="cabin"), booking=cabin, status=Stay.Status.LEFT, ended_at=ended)
     make.used(stay, "7")
     assert rows(Kind.DAYS) == [
-        ("2026-07-05", "included in the price", 1, D(7), D(0), D(0)),
-        ("2026-07-05", "by the kWh", 2, D(30), D("135.00"), D("27.00")),
-        ("2026-07-06", "by the kWh", 1, D(1), D("4.50"), D("0.90")),
+        ("2026-07-05", "included in the price", 1, D(7), D(0), D(0), 0),
+        ("2026-07-05", "by the kWh", 2, D(30), D("135.00"), D("27.00"), 0),
+        ("2026-07-06", "by the kWh", 1, D(1), D("4.50"), D("0.90"), 0),
     ]
 
 
@@ -77,8 +77,8 @@ def test_months_count_packages_with_their_price_in_sirvoy_and_here():
     booking = sold("101", 5, "70", items=[item])
     accounts.sell(booking, D(10), D("50"), make.staff())
     assert rows(Kind.MONTHS) == [
-        ("2026-07", "by the kWh", 1, D(10), D("45.00"), D("9.00")),
-        ("2026-07", "package bought ahead", 1, D(60), D("275.00"), D("55.00")),
+        ("2026-07", "by the kWh", 1, D(10), D("45.00"), D("9.00"), 0),
+        ("2026-07", "package bought ahead", 1, D(60), D("275.00"), D("55.00"), 0),
     ]
 
 

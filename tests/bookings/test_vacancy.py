@@ -126,9 +126,9 @@ def test_a_period_is_chosen_and_checked(reception):
     meter = unhung(2000)
     day = FIRST.date().isoformat()
     assert str(meter) in opened(reception, **{"from": day, "to": day})
-    assert "No power was used" in opened(reception, **{"from": "2026-07-11", "to": "2026-07-11"})
+    assert "No use without a guest is known" in opened(reception, **{"from": "2026-07-11", "to": "2026-07-11"})
     assert "At most 92 days" in opened(reception, **{"from": "2026-01-01", "to": "2026-04-03"})
-    assert "No power was used" in opened(reception, **{"from": "2026-01-01", "to": "2026-04-02"})
+    assert "No use without a guest is known" in opened(reception, **{"from": "2026-01-01", "to": "2026-04-02"})
     assert "must not be after" in opened(reception, **{"from": "2026-07-02", "to": "2026-07-01"})
     assert "Enter a valid date" in opened(reception, **{"from": "x", "to": "2026-07-01"})
 

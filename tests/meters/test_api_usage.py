@@ -51,6 +51,7 @@ def test_each_hour_tells_its_energy_and_how_much_of_it_was_estimated(api, meter)
 
 def test_an_hour_that_nothing_is_known_of_is_null_and_a_measured_zero_is_zero(api, meter):
     make.hour(meter, datetime(2026, 7, 1, 8, tzinfo=UTC), 0)
+    make.counted(meter, "5", datetime(2026, 7, 1, 9, tzinfo=UTC))
     rows = use(api, start="2026-07-01T08:00:00Z", to="2026-07-01T10:00:00Z")["rows"]
     assert [row["energy_kwh"] for row in rows] == [0, None]
 

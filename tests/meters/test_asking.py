@@ -1,6 +1,6 @@
 """Meters whose relay nobody has told are asked, gently."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -32,9 +32,9 @@ def heard(meter: Meter, relay: bool | None) -> Meter:
     return meter
 
 
-def asked(broker: Broker, asker: Asker, rounds: int = 1) -> list[str]:
+def asked(broker: Broker, asker: Asker, rounds: int = 1, connected_at: datetime | None = None) -> list[str]:
     for _ in range(rounds):
-        asker.consider(online.statuses(timezone.now()))
+        asker.consider(online.statuses(timezone.now()), connected_at)
         asker.ask()
     return [topic for _, topic in broker.sent]
 
@@ -73,3 +73,21 @@ def test_who_could_not_be_asked_is_asked_later() -> None:
     assert asked(broker, asker) == []
     broker.is_away = False
     assert len(asked(broker, asker)) == 1
+
+
+def test_after_an_absence_positions_are_asked_for_again() -> None:
+    make.worker()
+    now = timezone.now()
+    area = make.area(base_topic="z", reported={"bridge_since": now - timedelta(minutes=9)})
+    times = {"ours": 3, "zigbee2mqtt's": 12}
+    meters = {who: make.meter(who, area=area) for who in times}
+    for who, minutes in times.items():
+        make.state(meters[who], relay=True, relay_at=now - timedelta(minutes=minutes))
+    broker = Broker()
+    asked(broker, Asker(broker.ask), 3, now - timedelta(hours=1))
+    assert [meter for meter, _ in broker.sent] == [meters["zigbee2mqtt's"].pk], "told before its Zigbee2MQTT ran"
+    broker.sent.clear()
+    asker = Asker(broker.ask)
+    asked(broker, asker, 5, now - timedelta(minutes=2))
+    assert {meter for meter, _ in broker.sent} == {meter.pk for meter in meters.values()}, "told before we listened"
+    assert len(broker.sent) == 2, "once"

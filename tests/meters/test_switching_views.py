@@ -155,7 +155,7 @@ def test_a_plan_tells_what_would_happen_and_changes_nothing(client: Client, area
     ids = [meter.pk for meter in (on, off, away, measuring)]
     status, told = post(client, "/board/plan/", {"meters": ids, "state": False})
     assert status == 200
-    assert told | {"meters": 3, "already": 2, "seconds": 1, "needs_reason": True} == told
+    assert told | {"meters": 3, "already": 1, "seconds": 1, "needs_reason": True} == told
     assert [meter["id"] for meter in told["offline"]] == [away.pk]
     assert [meter["id"] for meter in told["depending"]] == [off.pk]
     assert [(meter["id"], meter["code"]) for meter in told["skipped"]] == [(measuring.pk, "no_relay")]

@@ -108,8 +108,9 @@ async function refresh() {
   try {
     const signal = AbortSignal.timeout(PATIENCE_MS);
     const answer = await fetch(home, { redirect: "manual", cache: "no-store", signal });
-    if (answer.type === "opaqueredirect") location.reload();
-    if (answer.ok) replace(read(await answer.text()));
+    if (answer.type === "opaqueredirect") return location.reload();
+    if (!answer.ok) throw new Error(answer.status); // the server is there, and knows nothing
+    replace(read(await answer.text()));
   } catch {
     isOffline = true;
     show();

@@ -125,7 +125,7 @@ async function follow() {
   if (document.hidden || dialog?.open) return;
   try {
     const answer = await fetch(location.pathname);
-    if (!answer.ok || answer.redirected) return;
+    if (!answer.ok || answer.redirected) throw new Error(answer.status);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const news = fresh.querySelector(`[data-live="${part.dataset.live}"]`);

@@ -33,13 +33,16 @@ export class AreaSection {
     setText(part("h2 span"), area.name);
     setText(part("h2 small"), area.in_service ? "" : say("commissioning"));
     const count = say("area_online", { online: isLinked(store.worker, now) ? sum.online : "–", all: sum.all });
-    const power = sum.online ? `${number(sum.watts / 1000, 1)} kW` : "";
+    const power = sum.watts === null ? "" : `${number(sum.watts / 1000, 1)} kW`;
+    const isPartial = sum.watts !== null && sum.lacking > sum.all - sum.online; // more than the count tells
+    const lacking = isPartial ? say("total_lacking", { n: sum.lacking }) : "";
     const filtered = isFiltered ? say("area_shown", { shown }) : "";
-    setText(part(".area-count"), [sum.all ? count : say("area_empty"), power, filtered].filter(Boolean).join(" · "));
+    setText(part(".area-count"), [sum.all ? count : say("area_empty"), power, lacking, filtered].filter(Boolean).join(" · "));
     setText(part(".area-bridge"), problem);
     setHidden(part(".area-bridge"), !problem);
     setText(part(".area-facts"), facts(area).join(" · "));
-    this.#showMarks([...this.#switchingMarks(area, described), ...(area.in_service ? marks(area) : [])]);
+    const isKnown = isLinked(store.worker, now) && area.bridge === "online";
+    this.#showMarks([...this.#switchingMarks(area, described), ...(area.in_service ? marks(area, isKnown) : [])]);
     this.#showRepeaters(area, store, now);
   }
 
@@ -115,8 +118,8 @@ function facts(area) {
   ].filter(Boolean);
 }
 
-/** [text, explanation] of what a technician should look at. */
-function marks(area) {
+/** [text, explanation] of what a technician should look at; what passes by itself only while it `isKnown`. */
+function marks(area, isKnown) {
   const found = [];
   const differs = area.channel !== null && area.expected_channel !== null && area.channel !== area.expected_channel;
   if (area.backoff_safe === false) {
@@ -127,8 +130,8 @@ function marks(area) {
     const values = { channel: area.channel, planned: area.expected_channel };
     found.push([say("channel_differs", values), say("channel_hint")]);
   }
-  if (area.permit_join) found.push([say("permit_join"), say("permit_join_hint")]);
-  if (area.restart_required) found.push([say("restart"), say("restart_hint")]);
+  if (isKnown && area.permit_join) found.push([say("permit_join"), say("permit_join_hint")]);
+  if (isKnown && area.restart_required) found.push([say("restart"), say("restart_hint")]);
   if (area.is_approximate) found.push([say("last_seen"), say("last_seen_hint")]);
   return found;
 }

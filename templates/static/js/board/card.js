@@ -89,7 +89,7 @@ function cardLines({ meter }, label, area, now, last) {
     quantity("voltage", meter.voltage_v, 0, "V", meter.voltage_at),
     quantity("current", meter.current_a, 2, "A", meter.current_at),
     quantity("energy", meter.counter_kwh, 2, "kWh", meter.counter_at),
-    line("link", strength, null),
+    line("link", strength, meter.linkquality_at),
     line("heard", meter.heard_at === null ? say("never") : age(now - meter.heard_at), null),
   ];
 }

@@ -15,6 +15,7 @@ export class Link {
   #stateUrl;
   #socket = null;
   #socketAt = 0;
+  #pushedAt = 0; // when the socket last told something: one that is open may be dead
   #retryAt = 0;
   #retries = 0;
   #askedAt = null;
@@ -56,7 +57,7 @@ export class Link {
 
   #keepSocket(now) {
     const isOpen = this.#socket?.readyState === WebSocket.OPEN;
-    if (isOpen && now - Math.max(this.heardAt, this.#socketAt) > DEAD_SOCKET_MS) this.#drop(now);
+    if (isOpen && now - Math.max(this.#pushedAt, this.#socketAt) > DEAD_SOCKET_MS) this.#drop(now);
     if (this.#socket === null && now >= this.#retryAt) this.#open(now);
   }
 
@@ -67,6 +68,7 @@ export class Link {
     this.#socketAt = now;
     socket.onmessage = (event) => {
       this.#retries = 0;
+      this.#pushedAt = Date.now();
       this.#receive(JSON.parse(event.data), false);
     };
     socket.onclose = () => this.#drop(Date.now());
@@ -97,7 +99,8 @@ export class Link {
   #receive(message, isExact) {
     const now = Date.now();
     this.heardAt = now;
-    this.state = this.#socket?.readyState === WebSocket.OPEN ? "live" : "polling";
+    const isOpen = this.#socket?.readyState === WebSocket.OPEN;
+    this.state = isOpen && now - this.#pushedAt < SILENCE_MS ? "live" : "polling";
     const { whole, missed } = this.#take(message, isExact);
     if (whole) {
       this.#wholeAt = now;

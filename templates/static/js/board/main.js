@@ -140,9 +140,9 @@ function _showTotals(isKnown) {
   const all = [...described.values()];
   const sum = totals(all);
   const watched = totals(all.filter((seen) => areaOf(seen.meter).in_service));
-  setText(document.getElementById("total-power"), say("total_power", { power: sum.online ? number(sum.watts / 1000, 1) : "–" }));
+  setText(document.getElementById("total-power"), say("total_power", { power: sum.watts === null ? "–" : number(sum.watts / 1000, 1) }));
   setText(document.getElementById("total-online"), say("total_online", isKnown ? watched : { ...watched, online: "–" }));
-  const lacking = watched.lacking ? say("total_lacking", { n: watched.lacking }) : watched.all ? say("total_complete") : "";
+  const lacking = sum.lacking ? say("total_lacking", { n: sum.lacking }) : sum.all ? say("total_complete") : "";
   setText(document.getElementById("total-lacking"), lacking);
   const none = document.getElementById("none-shown");
   setText(none, say(store.meters.size ? "none_shown" : "no_meters"));

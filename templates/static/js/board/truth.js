@@ -23,7 +23,7 @@ export function statusOf(meter, store, now) {
   return { status: meter.online, reason: meter.reason };
 }
 
-/** All that a tile and its card say: state (load, idle, off, offline, unknown), reason, wish, sign, isOld … */
+/** All that a tile and its card say: state (load, idle, on, off, offline, unknown), reason, wish, sign, isOld … */
 export function describe(meter, store, now) {
   const { status, reason } = statusOf(meter, store, now);
   const frozenFor = _frozenFor(meter, now);
@@ -49,14 +49,16 @@ export function describe(meter, store, now) {
 
 function _switchState(meter, isOld) {
   if (meter.relay === false) return "off";
-  if (!isOld && meter.power_w !== null && Math.abs(meter.power_w) >= IDLE_BELOW_W) return "load"; // watts prove it
-  return meter.relay === null && meter.has_relay ? "unknown" : "idle";
+  const isTold = !isOld && meter.power_w !== null;
+  if (isTold && Math.abs(meter.power_w) >= IDLE_BELOW_W) return "load"; // watts prove it
+  if (meter.relay === null && meter.has_relay) return "unknown";
+  return isTold ? "idle" : "on"; // without watts nobody knows whether it is used
 }
 
 // Power may rightly stand still for days (nothing plugged in), a voltage never does: only when all three stand still
 // is the meter stuck.
 function _frozenFor(meter, now) {
-  const newest = Math.max(meter.power_at ?? 0, meter.voltage_at ?? 0, meter.current_at ?? 0);
+  const newest = Math.max(meter.power_at ?? 0, meter.voltage_at ?? 0, meter.current_at ?? 0, meter.phases_at ?? 0);
   return newest && now - newest > SOON_FROZEN_MS ? now - newest : null;
 }
 
@@ -85,7 +87,7 @@ export function passes(seen, label, area, filter) {
 export function isInState(seen, wanted) {
   if (isGone(seen.meter) || wanted === "removed") return isGone(seen.meter) && wanted === "removed";
   if (!wanted) return true;
-  if (wanted === "on") return seen.state === "load" || seen.state === "idle";
+  if (wanted === "on") return ["load", "idle", "on"].includes(seen.state);
   if (wanted === "otherwise") return seen.isOtherwise;
   return wanted === "problem" ? seen.isProblem : seen.state === wanted;
 }
@@ -105,7 +107,7 @@ export function wishOf(meter, isOnline) {
   if (!want) return "";
   if (want.hold === "load") return "should_off_load";
   if (relay === wanted) return "";
-  return `${wanted ? "should_on" : "should_off"}${relay === null ? "_unknown" : ""}`;
+  return `${wanted ? "should_on" : "should_off"}${relay === null || !isOnline ? "_unknown" : ""}`;
 }
 
 /** The sign of a wish: switching, should_on, should_off, "". */
@@ -173,7 +175,7 @@ function _dayAfter(day) {
   return next.toISOString().slice(0, 10);
 }
 
-/** {all, online, watts, lacking}: power is of online meters only, `lacking`: how many it is without. */
+/** {all, online, watts, lacking}: power is of those that tell it now, `lacking`: how many it is without; null: of all. */
 export function totals(described) {
   const sum = { all: 0, online: 0, watts: 0, lacking: 0 };
   for (const seen of described) {
@@ -184,5 +186,6 @@ export function totals(described) {
     sum.watts += counts ? seen.meter.power_w : 0;
     sum.lacking += counts ? 0 : 1;
   }
+  if (sum.lacking === sum.all) sum.watts = null;
   return sum;
 }
