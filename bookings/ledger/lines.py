@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, time
+from datetime import datetime
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.db.models import F
-from django.utils import timezone
 
+from bookings.hours import check_out_at
 from bookings.ledger.errors import OutletTaken
 from bookings.models import Stay, StayMeter
-from meters import snapshots
+from meters import clock, snapshots
 from meters.models import Installation, Meter
 
 Reason = StayMeter.Reason
@@ -92,10 +91,7 @@ def is_over(stay: Stay, now: datetime, *, since_check_out: bool = False) -> bool
         return True
     if stay.departure is None or (stay.late_until is not None and now < stay.late_until):
         return False
-    local = now.astimezone(timezone.get_default_timezone())
-    if since_check_out and stay.departure == local.date():
-        return local.time() >= time.fromisoformat(settings.CHECK_OUT_AT)
-    return stay.departure <= local.date()
+    return now >= check_out_at(stay.departure) if since_check_out else clock.day_of(now) >= stay.departure
 
 
 def removed_at(line: StayMeter, now: datetime) -> datetime | None:
