@@ -23,13 +23,6 @@ class StillNeeded(Exception):
 
     code = "still_needed"
 
-    def __init__(self, message: str | Promise) -> None:
-        super().__init__(message)
-        self.message = message
-
-    def __str__(self) -> str:
-        return str(self.message)
-
 
 def erase_due(now: datetime) -> int:
     """Forget whose departure is GUESTS_KEPT_DAYS days past, and calls of Sirvoy as old that no booking belongs to.

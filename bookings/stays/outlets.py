@@ -110,7 +110,7 @@ def _begin(stay: Stay, meter: Meter, now: datetime, why: Reason, *, is_guest: bo
     try:
         return ledger.begin(stay, meter, now, why, from_nobody_here=is_guest)
     except ledger.OutletTaken as taken:
-        raise OutletTaken(taken.message, taken.stay) from taken
+        raise OutletTaken(str(taken), taken.stay) from taken
 
 
 def _named(name: str) -> list[Meter]:
