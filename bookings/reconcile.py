@@ -124,9 +124,8 @@ def hourly(now: datetime) -> Healed:
 
 def nightly(now: datetime) -> Healed:
     """As `hourly`, with every booking that is here or expected compared anew with what Sirvoy told."""
-    present = [Stay.Status.EXPECTED, Stay.Status.IN_HOUSE]
-    concerned = Stay.objects.filter(status__in=present, position__isnull=False).values_list("booking_id", flat=True)
-    _each(concerned, lambda booking: stays.reconcile(booking, now))
+    concerned = Stay.objects.filter(status__in=Stay.PRESENT, position__isnull=False)
+    _each(concerned.values_list("booking_id", flat=True), lambda booking: stays.reconcile(booking, now))
     return hourly(now)
 
 

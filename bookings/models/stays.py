@@ -27,6 +27,9 @@ class Stay(models.Model):
         LEFT = "left", _("left")
         CANCELLED = "cancelled", _("cancelled")
 
+    PRESENT = (Status.EXPECTED, Status.IN_HOUSE)
+    """Who is here, or may still come."""
+
     class Unclear(models.TextChoices):
         """Why it is on the list of what staff must sort out."""
 

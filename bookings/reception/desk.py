@@ -113,8 +113,7 @@ def desk(now: datetime) -> Desk:
 
 def arrivals(day: date) -> QuerySet[Stay]:
     """Who comes on this day, those who are not here yet first."""
-    coming = [Stay.Status.EXPECTED, Stay.Status.IN_HOUSE]
-    found = Stay.objects.filter(arrival=day, status__in=coming, position__isnull=False)
+    found = Stay.objects.filter(arrival=day, status__in=Stay.PRESENT, position__isnull=False)
     return found.select_related("booking__guest", "pitch", "room").order_by("status", "pitch__number", "pk")
 
 

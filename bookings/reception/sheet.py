@@ -117,7 +117,7 @@ class Party:
 
     @property
     def is_present(self) -> bool:
-        return self.stay.status in (Stay.Status.IN_HOUSE, Stay.Status.EXPECTED)
+        return self.stay.status in Stay.PRESENT
 
     @property
     def may_be_reopened(self) -> bool:
@@ -200,7 +200,7 @@ def _party(
 def _outlets(stays: Iterable[Stay], measured: Iterable[Measured], now: datetime) -> dict[int, list[Outlet]]:
     """By stay: the meters that count for it, then those of its pitch that do not."""
     open_lines = {(m.line.stay_id, m.line.meter_id): m.line for m in measured if m.line.end_id is None}
-    places = {s.pitch_id for s in stays if s.status in (Stay.Status.IN_HOUSE, Stay.Status.EXPECTED)} - {None}
+    places = {s.pitch_id for s in stays if s.status in Stay.PRESENT} - {None}
     hung = Installation.objects.filter(pitch__in=places, period__contains=now).values_list("pitch_id", "meter_id")
     by_pitch: dict[int, list[int]] = {}
     for pitch, meter in hung:

@@ -20,7 +20,6 @@ from meters import clock
 logger = logging.getLogger(__name__)
 NEAR = timedelta(days=14)
 """Arrivals that are further away are not yet work for staff."""
-PRESENT = [Stay.Status.EXPECTED, Stay.Status.IN_HOUSE]
 
 
 def advance(now: datetime) -> int:
@@ -73,8 +72,9 @@ def _misplaced() -> set[int]:
     """The bookings (ids) whose room is another pitch by now; of those who have left, only where none was known."""
     is_other = Q(booked_pitch=None) | ~Q(booked_pitch=F("room__pitch"))
     has_other = Q(room__pitch__isnull=False) & is_other | Q(room__pitch=None, booked_pitch__isnull=False)
-    concerned = Stay.objects.filter(has_other, Q(status__in=PRESENT) | Q(booked_pitch=None), position__isnull=False)
-    return set(concerned.filter(room__isnull=False).values_list("booking_id", flat=True))
+    concerned = Q(status__in=Stay.PRESENT) | Q(booked_pitch=None)
+    found = Stay.objects.filter(has_other, concerned, position__isnull=False, room__isnull=False)
+    return set(found.values_list("booking_id", flat=True))
 
 
 def _of(stays: Iterable[int]) -> set[int]:

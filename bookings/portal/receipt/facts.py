@@ -13,7 +13,6 @@ from bookings.models import Correction, Stay, StayMeter
 from meters.models import Snapshot
 
 Status = Stay.Status
-PRESENT = (Status.EXPECTED, Status.IN_HOUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,6 @@ def gather(stay: Stay, now: datetime) -> Receipt:
         corrections=tuple(Correction.objects.filter(stay=stay).order_by("at", "pk")),
         used=used[stay.pk],
         others_kwh=sum((used[each.pk].kwh for each in others), Decimal(0)) if others else None,
-        others_go_on=any(each.status in PRESENT for each in others),
+        others_go_on=any(each.status in Stay.PRESENT for each in others),
         bill=accounts.bill([stay.booking_id])[stay.booking_id],
     )
