@@ -127,7 +127,7 @@ def _read(ids: Sequence[int], now: datetime) -> Tables:
         departures=_grouped((stay.pitch_id, day) for stay in known if (day := _departure(stay))),
         left=_grouped((line.pitch_id, _ended_at(line)) for line in lines if line.ended_by in LEAVING),
         taken_away=_taken_away(lines),
-        packages={**accounts.power_facts(bookings, now)} if bookings else {},
+        packages=accounts.power_facts(bookings, now) if bookings else {},
         relays=dict(MeterState.objects.filter(meter__in=ids).values_list("meter_id", "relay")),
         rules={rule.kind: rule for rule in PowerRule.objects.all()},
         wants=_grouped((want.meter_id, want) for want in wants.order_by("priority")),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -67,17 +66,16 @@ WORDS: dict[Why, Promise] = {
 }
 
 
-class Package(Protocol):
-    """What is left of the kWh that a booking bought ahead; `told_at`: when the guest was told that nothing is."""
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a booking bought ahead. Its power may be cut `grace` after the guest was told that it is used up, if the
+    tariff says so; never before.
+    """
 
-    @property
-    def is_empty(self) -> bool: ...
-    @property
-    def told_at(self) -> datetime | None: ...
-    @property
-    def grace(self) -> timedelta: ...
-    @property
-    def may_cut(self) -> bool: ...
+    is_empty: bool
+    told_at: datetime | None
+    grace: timedelta
+    may_cut: bool
 
 
 @dataclass(frozen=True, slots=True)

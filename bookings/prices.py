@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Protocol, TypeVar
 
-from bookings.models.accounts import Mode
+from bookings.models.accounts import Mode, Tariff
 
 CENT = Decimal("0.01")
 NONE = Decimal(0)
@@ -38,26 +37,7 @@ def vat_part(amount: Decimal, vat_percent: Decimal) -> Decimal:
 # --- tariffs ---------------------------------------------------------------------------------------------------------
 
 
-class Priced(Protocol):
-    """What is asked of a tariff here; a row of Tariff is one."""
-
-    @property
-    def pk(self) -> int | None: ...
-
-    mode: str
-    kinds: list[str]
-    season_only: bool
-    valid_from: date
-    price: Decimal
-    vat_percent: Decimal
-    included_kwh_day: Decimal
-    included_kwh_stay: Decimal
-
-
-T = TypeVar("T", bound=Priced)
-
-
-def choose(tariffs: Iterable[T], kind: str, arrival: date, is_season: bool) -> T | None:
+def choose(tariffs: Iterable[Tariff], kind: str, arrival: date, is_season: bool) -> Tariff | None:
     """The tariff for who arrives that day on a pitch of this kind: of those that fit, one for season guests before one
     for all, then the newest.
     """
@@ -66,7 +46,7 @@ def choose(tariffs: Iterable[T], kind: str, arrival: date, is_season: bool) -> T
         for each in tariffs
         if kind in each.kinds and each.valid_from <= arrival and (is_season or not each.season_only)
     ]
-    return max(fitting, key=lambda each: (each.season_only, each.valid_from, each.pk or 0), default=None)
+    return max(fitting, key=lambda each: (each.season_only, each.valid_from, each.pk), default=None)
 
 
 # --- packages --------------------------------------------------------------------------------------------------------
@@ -179,7 +159,7 @@ class Part:
         return max(self.used_kwh, NONE) if self.mode == Mode.INCLUDED else self.allowance_kwh
 
 
-def allowance(tariff: Priced, spans: Sequence[Span]) -> Decimal:
+def allowance(tariff: Tariff, spans: Sequence[Span]) -> Decimal:
     """kWh that the price of these stays includes: each night's of each stay, and each party's."""
     nights = sum(span.nights for span in spans)
     return tariff.included_kwh_day * nights + tariff.included_kwh_stay * parties(spans)

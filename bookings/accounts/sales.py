@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
 
 from auditlog.models import LogEntry
 from django.contrib.auth.models import User
@@ -20,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from bookings.accounts import bills, packages
 from bookings.models import Booking, Charge, PackageSale
-from bookings.prices import LARGEST_PACKAGE_KWH, NONE, price_of_a_kwh, rounded
+from bookings.prices import LARGEST_PACKAGE_KWH, NONE, Line, price_of_a_kwh, rounded
 
 LARGEST_PRICE = Decimal(1_000_000)
 DEAREST_KWH = Decimal(1000)
@@ -117,22 +116,7 @@ Owed = dict[Key, tuple[Decimal, Decimal]]
 """kWh and amount."""
 
 
-class Charged(Protocol):
-    """A line of a bill, or a charge."""
-
-    @property
-    def mode(self) -> str: ...
-    @property
-    def energy_kwh(self) -> Decimal: ...
-    @property
-    def price(self) -> Decimal: ...
-    @property
-    def vat_percent(self) -> Decimal: ...
-    @property
-    def amount(self) -> Decimal: ...
-
-
-def _by_price(lines: Iterable[Charged]) -> Owed:
+def _by_price(lines: Iterable[Line | Charge]) -> Owed:
     found: Owed = defaultdict(lambda: (NONE, NONE))
     for line in lines:
         key = (line.mode, line.price, line.vat_percent)
