@@ -204,7 +204,7 @@ def _room(told: RoomTold) -> dict[str, Any]:
 def _items(told: Sequence[ItemTold], booking: Booking) -> list[dict[str, Any]]:
     """What was recognised as a package once stays what it was, whatever becomes of the text that did it."""
     known = {item["description"]: Decimal(item["kwh"]) for item in booking.items if item["kwh"]}
-    kwh = {text: known.get(text) or accounts.kwh_of(text) for text in {item.description for item in told}}
+    kwh = known | accounts.kwh_of({item.description for item in told} - known.keys())
     return [
         {
             "description": item.description,

@@ -26,7 +26,7 @@ from bookings.models import (
 from bookings.prices import NONE
 from meters import clock
 
-Patterns = Sequence[tuple[str, Decimal | None]]
+Patterns = Iterable[tuple[str, Decimal | None]]
 UNPRICED_VAT_PERCENT = Decimal(25)
 """Where no tariff fits: Denmark's VAT."""
 
@@ -85,9 +85,10 @@ def bill_of(
     return made, used
 
 
-def kwh_of(description: str) -> Decimal | None:
-    """The kWh of one extra of this description; None where it is no package. A quantity multiplies it."""
-    return prices.package_kwh(description, _patterns())
+def kwh_of(descriptions: Iterable[str]) -> dict[str, Decimal | None]:
+    """The kWh of one extra of each of these descriptions; None where it is no package. A quantity multiplies it."""
+    patterns = _patterns()
+    return {text: prices.package_kwh(text, patterns) for text in descriptions}
 
 
 def extras(booking: Booking) -> list[tuple[str, Decimal | None]]:
@@ -104,7 +105,8 @@ def extras(booking: Booking) -> list[tuple[str, Decimal | None]]:
 
 
 def _patterns() -> Patterns:
-    return list(PackagePattern.objects.values_list("pattern", "kwh"))
+    """Asked of the database when an extra is first compared with them."""
+    return PackagePattern.objects.values_list("pattern", "kwh")
 
 
 def _tariff(stay: Stay, tariffs: Sequence[Tariff], kind: str = "") -> Tariff | None:

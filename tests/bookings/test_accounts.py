@@ -210,8 +210,7 @@ def test_a_pattern_that_is_added_later_recognises_what_was_sold_before():
     assert bill(booking).packages_kwh == 0
     PackagePattern.objects.create(pattern="*pakke # kWh")
     assert (bill(booking).packages_kwh, bill(booking).in_sirvoy) == (50, D("225.00"))
-    assert accounts.kwh_of("STRØMPAKKE 50 kwh") == 50
-    assert accounts.kwh_of("Linned") is None
+    assert accounts.kwh_of(["STRØMPAKKE 50 kwh", "Linned"]) == {"STRØMPAKKE 50 kwh": 50, "Linned": None}
 
 
 def test_items_of_any_shape_are_no_fault():

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from auditlog.models import LogEntry
-from django.db import connections
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from bookings import guests
 from bookings.models import Booking, Guest, PackagePattern, Room, Stay, WebhookEvent
@@ -231,6 +232,16 @@ def test_what_comes_of_an_erased_guest_is_forgotten_too():
 def test_who_is_still_here_is_not_forgotten():
     send(booking(room(), came=True))
     assert guests.erase_departed(NOON + timedelta(days=400)) == 0
+
+
+@pytest.mark.django_db
+def test_the_packages_texts_are_asked_for_once_however_many_extras_there_are():
+    PackagePattern.objects.create(pattern="Elpakke # kWh")
+    items = [{"description": f"Elpakke {kwh} kWh"} for kwh in (10, 25, 50)]
+    with CaptureQueriesContext(connection) as queries:
+        send(booking(room("101"), additionalItems=[*items, {"description": "Linned"}]))
+    assert len([query for query in queries if "bookings_packagepattern" in query["sql"]]) == 1
+    assert [item["kwh"] for item in only().items] == ["10", "25", "50", None]
 
 
 @pytest.mark.django_db
