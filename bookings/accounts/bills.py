@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.db.models import DateTimeField, DecimalField, Prefetch, Value
+from django.db.models import BigIntegerField, DecimalField, F, Prefetch, Value
 
 from bookings import ledger, prices
 from bookings.models import (
@@ -44,7 +44,6 @@ class Bill(prices.Sum):
     vat_percent: Decimal
     in_sirvoy: Decimal
     charged: Decimal
-    charged_at: datetime | None
     low_kwh: Decimal
     may_cut: bool
     grace: timedelta
@@ -147,35 +146,35 @@ class _Entered:
 
     sold: list[prices.Sold] = field(default_factory=list)
     charged: Decimal = NONE
-    charged_at: datetime | None = None
     corrected: dict[int, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
 
 def _entered(booking_ids: Sequence[int]) -> dict[int, _Entered]:
-    """In one query."""
-    of = {"booking__in": booking_ids}
-    no_amount, no_time = Value(None, DecimalField()), Value(None, DateTimeField())
-    rows = PackageSale.objects.filter(**of).values_list(
-        "booking_id", "pk", Value("sold"), "energy_kwh", "price", "vat_percent", no_time
+    """In one query of equal rows: of a package with its price, of kWh corrected with their stay, of a charge."""
+    no_stay, no_number = Value(None, BigIntegerField()), Value(None, DecimalField())
+    sold = PackageSale.objects.filter(booking__in=booking_ids).values(
+        of=F("booking_id"), number=F("pk"), of_stay=no_stay, kwh=F("energy_kwh"), worth=F("price"), vat=F("vat_percent")
     )
-    charges = Charge.objects.filter(**of).values_list(
-        "booking_id", "pk", Value("charged"), "energy_kwh", "amount", "vat_percent", "at"
+    corrected = Correction.objects.filter(stay__booking__in=booking_ids).values(
+        of=F("stay__booking_id"),
+        number=F("pk"),
+        of_stay=F("stay_id"),
+        kwh=F("energy_kwh"),
+        worth=no_number,
+        vat=no_number,
     )
-    corrections = Correction.objects.filter(stay__booking__in=booking_ids).values_list(
-        "stay__booking_id", "stay_id", Value("corrected"), "energy_kwh", no_amount, no_amount, no_time
+    charged = Charge.objects.filter(booking__in=booking_ids).values(
+        of=F("booking_id"), number=F("pk"), of_stay=no_stay, kwh=no_number, worth=F("amount"), vat=no_number
     )
     found = {booking: _Entered() for booking in booking_ids}
-    for booking, pk, what, kwh, amount, vat_percent, at in sorted(
-        rows.order_by().union(charges.order_by(), corrections.order_by(), all=True), key=lambda row: -row[1]
-    ):
-        each = found[booking]
-        if what == "sold":
-            each.sold.append(prices.Sold(kwh, amount, vat_percent))
-        elif what == "charged":
-            each.charged += amount
-            each.charged_at = max(at, each.charged_at or at)
+    for row in sold.order_by().union(corrected.order_by(), charged.order_by(), all=True).order_by("-number"):
+        each = found[row["of"]]
+        if row["of_stay"]:
+            each.corrected[row["of_stay"]] += row["kwh"]
+        elif row["kwh"] is None:
+            each.charged += row["worth"]
         else:
-            each.corrected[pk] += kwh
+            each.sold.append(prices.Sold(row["kwh"], row["worth"], row["vat"]))
     return found
 
 
@@ -206,7 +205,6 @@ def _bill(
         vat_percent=terms[0].vat_percent if terms else UNPRICED_VAT_PERCENT,
         in_sirvoy=in_sirvoy,
         charged=entered.charged,
-        charged_at=entered.charged_at,
         low_kwh=max((each.low_kwh for each in terms), default=NONE),
         may_cut=bool(terms) and all(each.mode == Mode.PACKAGE and each.cut_when_empty for each in terms),
         grace=timedelta(hours=max((each.grace_h for each in terms), default=0)),
