@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from bookings.hours import check_out_at
 from bookings.ledger.errors import OutletTaken
@@ -63,6 +63,11 @@ def lock(meter_ids: Iterable[int]) -> None:
     them at once: each in the order of their ids.
     """
     list(Meter.objects.select_for_update(no_key=True).filter(pk__in=set(meter_ids)).order_by("pk").values_list("pk"))
+
+
+def forgotten() -> QuerySet[StayMeter]:
+    """Open lines of guests who are not here: there should be none."""
+    return StayMeter.objects.filter(period__upper_inf=True).exclude(stay__status=Stay.Status.IN_HOUSE)
 
 
 # --- for the package -------------------------------------------------------------------------------------------------

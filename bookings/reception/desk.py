@@ -11,12 +11,12 @@ from datetime import date, datetime
 
 from django.db.models import QuerySet
 
-from bookings import accounts, departures, reconcile, rooms, stays
+from bookings import accounts, departures, problems, rooms, stays
 from bookings.departures import Account, Departure, Sure
 from bookings.models import PackageNotice, Stay
+from bookings.problems import Kind, Problem
 from bookings.reception import reports
 from bookings.reception.reports import Reports
-from bookings.reconcile import Kind, Problem
 from meters import clock
 from meters.models import Pitch
 
@@ -96,7 +96,7 @@ class Desk:
 def desk(now: datetime) -> Desk:
     """Everything that the first page shows, in a constant number of queries."""
     today = clock.day_of(now)
-    found = [_trouble(each) for each in reconcile.problems(now)]
+    found = [_trouble(each) for each in problems.find(now)]
     pitches = list(Pitch.objects.all())
     return Desk(
         reports=reports.still_open(),

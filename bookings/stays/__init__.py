@@ -5,7 +5,7 @@ was, by an event that comes late; `advance` follows the calendar; `verbs` and `o
 do.
 """
 
-from bookings.stays.advance import advance, heal, to_sort_out
+from bookings.stays.advance import advance, compare, heal, to_sort_out
 from bookings.stays.errors import (
     BadTime,
     CheckedOutInSirvoy,
@@ -46,6 +46,7 @@ __all__ = [
     "advance",
     "check_out",
     "choose_outlet",
+    "compare",
     "exchange",
     "find_outlet",
     "flags",

@@ -1,19 +1,21 @@
-"""What changes by the calendar, by a meter that was put up or taken down, or by a room that became a pitch."""
+"""What changes by the calendar, by a meter that was put up or taken down, or by a room that became a pitch; and what
+slipped through all the same.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from bookings import ledger, rooms
+from bookings import follow, ledger, rooms
 from bookings.models import Booking, Stay
-from bookings.stays.reconcile import reconcile, times_of
+from bookings.stays.reconcile import ENDED, reconcile, times_of
 from bookings.stays.status import flags, status_of
 from meters import clock
 
@@ -23,11 +25,18 @@ NEAR = timedelta(days=14)
 
 
 def advance(now: datetime) -> int:
-    """Each minute: reconcile the bookings that are not as they should be now; returns how many. Late or twice does no
-    harm.
+    """Each minute: reconcile the bookings that are not as they should be now, and end the lines of who is not here;
+    returns of how many bookings. Late or twice does no harm.
     """
     rooms.rematch()
-    return _reconcile(_due(now) | _of(ledger.unaligned(now)) | _misplaced(), now)
+    done = _reconcile(_due(now) | _of(ledger.unaligned(now)) | _misplaced(), now)
+    return done + _each(ledger.forgotten().values_list("stay__booking", flat=True), lambda each: _end_lines(each, now))
+
+
+def compare(now: datetime) -> int:
+    """Each night: compare every booking that is here or expected anew with what Sirvoy told; returns how many."""
+    present = Stay.objects.filter(status__in=Stay.PRESENT, position__isnull=False)
+    return _reconcile(present.values_list("booking_id", flat=True), now)
 
 
 def heal(now: datetime) -> int:
@@ -82,12 +91,23 @@ def _of(stays: Iterable[int]) -> set[int]:
 
 
 def _reconcile(bookings: Iterable[int], now: datetime) -> int:
-    """Each by itself: one that fails holds up no other."""
+    return _each(bookings, lambda booking: reconcile(booking, now))
+
+
+def _end_lines(booking: Booking, now: datetime) -> None:
+    """Of who is not here; whoever was checked in meanwhile keeps his."""
+    for stay in {line.stay for line in ledger.forgotten().filter(stay__booking=booking).select_related("stay")}:
+        ended = ledger.end_all(stay, now, ENDED[Stay.Status(stay.status)])
+        follow.soon(line.meter_id for line in ended)
+
+
+def _each(bookings: Iterable[int], act: Callable[[Booking], None]) -> int:
+    """Each of these bookings (ids) by itself, which nobody else changes meanwhile: one that fails holds up no other."""
     done = 0
-    for pk in sorted(bookings):
+    for pk in sorted(set(bookings)):
         try:
             with transaction.atomic():
-                reconcile(Booking.objects.select_for_update(no_key=True).get(pk=pk), now)
+                act(Booking.objects.select_for_update(no_key=True).get(pk=pk))
             done += 1
         except Exception:
             logger.exception("The stays of booking %s could not be set right", pk)
