@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from bookings import follow, ledger, rooms
 from bookings.models import Booking, Stay
-from bookings.stays.reconcile import ENDED, reconcile, times_of
+from bookings.stays.arrange import times_of
+from bookings.stays.reconcile import ENDED, reconcile
 from bookings.stays.status import flags, status_of
 from meters import clock
 

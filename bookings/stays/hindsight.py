@@ -19,7 +19,8 @@ from bookings import follow, ledger
 from bookings.hours import check_out_at, opening
 from bookings.ledger import Piece, Span
 from bookings.models import Booking, Stay, StayMeter
-from bookings.stays.reconcile import ENDED, arrange, meters_of, slots_of, why
+from bookings.stays.arrange import arrange, slots_of
+from bookings.stays.reconcile import ENDED, meters_of, why
 from bookings.stays.status import MOVE_GRACE, Flags, flags
 
 Status = Stay.Status
@@ -106,7 +107,7 @@ def _play(told: Sequence[Booking], said: Sequence[Said], now: datetime) -> list[
             if at == moment and position < len(current):
                 for name, value in values.items():
                     setattr(current[position], name, value)
-        current, gone = arrange(booking, current, former.copy, before, moment, moment)
+        current, gone = arrange(booking, current, former, before, moment, moment)
         former = [*gone, *(stay for stay in former if all(stay is not other for other in current))]
         before = flags(booking)
         for stay in (*gone, *current):
