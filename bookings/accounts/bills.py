@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -71,7 +71,8 @@ def bill(booking_ids: Iterable[int]) -> dict[int, Bill]:
     bookings = list(Booking.objects.filter(pk__in=set(booking_ids)).prefetch_related(stays).order_by("pk"))
     lines = StayMeter.objects.filter(stay__booking__in=bookings).select_related("start", "end", "booked_pitch")
     measured = ledger.measure(lines) if bookings else []
-    return {each.pk: bill for each, bill, _used in _bills({b: list(b.stays.all()) for b in bookings}, measured)}
+    made = _bills({each: list(each.stays.all()) for each in bookings}, measured)
+    return {each.pk: bill for each, (bill, _used) in made.items()}
 
 
 def bill_of(
@@ -80,8 +81,7 @@ def bill_of(
     """A booking's account, and what each of its stays (by id) used, where all its stays, with their pitches, and lines
     are at hand.
     """
-    ((_booking, made, used),) = _bills({booking: stays}, lines)
-    return made, used
+    return _bills({booking: stays}, lines)[booking]
 
 
 def kwh_of(descriptions: Iterable[str]) -> dict[str, Decimal | None]:
@@ -129,15 +129,17 @@ class _Stretch:
 
 def _bills(
     stays: Mapping[Booking, Sequence[Stay]], lines: Sequence[ledger.Measured]
-) -> Iterator[tuple[Booking, Bill, dict[int, ledger.Used]]]:
+) -> dict[Booking, tuple[Bill, dict[int, ledger.Used]]]:
     if not stays:
-        return
+        return {}
     entered = _entered([booking.pk for booking in stays])
     book = ledger.Book(lines, {stay: kwh for each in entered.values() for stay, kwh in each.corrected.items()})
     tariffs, patterns = list(Tariff.objects.all()), _patterns()
+    made = {}
     for booking, its in stays.items():
         used = book.by_stay([stay.pk for stay in its])
-        yield booking, _bill(booking, its, used, entered[booking.pk], tariffs, patterns), used
+        made[booking] = _bill(booking, its, used, entered[booking.pk], tariffs, patterns), used
+    return made
 
 
 @dataclass(slots=True)
