@@ -154,16 +154,16 @@ def sheet(booking: Booking, now: datetime) -> Sheet:
     stays = list(booking.stays.select_related("pitch", "booked_pitch", "room", "link_mail").order_by("position", "pk"))
     for stay in stays:
         stay.booking = booking
-    lines = StayMeter.objects.filter(stay__in=stays).select_related("start", "end", "meter__device", "pitch")
+    lines = StayMeter.objects.filter(stay__in=stays)
+    lines = lines.select_related("start", "end", "booked_pitch", "meter__device", "pitch")
     measured = ledger.measure(lines.order_by("pk"))
+    bill, used = accounts.bill_of(booking, stays, measured)
     outlets = _outlets(stays, measured, now)
-    used = ledger.used_by_stay(stays)
     corrections = list(Correction.objects.filter(stay__in=stays).select_related("by"))
     guest = getattr(booking, "guest", None)
     parties = [_party(s, used, outlets, measured, corrections, guest) for s in stays if _is_shown(s, measured)]
     packages = list(booking.packages.select_related("by"))
     extras = [Extra(text, kwh) for text, kwh in accounts.extras(booking)]
-    bill = accounts.bill([booking.pk])[booking.pk]
     return Sheet(booking, guest, bill, parties, packages, extras, reports.of_booking(booking))
 
 
