@@ -13,10 +13,11 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from bookings import facts, ledger
-from bookings.facts import Case
+from bookings import ledger
 from bookings.models import Stay, StayMeter
-from bookings.power import Decision, decide
+from bookings.power import facts
+from bookings.power.facts import Case
+from bookings.power.policy import Decision, decide
 from meters import commands, online
 from meters.commands.rules import PERSONS
 from meters.models import Meter, MeterState, Pitch, Want

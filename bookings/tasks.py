@@ -2,7 +2,8 @@
 
 from django.utils import timezone
 
-from bookings import accounts, follow, inbox, mail, privacy, stays, welcome
+from bookings import accounts, inbox, mail, privacy, stays, welcome
+from bookings.power import follow
 
 
 def sweep_inbox() -> None:

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from bookings.accounts import bills
 from bookings.models import PackageNotice, Stay
-from bookings.power import Package
+from bookings.power.policy import Package
 
 Level = PackageNotice.Level
 

@@ -168,7 +168,7 @@ class Correction(models.Model):
 
 class PowerRule(models.Model):
     """How the power of a kind of pitch follows its bookings. Edited in the admin's forms; each kind's row is made, and
-    so written only by bookings/rules.py.
+    so written only by bookings/power/rules.py.
     """
 
     class Vacant(models.TextChoices):

@@ -9,13 +9,14 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from bookings import accounts, facts, ledger
+from bookings import accounts, ledger
 from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Mode, Stay, StayMeter
 from bookings.portal import charts, local, switching
 from bookings.portal.charts import Chart, Known, Stretch
 from bookings.portal.switching import Refusal, Switch
+from bookings.power import facts
 from meters import clock, closeup
 from meters.closeup import Asked, Closeup
 

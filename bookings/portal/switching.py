@@ -12,10 +12,11 @@ from django.db import transaction
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from bookings import follow, ledger
-from bookings.facts import reason_of
+from bookings import ledger
 from bookings.models import Stay, StayMeter
-from bookings.power import Why
+from bookings.power import follow
+from bookings.power.facts import reason_of
+from bookings.power.policy import Why
 from meters import commands
 from meters.closeup import Attempt, Closeup, Wish
 from meters.models import Command, Meter, Source, Want

@@ -12,11 +12,12 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from bookings import accounts, facts, follow, ledger, links
+from bookings import accounts, ledger, links
 from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Booking, Correction, Guest, PackageSale, Stay, StayMeter
-from bookings.power import Decision
+from bookings.power import facts, follow
+from bookings.power.policy import Decision
 from bookings.reception import reports
 from bookings.reception.reports import Shown
 from meters import commands, online, overview

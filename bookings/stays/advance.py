@@ -13,8 +13,9 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from bookings import follow, ledger, rooms
+from bookings import ledger, rooms
 from bookings.models import Booking, Stay
+from bookings.power import follow
 from bookings.stays.arrange import times_of
 from bookings.stays.reconcile import ENDED, reconcile
 from bookings.stays.status import flags, status_of

@@ -15,10 +15,11 @@ from datetime import datetime
 from itertools import chain, zip_longest
 from typing import Any, TypeVar
 
-from bookings import follow, ledger
+from bookings import ledger
 from bookings.hours import check_out_at, opening
 from bookings.ledger import Piece, Span
 from bookings.models import Booking, Stay, StayMeter
+from bookings.power import follow
 from bookings.stays.arrange import arrange, slots_of
 from bookings.stays.reconcile import ENDED, meters_of, why
 from bookings.stays.status import MOVE_GRACE, Flags, flags

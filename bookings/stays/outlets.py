@@ -13,8 +13,9 @@ from django.contrib.auth.models import User
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from bookings import follow, ledger, rooms
+from bookings import ledger, rooms
 from bookings.models import Stay, StayMeter
+from bookings.power import follow
 from bookings.stays.errors import NeedsReason, NotItsMeter, OutletTaken, SeveralOutlets, UnknownOutlet
 from bookings.stays.reconcile import meters_of
 from bookings.stays.verbs import check_is_here, locked, note

@@ -7,8 +7,9 @@ from copy import copy
 from datetime import datetime
 from typing import Any
 
-from bookings import follow, ledger
+from bookings import ledger
 from bookings.models import Booking, Stay, StayMeter
+from bookings.power import follow
 from bookings.stays.arrange import arrange
 from bookings.stays.status import Flags
 from meters.models import Installation

@@ -11,9 +11,10 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bookings import follow, stays
+from bookings import stays
 from bookings.models import Booking, PackageNotice, PowerRule, Stay, StayMeter
-from bookings.power import Why
+from bookings.power import follow
+from bookings.power.policy import Why
 from meters import commands
 from meters.models import Command, Meter, MeterState, Pitch, Source, Want
 from tests import make

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bookings.hours import opening
 from bookings.models import PowerRule
-from bookings.power import WORDS, Decision, Facts, Override, Package, Party, Why, decide, leaves_at
+from bookings.power.policy import WORDS, Decision, Facts, Override, Package, Party, Why, decide, leaves_at
 from meters.models import Pitch, Source
 
 ZONE = ZoneInfo("Europe/Copenhagen")

@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from bookings import follow, problems, stays, tasks
+from bookings import problems, stays, tasks
 from bookings.models import Booking, PowerRule, Room, Stay, StayMeter
+from bookings.power import follow
 from bookings.problems import Kind
 from meters import commands
 from meters.models import Device, Meter, MeterState, Pitch, Source, Want, WorkerState
@@ -231,8 +232,7 @@ def all_that_may_be_wrong(now: datetime) -> None:
 def shown(found: list[problems.Problem]) -> list[str]:
     """As a page would tell them."""
     return [
-        f"{each.words} {each.why} {each.pitch} {each.meter} {each.stay and each.stay.booking.guest}"
-        for each in found
+        f"{each.words} {each.why} {each.pitch} {each.meter} {each.stay and each.stay.booking.guest}" for each in found
     ]
 
 

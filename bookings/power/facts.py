@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from bookings import accounts
 from bookings.models import PowerRule, Stay, StayMeter
-from bookings.power import OFF_AFTER_A_GUEST, Facts, Override, Package, Party, leaves_at
+from bookings.power.policy import OFF_AFTER_A_GUEST, Facts, Override, Package, Party, leaves_at
 from meters import clock
 from meters.commands.rules import PERSONS
 from meters.models import Installation, Meter, MeterState, Pitch, Source, Want
