@@ -134,8 +134,7 @@ def _work(event_id: int, now: datetime) -> None:
             _give_up(event, error.reason, now)
             return
         event.sirvoy_id, event.generated_at, event.complaints = told.sirvoy_id, told.generated_at, list(told.complaints)
-        outcome = sync.apply(told, event, now)
-        _finish(event, Status(outcome.name.lower()), "", now)
+        _finish(event, sync.apply(told, event, now), "", now)
 
 
 def _read(event: WebhookEvent) -> sirvoy.BookingTold:
@@ -182,12 +181,9 @@ def _erased(now: datetime) -> dict[str, object]:
 
 def _place(error: BaseException) -> str:
     """What kind of error, and where in our code: its text may hold what a guest told."""
-    root = Path(settings.BASE_DIR)
-    frames = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
-    ours = [
-        f"{path.relative_to(root)}:{line}"
-        for path, line in zip(frames, lines, strict=True)
-        if path.is_relative_to(root) and "site-packages" not in path.parts
-    ]
-    return f"{type(error).__name__} ({ours[-1] if ours else '?'})"
+    root, place = Path(settings.BASE_DIR), "?"
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path.is_relative_to(root) and "site-packages" not in path.parts:
+            place = f"{path.relative_to(root)}:{frame.lineno}"
+    return f"{type(error).__name__} ({place})"

@@ -46,7 +46,7 @@ def received(body: dict[str, Any], now: datetime = NOON) -> WebhookEvent:
     return inbox.store(None, raw, len(raw), False, now)
 
 
-def work(event: WebhookEvent, now: datetime = NOON) -> sync.Outcome:
+def work(event: WebhookEvent, now: datetime = NOON) -> WebhookEvent.Status:
     """As the inbox does, but however often."""
     told = sirvoy.read(bytes(event.body))
     outcome = sync.apply(told, event, now)
@@ -55,5 +55,5 @@ def work(event: WebhookEvent, now: datetime = NOON) -> sync.Outcome:
     return outcome
 
 
-def send(body: dict[str, Any], now: datetime = NOON) -> sync.Outcome:
+def send(body: dict[str, Any], now: datetime = NOON) -> WebhookEvent.Status:
     return work(received(body, now), now)
