@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -116,7 +117,7 @@ def act(stay: Stay, meter: Meter, state: bool, now: datetime) -> None:
     """
     reason = reason_of(stay.booking.sirvoy_id)
     with transaction.atomic():
-        ledger.lock([meter.pk])  # nobody else comes, or goes, meanwhile
+        ledger.lock(Q(pk=meter.pk))  # nobody else comes, or goes, meanwhile
         _check(stay, meter, now)
         if state:
             commands.end(meter, Source.GUEST)

@@ -15,13 +15,15 @@ from datetime import datetime
 from itertools import chain, zip_longest
 from typing import Any, TypeVar
 
+from django.db.models import Q
+
 from bookings import ledger
 from bookings.hours import check_out_at, opening
 from bookings.ledger import Piece, Span
 from bookings.models import Booking, Stay, StayMeter
 from bookings.power import follow
 from bookings.stays.arrange import arrange, slots_of
-from bookings.stays.reconcile import ENDED, meters_of, why
+from bookings.stays.reconcile import ENDED, why
 from bookings.stays.status import MOVE_GRACE, Flags, flags
 
 Status = Stay.Status
@@ -74,7 +76,8 @@ def lock(booking: Booking, *stories: Story) -> None:
     stays = _stays(booking)
     pitches = {pitch for stay in stays for pitch in (stay.pitch_id, stay.booked_pitch_id)}
     pitches |= {slot.room.pitch_id for slot in slots_of(booking) if slot.room}
-    ledger.lock(meters_of(stays, pitches).union(*(story.meters for story in stories)))
+    told = {meter for story in stories for meter in story.meters}
+    ledger.lock(ledger.concerned(stays, pitches) | Q(pk__in=told))
 
 
 def retell(booking: Booking, story: Story, now: datetime) -> None:

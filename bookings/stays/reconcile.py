@@ -12,7 +12,6 @@ from bookings.models import Booking, Stay, StayMeter
 from bookings.power import follow
 from bookings.stays.arrange import arrange
 from bookings.stays.status import Flags
-from meters.models import Installation
 
 Status = Stay.Status
 Reason = StayMeter.Reason
@@ -87,8 +86,10 @@ def _account(parties: Sequence[Stay], was: dict[int, Stay], now: datetime, at: d
     """
     before = {stay.pk: was.get(stay.pk, Stay()) for stay in parties}
     moving = [stay for stay in parties if Status.IN_HOUSE in (stay.status, before[stay.pk].status)]
-    meters = meters_of(moving, {stay.pitch_id for stay in moving} | {before[stay.pk].pitch_id for stay in moving})
-    ledger.lock(meters)
+    if not moving:
+        return
+    pitches = {stay.pitch_id for stay in moving} | {before[stay.pk].pitch_id for stay in moving}
+    meters = ledger.lock(ledger.concerned(moving, pitches))
     here = [stay for stay in moving if stay.status == Status.IN_HOUSE]
     for stay in moving:
         if stay not in here:
@@ -111,12 +112,3 @@ def _align(stay: Stay, old: Stay | None, now: datetime, at: datetime) -> set[int
     if stay.unclear != known:
         stay.save(update_fields=["unclear"])
     return aligned.meters
-
-
-def meters_of(parties: Sequence[Stay], pitches: set[int | None]) -> set[int]:
-    """The meters (ids) that hang on these pitches, and those that ever served these stays."""
-    if not parties:
-        return set()
-    fixed = Installation.objects.filter(pitch__in=pitches - {None}, period__upper_inf=True)
-    served = StayMeter.objects.filter(stay__in=[stay.pk for stay in parties])
-    return {*fixed.values_list("meter_id", flat=True), *served.values_list("meter_id", flat=True)}
