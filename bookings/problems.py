@@ -75,8 +75,11 @@ class _Seen:
     case: Case
     decision: Decision
     want: Want | None
-    state: MeterState | None
     online: online.Online
+
+    @property
+    def state(self) -> MeterState | None:
+        return self.case.state
 
     @property
     def relay(self) -> bool | None:
@@ -105,17 +108,13 @@ def _look(now: datetime) -> list[_Seen]:
     cases = facts.gather(None, now)
     ids = [case.meter.pk for case in cases]
     wants = commands.in_force(ids, now)
-    states = MeterState.objects.defer(*_UNUSED).in_bulk(ids)
     statuses = online.statuses(now)
     prefetch_related_objects([want for want in wants.values() if _is_by_hand(want)], "by")
     return [
-        _Seen(case, decide(case.facts, now), wants.get(pk), states.get(pk), statuses[pk])
+        _Seen(case, decide(case.facts, now), wants.get(pk), statuses[pk])
         for pk, case in zip(ids, cases, strict=True)
         if case.meter.device.has_relay and (case.stays or commands.unswitchable(case.meter) is None)
     ]
-
-
-_UNUSED = ("phase_power_w", "phase_voltage_v", "phase_current_a")
 
 
 def _of_meter(seen: _Seen, now: datetime) -> Iterator[Problem]:
