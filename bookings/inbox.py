@@ -46,19 +46,19 @@ IN_THE_FUTURE = _("lies in the future")
 def store(
     token: WebhookToken | None,
     body: bytes,
-    size: int,
-    is_truncated: bool,
     now: datetime,
+    size: int | None = None,
     origin: str = WebhookEvent.Origin.WEBHOOK,
 ) -> WebhookEvent:
-    """Keep a body of `size` bytes, of which `body` may be only the beginning. Outside a transaction it is committed."""
+    """Keep a body, of `size` bytes where this is only its beginning. Outside a transaction it is committed."""
+    size = len(body) if size is None else size
     return WebhookEvent.objects.create(
         token=token,
         origin=origin,
         received_at=now,
         body=body,
         size=size,
-        is_truncated=is_truncated,
+        is_truncated=size > len(body),
         digest=sha256(body).hexdigest(),
         try_again_at=now + timedelta(minutes=GAPS_MIN[0]),
     )

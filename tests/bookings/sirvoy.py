@@ -43,7 +43,7 @@ def booking(*rooms: dict[str, Any], minute: float = 0, number: int = NUMBER, **v
 
 def received(body: dict[str, Any], now: datetime = NOON) -> WebhookEvent:
     raw = json.dumps(body).encode()
-    return inbox.store(None, raw, len(raw), False, now)
+    return inbox.store(None, raw, now)
 
 
 def work(event: WebhookEvent, now: datetime = NOON) -> WebhookEvent.Status:
