@@ -31,11 +31,11 @@ from openpyxl.styles import Font
 from bookings import departures, prices
 from bookings.departures import Departure
 from bookings.models import Charge, Mode
+from bookings.prices import ZERO
 
 Cell = str | int | Decimal | date | datetime | None
 FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
 LONGEST_D = 400
-ZERO = Decimal(0)
 
 
 class Kind(StrEnum):
@@ -167,18 +167,13 @@ def _by_mode(each: Departure) -> Iterable[tuple[str, Decimal, Decimal, Decimal]]
     """(mode, used kWh, amount, VAT): what the packages served costs the packages' price, also of those in Sirvoy."""
     bill = each.bill
     sold = sum((line.amount for line in bill.lines if line.mode == Mode.PACKAGE), bill.in_sirvoy)
-    metered = sum((line.amount for line in bill.lines if line.mode == Mode.METERED), ZERO)
+    metered = [line for line in bill.lines if line.mode == Mode.METERED]
     sold_vat = prices.rounded(prices.vat_part(sold, bill.vat_percent))
-    metered_vat = prices.rounded(
-        sum(
-            (prices.vat_part(line.amount, line.vat_percent) for line in bill.lines if line.mode == Mode.METERED),
-            ZERO,
-        )
-    )
+    metered_vat = prices.rounded(sum((prices.vat_part(line.amount, line.vat_percent) for line in metered), ZERO))
     found = [
         (Mode.INCLUDED.value, bill.included_used_kwh, ZERO, ZERO),
         (Mode.PACKAGE.value, bill.packages_used_kwh, sold, sold_vat),
-        (Mode.METERED.value, bill.billable_kwh, metered, metered_vat),
+        (Mode.METERED.value, bill.billable_kwh, sum((line.amount for line in metered), ZERO), metered_vat),
     ]
     return [row for row in found if row[1] or row[2]]
 

@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from bookings.models.accounts import Mode, Tariff
 
 CENT = Decimal("0.01")
-NONE = Decimal(0)
+ZERO = Decimal(0)
 LARGEST_PACKAGE_KWH = Decimal(100_000)
 _NUMBER = r"(?<!\d)(?<!\d[.,])(?P<kwh>(?>\d{1,6}(?:[.,]\d{1,3})?))(?![.,]?\d)"
 
@@ -26,7 +26,7 @@ def rounded(amount: Decimal) -> Decimal:
 
 def price_of_a_kwh(price: Decimal, kwh: Decimal) -> Decimal:
     """To four decimals, as prices are kept; 0 where there are no kWh."""
-    return (price / kwh).quantize(Decimal("0.0001"), ROUND_HALF_UP) if kwh else NONE
+    return (price / kwh).quantize(Decimal("0.0001"), ROUND_HALF_UP) if kwh else ZERO
 
 
 def vat_part(amount: Decimal, vat_percent: Decimal) -> Decimal:
@@ -152,11 +152,11 @@ class Part:
     @property
     def over_kwh(self) -> Decimal:
         """More than is included."""
-        return NONE if self.mode == Mode.INCLUDED else max(self.used_kwh - self.allowance_kwh, NONE)
+        return ZERO if self.mode == Mode.INCLUDED else max(self.used_kwh - self.allowance_kwh, ZERO)
 
     @property
     def included_kwh(self) -> Decimal:
-        return max(self.used_kwh, NONE) if self.mode == Mode.INCLUDED else self.allowance_kwh
+        return max(self.used_kwh, ZERO) if self.mode == Mode.INCLUDED else self.allowance_kwh
 
 
 def allowance(tariff: Tariff, spans: Sequence[Span]) -> Decimal:
@@ -208,22 +208,22 @@ def reckon(parts: Sequence[Part], packages_kwh: Decimal, sold: Sequence[Sold] = 
     """The whole bill. Packages serve whatever is over the included kWh, the dearest first; `packages_kwh` counts those
     sold in Sirvoy and those `sold` here.
     """
-    rest, owed = max(packages_kwh, NONE), []
+    rest, owed = max(packages_kwh, ZERO), []
     for part in sorted(parts, key=lambda each: -each.price):
         covered = min(rest, part.over_kwh)
         rest -= covered
         owed.append((part, part.over_kwh - covered))
-    billable = sum((kwh for _part, kwh in owed), NONE)
+    billable = sum((kwh for _part, kwh in owed), ZERO)
     lines = _lines([(Mode.METERED, kwh, part.price, part.vat_percent) for part, kwh in owed if kwh], sold)
-    amount = sum((line.amount for line in lines), NONE)
-    over = sum((part.over_kwh for part in parts), NONE)
-    used = sum((part.used_kwh for part in parts), NONE)
+    amount = sum((line.amount for line in lines), ZERO)
+    over = sum((part.over_kwh for part in parts), ZERO)
+    used = sum((part.used_kwh for part in parts), ZERO)
     return Sum(
         used_kwh=used,
-        included_kwh=sum((part.included_kwh for part in parts), NONE),
+        included_kwh=sum((part.included_kwh for part in parts), ZERO),
         packages_kwh=packages_kwh,
         billable_kwh=billable,
-        included_used_kwh=max(used - over, NONE),
+        included_used_kwh=max(used - over, ZERO),
         packages_used_kwh=over - billable,
         price=_price(parts),
         amount=rounded(amount),
@@ -236,7 +236,7 @@ def reckon(parts: Sequence[Part], packages_kwh: Decimal, sold: Sequence[Sold] = 
 
 def _lines(metered: Sequence[tuple[str, Decimal, Decimal, Decimal]], sold: Sequence[Sold]) -> tuple[Line, ...]:
     """The sum is rounded, not each line: a line is what the rounded sum grows by with it."""
-    made, total = [], NONE
+    made, total = [], ZERO
     for mode, kwh, price, vat_percent in metered:
         before, total = total, total + kwh * price
         made.append(Line(mode, kwh, price, vat_percent, rounded(total) - rounded(before)))
@@ -247,13 +247,13 @@ def _lines(metered: Sequence[tuple[str, Decimal, Decimal, Decimal]], sold: Seque
 
 
 def _vat(lines: Sequence[Line]) -> Decimal:
-    return rounded(sum((vat_part(line.amount, line.vat_percent) for line in lines), NONE))
+    return rounded(sum((vat_part(line.amount, line.vat_percent) for line in lines), ZERO))
 
 
 def _price(parts: Sequence[Part]) -> Decimal:
     """Of the part that went furthest over what is included; before any use, the dearest."""
     charged = [part for part in parts if part.mode != Mode.INCLUDED]
-    return max(((part.over_kwh, part.price) for part in charged), default=(NONE, NONE))[1]
+    return max(((part.over_kwh, part.price) for part in charged), default=(ZERO, ZERO))[1]
 
 
 def _mode(parts: Sequence[Part], packages_kwh: Decimal) -> str:
@@ -266,5 +266,5 @@ def _mode(parts: Sequence[Part], packages_kwh: Decimal) -> str:
 def _left(parts: Sequence[Part], packages_kwh: Decimal, rest: Decimal) -> Decimal | None:
     if _mode(parts, packages_kwh) != Mode.PACKAGE:
         return None
-    included = (max(each.allowance_kwh - each.used_kwh, NONE) for each in parts if each.mode != Mode.INCLUDED)
-    return rest + sum(included, NONE)
+    included = (max(each.allowance_kwh - each.used_kwh, ZERO) for each in parts if each.mode != Mode.INCLUDED)
+    return rest + sum(included, ZERO)

@@ -23,7 +23,7 @@ from bookings.models import (
     StayMeter,
     Tariff,
 )
-from bookings.prices import NONE
+from bookings.prices import ZERO
 from meters import clock
 
 Patterns = Iterable[tuple[str, Decimal | None]]
@@ -147,7 +147,7 @@ class _Entered:
     """What people entered of a booking: packages sold here, what was charged, and kWh corrected by stay (id)."""
 
     sold: list[prices.Sold] = field(default_factory=list)
-    charged: Decimal = NONE
+    charged: Decimal = ZERO
     corrected: dict[int, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
 
@@ -195,7 +195,7 @@ def _bill(
             by_tariff[stretch.tariff].append(stretch)
     parts = [_part(tariff, group) for tariff, group in by_tariff.items()]
     in_sirvoy_kwh, in_sirvoy = _in_sirvoy(booking, patterns)
-    sold_kwh = sum((each.energy_kwh for each in entered.sold), NONE)
+    sold_kwh = sum((each.energy_kwh for each in entered.sold), ZERO)
     total = prices.reckon(parts, in_sirvoy_kwh + sold_kwh, entered.sold)
     terms = [tariff for stay in stays if (tariff := _tariff(stay, tariffs)) and tariff.mode != Mode.INCLUDED]
     known = [used[stay.pk].as_of for stay in stays]
@@ -207,7 +207,7 @@ def _bill(
         vat_percent=terms[0].vat_percent if terms else UNPRICED_VAT_PERCENT,
         in_sirvoy=in_sirvoy,
         charged=entered.charged,
-        low_kwh=max((each.low_kwh for each in terms), default=NONE),
+        low_kwh=max((each.low_kwh for each in terms), default=ZERO),
         may_cut=bool(terms) and all(each.mode == Mode.PACKAGE and each.cut_when_empty for each in terms),
         grace=timedelta(hours=max((each.grace_h for each in terms), default=0)),
         has_no_tariff=any(stretch.kwh for stretch in by_tariff[None]),
@@ -215,9 +215,9 @@ def _bill(
 
 
 def _part(tariff: Tariff | None, stretches: Sequence[_Stretch]) -> prices.Part:
-    kwh = sum((stretch.kwh for stretch in stretches), NONE)
+    kwh = sum((stretch.kwh for stretch in stretches), ZERO)
     if tariff is None:
-        return prices.Part(Mode.METERED, NONE, UNPRICED_VAT_PERCENT, kwh, NONE)
+        return prices.Part(Mode.METERED, ZERO, UNPRICED_VAT_PERCENT, kwh, ZERO)
     included = prices.allowance(tariff, [stretch.nights for stretch in stretches if stretch.nights])
     return prices.Part(tariff.mode, tariff.price, tariff.vat_percent, kwh, included)
 
@@ -227,15 +227,15 @@ def _stretches(stay: Stay, used: ledger.Used, tariffs: Sequence[Tariff]) -> list
     was corrected counts to the last one, as far as that used so much.
     """
     nights = _nights(stay)
-    found = [_Stretch(_tariff(stay, tariffs, used.shares[0].kind if used.shares else ""), NONE, nights)]
+    found = [_Stretch(_tariff(stay, tariffs, used.shares[0].kind if used.shares else ""), ZERO, nights)]
     for share in used.shares:
         tariff = _tariff(stay, tariffs, share.kind)
         if tariff != found[-1].tariff:
             before, nights = nights.split(clock.day_of(share.since))
             found[-1].nights = before if before.nights else None
-            found.append(_Stretch(tariff, NONE, nights))
+            found.append(_Stretch(tariff, ZERO, nights))
         found[-1].kwh += share.kwh
-    rest = used.kwh - sum((stretch.kwh for stretch in found), NONE)
+    rest = used.kwh - sum((stretch.kwh for stretch in found), ZERO)
     for stretch in reversed(found):
         change = max(rest, -stretch.kwh)
         stretch.kwh, rest = stretch.kwh + change, rest - change
@@ -255,14 +255,14 @@ def _nights(stay: Stay) -> prices.Span:
 
 def _in_sirvoy(booking: Booking, patterns: Patterns) -> tuple[Decimal, Decimal]:
     """kWh and price of the packages among a booking's extras."""
-    energy, price = NONE, NONE
+    energy, price = ZERO, ZERO
     for item in booking.items:
         kwh, quantity = _item_kwh(item, patterns), _quantity(item)
         if kwh is None:
             continue
         energy += kwh * quantity
         total = _decimal(item.get("total"))
-        price += (_decimal(item.get("price")) or NONE) * quantity if total is None else total
+        price += (_decimal(item.get("price")) or ZERO) * quantity if total is None else total
     return energy, prices.rounded(price)
 
 

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from bookings.accounts import bills, packages
 from bookings.models import Booking, Charge, PackageSale
-from bookings.prices import LARGEST_PACKAGE_KWH, NONE, Line, price_of_a_kwh, rounded
+from bookings.prices import LARGEST_PACKAGE_KWH, ZERO, Line, price_of_a_kwh, rounded
 
 LARGEST_PRICE = Decimal(1_000_000)
 DEAREST_KWH = Decimal(1000)
@@ -92,7 +92,7 @@ def charge(booking: Booking, by: User, expected: Decimal | None = None) -> list[
         made = _charge(booking, owed, by)
         if not made:
             raise NothingDue(_("Nothing is to be charged."))
-        _note(booking, "charged", str(sum((each.amount for each in made), NONE)), by)
+        _note(booking, "charged", str(sum((each.amount for each in made), ZERO)), by)
     return made
 
 
@@ -104,7 +104,7 @@ def take_back(booking: Booking, by: User) -> list[Charge]:
         made = _charge(booking, {key: (-kwh, -amount) for key, (kwh, amount) in charged.items()}, by)
         if not made:
             raise NothingDue(_("Nothing was charged."))
-        _note(booking, "charged", str(sum((each.amount for each in made), NONE)), by)
+        _note(booking, "charged", str(sum((each.amount for each in made), ZERO)), by)
     return made
 
 
@@ -117,7 +117,7 @@ Owed = dict[Key, tuple[Decimal, Decimal]]
 
 
 def _by_price(lines: Iterable[Line | Charge]) -> Owed:
-    found: Owed = defaultdict(lambda: (NONE, NONE))
+    found: Owed = defaultdict(lambda: (ZERO, ZERO))
     for line in lines:
         key = (line.mode, line.price, line.vat_percent)
         found[key] = (found[key][0] + line.energy_kwh, found[key][1] + line.amount)
@@ -143,9 +143,9 @@ def _check(kwh: Decimal, price: Decimal) -> None:
 
 def _check_was_sold(booking: Booking, kwh: Decimal, price: Decimal) -> None:
     sold = PackageSale.objects.filter(booking=booking).aggregate(kwh=Sum("energy_kwh"), price=Sum("price"))
-    if -kwh > (sold["kwh"] or NONE) or -price > (sold["price"] or NONE):
+    if -kwh > (sold["kwh"] or ZERO) or -price > (sold["price"] or ZERO):
         raise NotSold(
-            format_lazy(_("Only {kwh} kWh were sold here, that much can be taken back."), kwh=sold["kwh"] or NONE)
+            format_lazy(_("Only {kwh} kWh were sold here, that much can be taken back."), kwh=sold["kwh"] or ZERO)
         )
 
 
