@@ -185,6 +185,11 @@ class Line:
     amount: Decimal
 
 
+def vat_of(lines: Iterable[Line]) -> Decimal:
+    """The VAT that these amounts hold, each by its own rate; not rounded."""
+    return sum((vat_part(line.amount, line.vat_percent) for line in lines), ZERO)
+
+
 @dataclass(frozen=True, slots=True)
 class Sum:
     """A booking's power: what was used, what of it is paid for, and what is to be charged."""
@@ -227,7 +232,7 @@ def reckon(parts: Sequence[Part], packages_kwh: Decimal, sold: Sequence[Sold] = 
         packages_used_kwh=over - billable,
         price=_price(parts),
         amount=rounded(amount),
-        vat=_vat(lines),
+        vat=rounded(vat_of(lines)),
         mode=_mode(parts, packages_kwh),
         left_kwh=_left(parts, packages_kwh, rest),
         lines=lines,
@@ -244,10 +249,6 @@ def _lines(metered: Sequence[tuple[str, Decimal, Decimal, Decimal]], sold: Seque
         price = price_of_a_kwh(each.price, each.energy_kwh)
         made.append(Line(Mode.PACKAGE, each.energy_kwh, price, each.vat_percent, each.price))
     return tuple(made)
-
-
-def _vat(lines: Sequence[Line]) -> Decimal:
-    return rounded(sum((vat_part(line.amount, line.vat_percent) for line in lines), ZERO))
 
 
 def _price(parts: Sequence[Part]) -> Decimal:
