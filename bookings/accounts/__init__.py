@@ -1,6 +1,7 @@
 """What bookings owe for power. The only package that writes PackageSale, Charge and PackageNotice."""
 
-from bookings.accounts.bills import Bill, bill, bill_of, extras, kwh_of
+from bookings.accounts.bills import Bill, bill, bill_of
+from bookings.accounts.items import extras, kwh_of
 from bookings.accounts.packages import mail_failed, power_facts, told, untold, watch_packages
 from bookings.accounts.sales import (
     AccountError,

@@ -6,18 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
 
 from django.db.models import BigIntegerField, DecimalField, F, Prefetch, Value
 
 from bookings import ledger, prices
+from bookings.accounts import items
 from bookings.models import (
     Booking,
     Charge,
     Correction,
     Mode,
-    PackagePattern,
     PackageSale,
     Stay,
     StayMeter,
@@ -26,7 +25,6 @@ from bookings.models import (
 from bookings.prices import ZERO
 from meters import clock
 
-Patterns = Iterable[tuple[str, Decimal | None]]
 UNPRICED_VAT_PERCENT = Decimal(25)
 """Where no tariff fits: Denmark's VAT."""
 
@@ -84,28 +82,7 @@ def bill_of(
     return _bills({booking: stays}, lines)[booking]
 
 
-def kwh_of(descriptions: Iterable[str]) -> dict[str, Decimal | None]:
-    """The kWh of one extra of each of these descriptions; None where it is no package. A quantity multiplies it."""
-    patterns = _patterns()
-    return {text: prices.package_kwh(text, patterns) for text in descriptions}
-
-
-def extras(booking: Booking) -> list[tuple[str, Decimal | None]]:
-    """What was bought in Sirvoy besides, as text, and its kWh; None where it is no package of electricity."""
-    patterns, found = _patterns(), []
-    for item in booking.items:
-        kwh, quantity = _item_kwh(item, patterns), _quantity(item)
-        text = f"{quantity.normalize():f} × {item.get('description') or '?'}"
-        found.append((text, None if kwh is None else kwh * quantity))
-    return found
-
-
 # --- inside ----------------------------------------------------------------------------------------------------------
-
-
-def _patterns() -> Patterns:
-    """Asked of the database when an extra is first compared with them."""
-    return PackagePattern.objects.values_list("pattern", "kwh")
 
 
 def _tariff(stay: Stay, tariffs: Sequence[Tariff], kind: str = "") -> Tariff | None:
@@ -134,7 +111,7 @@ def _bills(
         return {}
     entered = _entered([booking.pk for booking in stays])
     book = ledger.Book(lines, {stay: kwh for each in entered.values() for stay, kwh in each.corrected.items()})
-    tariffs, patterns = list(Tariff.objects.all()), _patterns()
+    tariffs, patterns = list(Tariff.objects.all()), items.known_patterns()
     made = {}
     for booking, its in stays.items():
         used = book.by_stay([stay.pk for stay in its])
@@ -186,7 +163,7 @@ def _bill(
     used: Mapping[int, ledger.Used],
     entered: _Entered,
     tariffs: Sequence[Tariff],
-    patterns: Patterns,
+    patterns: items.Patterns,
 ) -> Bill:
     stays = [each for each in booked if each.status != Stay.Status.CANCELLED or used[each.pk].kwh]
     by_tariff: dict[Tariff | None, list[_Stretch]] = defaultdict(list)
@@ -194,7 +171,7 @@ def _bill(
         for stretch in _stretches(stay, used[stay.pk], tariffs):
             by_tariff[stretch.tariff].append(stretch)
     parts = [_part(tariff, group) for tariff, group in by_tariff.items()]
-    in_sirvoy_kwh, in_sirvoy = _in_sirvoy(booking, patterns)
+    in_sirvoy_kwh, in_sirvoy = items.in_sirvoy(booking, patterns)
     sold_kwh = sum((each.energy_kwh for each in entered.sold), ZERO)
     total = prices.reckon(parts, in_sirvoy_kwh + sold_kwh, entered.sold)
     terms = [tariff for stay in stays if (tariff := _tariff(stay, tariffs)) and tariff.mode != Mode.INCLUDED]
@@ -251,37 +228,3 @@ def _nights(stay: Stay) -> prices.Span:
     if stay.ended_at and (stay.position is None or stay.status == Stay.Status.CANCELLED):
         return prices.Span(stay.arrival, clock.day_of(stay.ended_at))
     return prices.Span(stay.arrival, stay.departure)
-
-
-def _in_sirvoy(booking: Booking, patterns: Patterns) -> tuple[Decimal, Decimal]:
-    """kWh and price of the packages among a booking's extras."""
-    energy, price = ZERO, ZERO
-    for item in booking.items:
-        kwh, quantity = _item_kwh(item, patterns), _quantity(item)
-        if kwh is None:
-            continue
-        energy += kwh * quantity
-        total = _decimal(item.get("total"))
-        price += (_decimal(item.get("price")) or ZERO) * quantity if total is None else total
-    return energy, prices.rounded(price)
-
-
-def _item_kwh(item: Mapping[str, Any], patterns: Patterns) -> Decimal | None:
-    """Of one; None where it is no package. What was recognised when the event came stays so; a pattern that was added
-    since recognises the rest.
-    """
-    kwh = _decimal(item.get("kwh"))
-    return prices.package_kwh(str(item.get("description") or ""), patterns) if kwh is None else kwh
-
-
-def _quantity(item: Mapping[str, Any]) -> Decimal:
-    quantity = _decimal(item.get("quantity"))
-    return Decimal(1) if quantity is None else quantity
-
-
-def _decimal(value: Any) -> Decimal | None:
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
