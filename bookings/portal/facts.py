@@ -138,7 +138,7 @@ def gather(stay: Stay, now: datetime) -> Facts:
     hours, days = _charts(by_hour, known, lines, now)
     return Facts(
         now,
-        tuple(_outlets(stay, lines, near, bill, now)),
+        tuple(_outlets(stay, lines, used[stay.pk], near, bill, now)),
         tuple(
             (near[meter].name, kwh if near[meter].energy.known_at else None)
             for meter, kwh in used[stay.pk].by_meter.items()
@@ -206,7 +206,7 @@ def _today(used: Mapping[datetime, Decimal], known: Known | None, now: datetime)
 
 
 def _outlets(
-    stay: Stay, lines: Sequence[Measured], near: Mapping[int, Closeup], bill: Bill, now: datetime
+    stay: Stay, lines: Sequence[Measured], used: Used, near: Mapping[int, Closeup], bill: Bill, now: datetime
 ) -> Iterable[Outlet]:
     fuse_a = stay.pitch.fuse_a if stay.pitch else None
     why_off = _why_off(stay, bill, now)
@@ -216,7 +216,7 @@ def _outlets(
         estimate_wh = outlet.since_counter_wh if outlet.online.is_online else 0
         yield Outlet(
             near=outlet,
-            used_kwh=sum((measured.kwh for measured in of_meter), Decimal(0)),
+            used_kwh=used.by_meter[outlet.meter_id],
             since_counter_kwh=Decimal(estimate_wh).scaleb(-3),
             most_w=_most_w(of_meter, outlet),
             fuse_a=fuse_a,
