@@ -24,9 +24,6 @@ from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, WriteOnlyCell
-from openpyxl.styles import Font
 
 from bookings import departures, prices
 from bookings.departures import Departure
@@ -36,6 +33,7 @@ from bookings.prices import ZERO, Line
 Cell = str | int | Decimal | date | datetime | None
 FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
 LONGEST_D = 400
+NOT_IN_A_FILE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class Kind(StrEnum):
@@ -93,13 +91,26 @@ def as_csv(content: Table) -> bytes:
 
 def as_excel(content: Table) -> bytes:
     """An Excel workbook of one sheet: numbers and dates as such, texts never as formulas."""
+    # Here, not above: a fifth of what every process of ours loads at its start would be for this alone.
+    from openpyxl import Workbook
+    from openpyxl.cell.cell import WriteOnlyCell
+    from openpyxl.styles import Font
+
+    def written(cell: Cell) -> Any:
+        if isinstance(cell, datetime):
+            cell = cell.replace(tzinfo=None)  # Excel knows no zones: the campsite's clock
+        made = WriteOnlyCell(sheet, NOT_IN_A_FILE.sub("", cell) if isinstance(cell, str) else cell)
+        if isinstance(cell, str):
+            made.data_type = "s"  # openpyxl takes a text that begins with = for a formula
+        return made
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet(gettext("electricity").capitalize())
     sheet.freeze_panes = "A2"
-    head = [_excel_cell(sheet, name) for name in content.columns]
+    head = [written(name) for name in content.columns]
     for cell in head:
         cell.font = Font(bold=True)
-    for row in (head, *([_excel_cell(sheet, cell) for cell in row] for row in content.rows)):
+    for row in (head, *([written(cell) for cell in row] for row in content.rows)):
         sheet.append(row)
     file = io.BytesIO()
     book.save(file)
@@ -214,14 +225,5 @@ def _csv_cell(cell: Cell, decimal_sign: str) -> str:
 
 def _harmless(text: str) -> str:
     """What a spreadsheet shows and does not run; without characters that no file may hold."""
-    text = ILLEGAL_CHARACTERS_RE.sub("", text)
+    text = NOT_IN_A_FILE.sub("", text)
     return f"'{text}" if FORMULA.match(text) else text
-
-
-def _excel_cell(sheet: Any, cell: Cell) -> Any:
-    if isinstance(cell, datetime):
-        cell = cell.replace(tzinfo=None)  # Excel knows no zones: the campsite's clock
-    made = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("", cell) if isinstance(cell, str) else cell)
-    if isinstance(cell, str):
-        made.data_type = "s"  # openpyxl takes a text that begins with = for a formula
-    return made

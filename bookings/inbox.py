@@ -22,8 +22,7 @@ from django.utils.translation import gettext_noop as _
 
 from bookings import sirvoy, sync
 from bookings.models import Booking, WebhookEvent, WebhookToken
-from meters.commands.rules import person
-from meters.installations import Person
+from meters.people import Person, person
 
 logger = logging.getLogger(__name__)
 Status = WebhookEvent.Status

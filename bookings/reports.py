@@ -21,8 +21,9 @@ from django.utils.translation import gettext_lazy as _
 
 from bookings import links
 from bookings.models import Booking, ProblemReport, Stay
-from meters import commands, online, overview
-from meters.models import Command, Meter, Want
+from meters import closeup, overview
+from meters.closeup import Asked, Closeup
+from meters.models import Meter
 
 Kind = ProblemReport.Kind
 LONGEST = 1000
@@ -181,13 +182,8 @@ def outlets(stay: Stay, now: datetime) -> list[Meter]:
 
 def known(meters: Collection[Meter], now: datetime) -> list[Known]:
     """What is known of these meters now."""
-    ids = [meter.pk for meter in meters]
-    if not ids:
-        return []
-    link, wants = online.link(now), commands.in_force(ids, now)
-    last = Command.objects.filter(meter__in=ids).order_by("meter_id", "-pk").distinct("meter_id")
-    newest = {command.meter_id: command for command in last}
-    return [_known(m, online.status(m, link, now), wants.get(m.pk), newest.get(m.pk)) for m in meters]
+    near = closeup.of({meter.pk: Asked() for meter in meters}, now)
+    return [_known(near[meter.pk]) for meter in meters]
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -215,21 +211,20 @@ def _of(meters: Collection[Meter], meter_id: int | None) -> Meter | None:
     raise NotItsOutlet
 
 
-def _known(meter: Meter, is_online: online.Online, want: Want | None, last: Command | None) -> Known:
-    state = getattr(meter, "state", None)
-    counter_kwh = state.counter_kwh if state else None
+def _known(meter: Closeup) -> Known:
+    want, last = meter.wish, meter.attempt
     return Known(
-        outlet=str(meter),
-        serial=meter.device.ieee_address,
-        relay=state.relay if state else None,
-        relay_at=_iso(state.relay_at if state else None),
-        power_w=state.power_w if state else None,
-        power_at=_iso(state.power_at if state else None),
-        counter_kwh=None if counter_kwh is None else str(counter_kwh),
-        counter_at=_iso(state.counter_at if state else None),
-        heard_at=_iso(state.heard_at if state else None),
-        online=is_online.status.value,
-        reason=is_online.reason,
+        outlet=meter.name,
+        serial=meter.serial,
+        relay=meter.relay,
+        relay_at=_iso(meter.relay_at),
+        power_w=meter.power_w,
+        power_at=_iso(meter.power_at),
+        counter_kwh=None if meter.counter_kwh is None else str(meter.counter_kwh),
+        counter_at=_iso(meter.counter_at),
+        heard_at=_iso(meter.heard_at),
+        online=meter.online.status.value,
+        reason=meter.online.reason,
         wanted=want.state if want else None,
         source=want.source if want else "",
         why=want.reason if want else "",

@@ -17,8 +17,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from bookings.models import WebhookToken
-from meters.commands.rules import person
-from meters.installations import Person
+from meters.people import Person, person
 
 MOST_VALID = 2
 PREFIX = "sirvoy-"

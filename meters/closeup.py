@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from meters import online, snapshots
+from meters import commands, online, snapshots
 from meters.models import AreaState, Command, Source, WorkerState
 from meters.snapshots import Energy
 
@@ -24,6 +24,7 @@ class Wish:
 
     source: str
     state: bool
+    reason: str
     hold: str
 
 
@@ -34,6 +35,7 @@ class Attempt:
     id: int
     state: bool
     status: str
+    failure: str
     claimed_at: datetime | None
     created_at: datetime
 
@@ -70,6 +72,7 @@ class Closeup:
     relay_at: datetime | None
     power_w: int | None
     power_at: datetime | None
+    counter_kwh: Decimal | None
     counter_at: datetime | None
     wish: Wish | None
     lease: bool | None
@@ -106,9 +109,9 @@ def of(meters: Mapping[int, Asked], now: datetime) -> dict[int, Closeup]:
 
 METERS = f"""
 SELECT m.id AS meter_id, d.friendly_name, d.ieee_address AS serial,
-    s.heard_at, s.relay, s.relay_at, s.power_w, s.power_at, s.counter_at,
-    w.source, w.state AS wanted, w.hold, l.state AS lease,
-    c.id AS command_id, c.state AS command_state, c.status, c.claimed_at, c.created_at,
+    s.heard_at, s.relay, s.relay_at, s.power_w, s.power_at, s.counter_kwh, s.counter_at,
+    w.source, w.state AS wanted, w.reason, w.hold, l.state AS lease,
+    c.id AS command_id, c.state AS command_state, c.status, c.failure, c.claimed_at, c.created_at,
     p.state AS proved_state, p.confirmed_at AS proved_at,
     a.control = 'act' AND NOT EXISTS (SELECT FROM meters_automaticstop WHERE ended_at IS NULL) AS is_switched,
     e.wh, e.told_at, told.wh AS since_counter_wh, u.hours, u.whs, u.most,
@@ -124,15 +127,12 @@ LEFT JOIN meters_areastate b ON b.area_id = d.area_id
 LEFT JOIN meters_workerstate k ON k.name = 'mqtt'
 LEFT JOIN meters_meterstate s ON s.meter_id = m.id
 LEFT JOIN ({snapshots.ENERGY_NOW}) e ON e.meter_id = m.id
-LEFT JOIN LATERAL (
-    SELECT * FROM meters_want o WHERE o.meter_id = m.id AND o.ended_at IS NULL
-    AND (o.until IS NULL OR o.until > %(now)s) ORDER BY o.priority DESC LIMIT 1
-) w ON true
+LEFT JOIN LATERAL ({commands.IN_FORCE}) w ON true
 LEFT JOIN LATERAL (
     SELECT * FROM meters_want o WHERE o.meter_id = m.id AND o.ended_at IS NULL AND o.until > %(now)s
     AND o.source = ANY(%(leases)s) ORDER BY o.priority DESC LIMIT 1
 ) l ON true
-LEFT JOIN LATERAL (SELECT * FROM meters_command o WHERE o.meter_id = m.id ORDER BY o.id DESC LIMIT 1) c ON true
+LEFT JOIN LATERAL ({commands.NEWEST}) c ON true
 LEFT JOIN LATERAL (
     SELECT * FROM meters_command o WHERE o.meter_id = m.id AND o.status = 'confirmed' ORDER BY o.id DESC LIMIT 1
 ) p ON true
@@ -170,7 +170,7 @@ def _closeup(row: Mapping[str, Any], link: online.Link, now: datetime) -> Closeu
     return Closeup(
         name=row["friendly_name"].strip() or row["serial"],
         online=online.judge(online.Facts(*(row[name] for name in online.Facts._fields)), link, now),
-        wish=Wish(row["source"], row["wanted"], row["hold"]) if row["source"] else None,
+        wish=Wish(row["source"], row["wanted"], row["reason"], row["hold"]) if row["source"] else None,
         attempt=_attempt(row),
         proved_at=row["proved_at"] if row["relay_at"] and row["proved_state"] == row["relay"] else None,
         is_switched=bool(row["is_switched"]),
@@ -186,10 +186,14 @@ OF_ITS_TIME = {
     "proved_at": ("proved_at",),
     "created_at": ("command_id",),
 }
-AS_IT_IS = ("meter_id", "serial", "heard_at", "relay", "relay_at", "power_w", "power_at", "counter_at", "lease")
+AS_IT_IS = (
+    *("meter_id", "serial", "heard_at", "relay", "relay_at", "power_w", "power_at", "counter_kwh", "counter_at"),
+    "lease",
+)
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt | None:
     if row["command_id"] is None:
         return None
-    return Attempt(row["command_id"], row["command_state"], row["status"], row["claimed_at"], row["created_at"])
+    told = (row[name] for name in ("command_id", "command_state", "status", "failure", "claimed_at", "created_at"))
+    return Attempt(*told)

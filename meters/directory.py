@@ -9,6 +9,7 @@ from meters.models import Area, AreaState, Device, Listing, Meter
 from meters.zigbee2mqtt import freshness
 
 QUANTITIES = ("power", "voltage", "current")
+VOLTS = 230
 
 
 @dataclass(frozen=True)
@@ -51,37 +52,38 @@ class Directory:
         return sorted(self.areas)
 
 
-VOLTS = 230
-
-
 def load() -> Directory:
     """Read the directory from the database: four queries."""
-    states = {state.area_id: state for state in AreaState.objects.all()}
+    found = list(Area.objects.select_related("state"))
+    states = {area.pk: area.state for area in found if hasattr(area, "state")}
     areas = {
         area.pk: AreaEntry(
             area.pk, area.base_topic, groups=frozenset(states[area.pk].groups if area.pk in states else ())
         )
-        for area in Area.objects.all()
+        for area in found
     }
-    meters = dict(Meter.objects.values_list("device_id", "id"))
-    rated = dict(Meter.objects.values_list("device_id", "rated_a"))
-    devices = {}
-    for device in Device.objects.all():
-        state = states.get(device.area_id or 0)
-        devices[device.ieee_address] = Known(
-            device_id=device.pk,
-            ieee_address=device.ieee_address,
-            area_id=device.area_id,
-            meter_id=meters.get(device.pk),
-            rated_w=rated.get(device.pk, 0) * VOLTS * max(1, len(device.phases)),
-            phases=tuple(device.phases),
-            fresh=_fresh(device, state),
-            has_left=device.left_at is not None,
-        )
     for listing in Listing.objects.select_related("device"):
         if listing.area_id in areas:
             areas[listing.area_id].names[listing.friendly_name] = listing.device.ieee_address
+    meters = {device: told for device, *told in Meter.objects.values_list("device", "pk", "rated_a")}
+    devices = {
+        device.ieee_address: _known(device, states.get(device.area_id or 0), *meters.get(device.pk, (None, 0)))
+        for device in Device.objects.all()
+    }
     return Directory({entry.base_topic: entry for entry in areas.values()}, devices)
+
+
+def _known(device: Device, state: AreaState | None, meter_id: int | None, rated_a: int) -> Known:
+    return Known(
+        device_id=device.pk,
+        ieee_address=device.ieee_address,
+        area_id=device.area_id,
+        meter_id=meter_id,
+        rated_w=rated_a * VOLTS * max(1, len(device.phases)),
+        phases=tuple(device.phases),
+        fresh=_fresh(device, state),
+        has_left=device.left_at is not None,
+    )
 
 
 def _fresh(device: Device, state: AreaState | None) -> frozenset[str]:

@@ -20,9 +20,9 @@ from django.utils import timezone
 
 from meters import commands, notify, online, readings, requests
 from meters.commands import queue
+from meters.commands.errands import Errand, open_errands
 from meters.commands.follow import Step, follow
 from meters.commands.pace import Pace
-from meters.errands import Errand, open_errands
 from meters.intake import Intake, first_line, is_passing
 from meters.leader import Ear
 from meters.models import Command, Meter
@@ -180,7 +180,7 @@ class Dispatcher:
 
     def _follow(self, errand: Errand, now: datetime) -> float:
         """Do what a command under way needs; returns when it needs something again."""
-        step = follow(errand.progress(), now, timedelta(seconds=settings.COMMAND_ANSWER_S))
+        step = follow(errand, now, timedelta(seconds=settings.COMMAND_ANSWER_S))
         if step.due > now:
             return (step.due - now).total_seconds()
         claimed_at = errand.claimed_at or now

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from auditlog.models import LogEntry
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.utils import timezone
@@ -21,9 +20,8 @@ from django.utils.translation import gettext_lazy as _
 
 from meters import notify
 from meters.models import Installation, Meter, Pitch
+from meters.people import Person
 
-Person = AbstractBaseUser | AnonymousUser | None
-"""Who does it; None: the software itself."""
 CLOCK_SLACK = timedelta(minutes=2)
 
 
@@ -83,10 +81,7 @@ def end(meter: Meter, at: datetime, by: Person) -> Installation:
     """At `at` the meter was taken off its pitch. Raises NotInstalled, TooEarly or InFuture."""
     with transaction.atomic():
         Meter.objects.select_for_update().get(pk=meter.pk)
-        check_end(meter, at)
-        ended = open_installation(meter)
-        if ended is None:
-            raise NotInstalled(_("The meter hangs on no pitch."))
+        ended = check_end(meter, at)
         _close(ended, at, by)
         notify.touch()
     return ended
@@ -122,13 +117,14 @@ def check(meter: Meter, pitch: Pitch, at: datetime) -> None:
         raise TooEarly(_("The meter hung somewhere else at that time."))
 
 
-def check_end(meter: Meter, at: datetime) -> None:
-    """Raise what would keep this meter from being taken down at `at`."""
+def check_end(meter: Meter, at: datetime) -> Installation:
+    """Where the meter hangs; raise what would keep it from being taken down at `at`."""
     before = open_installation(meter)
     if before is None:
         raise NotInstalled(_("The meter hangs on no pitch."))
     _check_after(before, at)
     _check_now(at)
+    return before
 
 
 def suggest(name: str, numbers: Mapping[str, Iterable[str]]) -> str | None:

@@ -47,7 +47,7 @@ class Counts:
 class Intake:
     """Both threads and the bounded queue between them."""
 
-    def __init__(self, base_topics: Iterable[str] = ()) -> None:
+    def __init__(self) -> None:
         self.counts = Counts()
         self._stopping = threading.Event()
         self._stale = threading.Event()  # somebody changed areas or cards: look again
@@ -57,7 +57,7 @@ class Intake:
         self._hurried_until = 0.0  # of time.monotonic()
         self._lock = threading.Lock()
         self._changed = Outcome()
-        self._base_topics = frozenset(base_topics)
+        self._base_topics: frozenset[str] = frozenset()
         self._client = mqtt.Client(
             settings.MQTT_URL,
             settings.MQTT_CLIENT_ID,

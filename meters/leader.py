@@ -17,7 +17,7 @@ NOT_OURS = ("options", "prepare_threshold")
 class Ear:
     """A connection that hears what is notified on its channels. For one thread."""
 
-    def __init__(self, channels: tuple[str, ...] = ()) -> None:
+    def __init__(self, channels: tuple[str, ...]) -> None:
         self._channels = channels
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
 

@@ -34,7 +34,7 @@ def snapshot() -> dict[str, Any]:
         "type": "snapshot",
         "boot": worker.boot if worker else "",
         "tick": worker.tick if worker else 0,
-        "now": _ms(now),
+        "now": ms(now),
         "worker": describe_worker(worker, now),
         "areas": describe_areas(Area.objects.select_related("state"), worker),
         "meters": describe_meters(worker, now),
@@ -48,21 +48,20 @@ def changes(
     tick: int,
     meters: Collection[int],
     areas: Collection[int],
-    worker: WorkerState | None = None,
+    worker: WorkerState,
     *,
     switching: bool = False,
 ) -> dict[str, Any]:
-    """What one tick tells: the worker (its row is read unless given), and the named meters and areas (by id).
+    """What one tick tells: the worker, and the named meters and areas (by id).
 
     `switching`: whether anything was switched or stopped; else the boards keep what they know of that.
     """
     now = timezone.now()
-    worker = worker or WorkerState.objects.filter(pk="mqtt").first()
     return {
         "type": "tick",
         "boot": boot,
         "tick": tick,
-        "now": _ms(now),
+        "now": ms(now),
         "worker": describe_worker(worker, now),
         "areas": describe_areas(Area.objects.select_related("state").filter(pk__in=areas), worker) if areas else [],
         "meters": describe_meters(worker, now, meters) if meters else [],
@@ -106,6 +105,11 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def ms(moment: datetime | None) -> int | None:
+    """Milliseconds since 1970, as browsers count."""
+    return round(moment.timestamp() * 1000) if moment else None
+
+
 # --- descriptions ----------------------------------------------------------------------------------------------------
 
 
@@ -114,8 +118,8 @@ def describe_worker(worker: WorkerState | None, now: datetime) -> dict[str, Any]
         "alive": worker is not None and now - worker.heartbeat_at < online.WORKER_SILENCE,
         "connected": online.is_listening(worker, now),
         "storing": worker is not None and worker.lag_s < online.MOST_LAG_S,
-        "heartbeat_at": _ms(worker.heartbeat_at) if worker else None,
-        "until": _ms(worker.heartbeat_at + online.WORKER_SILENCE) if worker else None,
+        "heartbeat_at": ms(worker.heartbeat_at) if worker else None,
+        "until": ms(worker.heartbeat_at + online.WORKER_SILENCE) if worker else None,
     }
 
 
@@ -131,8 +135,8 @@ def _area(area: Area, state: AreaState, worker: WorkerState | None) -> dict[str,
         "base_topic": area.base_topic,
         "in_service": area.in_service,
         "bridge": online.bridge(state, worker),
-        "bridge_since": _ms(state.bridge_since),
-        "seen_at": _ms(state.seen_at),
+        "bridge_since": ms(state.bridge_since),
+        "seen_at": ms(state.seen_at),
         "version": state.version,
         "channel": state.channel,
         "expected_channel": area.expected_channel,
@@ -154,7 +158,7 @@ def describe_switching(now: datetime) -> dict[str, Any]:
     return {
         "stop": stop
         and {
-            "since": _ms(stop.since),
+            "since": ms(stop.since),
             "cause": stop.cause,
             "reason": stop.reason,
             "by": stop.by.get_username() if stop.by else "",
@@ -164,7 +168,7 @@ def describe_switching(now: datetime) -> dict[str, Any]:
                 "id": order.pk,
                 "state": order.state,
                 "by": order.by,
-                "created_at": _ms(order.created_at),
+                "created_at": ms(order.created_at),
                 "total": order.total,
                 **order.counts,
             }
@@ -193,7 +197,7 @@ def _meter(told: dict[str, Any], link: online.Link, now: datetime) -> dict[str, 
         "removed": facts.removed_at is not None,
         "online": status.status.value,
         "reason": status.reason,
-        "online_until": _ms(status.until),
+        "online_until": ms(status.until),
     }
 
 
@@ -233,13 +237,9 @@ SELECT m.id, d.ieee_address AS ieee, d.friendly_name AS name, d.area_id AS area,
 FROM meters_meter m
 JOIN meters_device d ON d.id = m.device_id
 LEFT JOIN meters_meterstate s ON s.meter_id = m.id
-LEFT JOIN LATERAL (
-    SELECT * FROM meters_want o
-    WHERE o.meter_id = m.id AND o.ended_at IS NULL AND (o.until IS NULL OR o.until > %(now)s)
-    ORDER BY o.priority DESC LIMIT 1
-) w ON true
+LEFT JOIN LATERAL ({commands.IN_FORCE}) w ON true
 LEFT JOIN auth_user wanter ON wanter.id = w.by_id
-LEFT JOIN LATERAL (SELECT * FROM meters_command o WHERE o.meter_id = m.id ORDER BY o.id DESC LIMIT 1) c ON true
+LEFT JOIN LATERAL ({commands.NEWEST}) c ON true
 WHERE m.id = ANY(COALESCE(%(meters)s::bigint[], ARRAY(SELECT id FROM meters_meter)))
 ORDER BY d.friendly_name
 """  # noqa: S608  (only our own column names)
@@ -257,11 +257,7 @@ def describe_devices() -> list[dict[str, Any]]:
             "area": device.area_id,
             "kind": device.kind,
             "available": device.available,
-            "heard_at": _ms(device.heard_at),
+            "heard_at": ms(device.heard_at),
         }
         for device in others
     ]
-
-
-def _ms(moment: datetime | None) -> int | None:
-    return round(moment.timestamp() * 1000) if moment else None

@@ -45,12 +45,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker shall publish when this connection is lost."""
+    """What the broker shall publish, retained, when this connection is lost."""
 
     topic: str
     payload: bytes
-    qos: int = 1
-    retain: bool = True
 
 
 class Client:
@@ -74,44 +72,48 @@ class Client:
         self._parts = urlsplit(url)
         if self._parts.scheme not in ("mqtt", "mqtts") or not self._parts.hostname:
             raise ValueError("MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://…).")
+        self._port = self._parts.port or (8883 if self._parts.scheme == "mqtts" else 1883)
         self._deliver = on_message
         self._topics = topics
         self._on_connected = on_connect
         self._lock = threading.RLock()  # an acknowledgement and the end of a connection exclude each other
         self._generation = 0
         self._connected_at: datetime | None = None
-        self._paho = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=not persistent,
-            protocol=paho.MQTTv311,  # costs a third less CPU in paho than MQTT 5
-            manual_ack=True,
-        )
-        self._paho.connect_timeout = CONNECT_TIMEOUT_S
-        self._paho.max_inflight_messages_set(0)
-        self._paho.reconnect_delay_set(1, LONGEST_GAP_S)
-        self._paho.on_connect = self._on_connect
-        self._paho.on_disconnect = self._on_disconnect
-        self._paho.on_pre_connect = self._on_pre_connect
-        self._paho.on_message = self._on_message
-        self._paho.on_subscribe = self._on_subscribe
-        if self._parts.username:
-            self._paho.username_pw_set(unquote(self._parts.username), unquote(self._parts.password or ""))
-        if self._parts.scheme == "mqtts":
-            self._paho.tls_set_context(ssl.create_default_context())
-        if will:
-            self._paho.will_set(will.topic, will.payload, will.qos, will.retain)
+        self._paho = self._client(client_id, persistent, will)
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{client_id}", daemon=True)
         # Lets only this thread write to the socket. Else paho writes in whichever thread acknowledges, and when that
         # fails, calls us back there: two threads then wait for each other's locks (tests/meters/test_mqtt.py).
         self._paho._thread = self._thread
         self._paho.loop(0.0)  # not connected: only makes the sockets that wake the thread; loop_forever makes none
 
+    def _client(self, client_id: str, persistent: bool, will: Will | None) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=not persistent,
+            protocol=paho.MQTTv311,  # costs a third less CPU in paho than MQTT 5
+            manual_ack=True,
+        )
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(0)
+        client.reconnect_delay_set(1, LONGEST_GAP_S)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_pre_connect = self._forget_connection
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
+        if self._parts.username:
+            client.username_pw_set(unquote(self._parts.username), unquote(self._parts.password or ""))
+        if self._parts.scheme == "mqtts":
+            client.tls_set_context(ssl.create_default_context())
+        if will:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+        return client
+
     # --- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        port = self._parts.port or (8883 if self._parts.scheme == "mqtts" else 1883)
-        self._paho.connect_async(self._parts.hostname or "", port, KEEPALIVE_S)
+        self._paho.connect_async(self._parts.hostname or "", self._port, KEEPALIVE_S)
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
@@ -128,7 +130,7 @@ class Client:
     @property
     def address(self) -> str:
         """Host and port, without credentials."""
-        return f"{self._parts.hostname}:{self._parts.port or 1883}"
+        return f"{self._parts.hostname}:{self._port}"
 
     @property
     def connected_at(self) -> datetime | None:
@@ -178,9 +180,6 @@ class Client:
         except Exception:
             logger.exception("The MQTT network loop ended")
 
-    def _on_pre_connect(self, *_: object) -> None:
-        self._forget_connection()
-
     def _on_connect(self, _c: object, _u: object, _flags: object, reason: ReasonCode, _p: object) -> None:
         if reason.is_failure:
             logger.warning("The MQTT broker at %s refused us: %s", self.address, reason)
@@ -198,7 +197,7 @@ class Client:
         if reason.is_failure:
             logger.warning("Lost the MQTT broker at %s: %s", self.address, reason)
 
-    def _forget_connection(self) -> None:
+    def _forget_connection(self, *_: object) -> None:
         with self._lock:
             self._connected_at = None
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from meters import online
 from meters.models import Installation, Meter
@@ -32,12 +31,11 @@ def with_status(found: QuerySet[Meter], status: online.Status, now: datetime) ->
     return found.filter(pk__in=[m.pk for m in looked_at if online.status(m, link, now).status is status])
 
 
-def count_by_area(now: datetime, areas: Iterable[int] | None = None) -> dict[int, Counter[online.Status]]:
+def count_by_area(now: datetime) -> dict[int, Counter[online.Status]]:
     """For each area (by id): how many of its meters that Zigbee2MQTT still lists have which online status."""
     link = online.link(now)
     counts: dict[int, Counter[online.Status]] = {}
-    here = Q(device__area__in=list(areas)) if areas is not None else Q(device__area__isnull=False)
-    for meter in online.meters().filter(here, device__removed_at=None).order_by():
+    for meter in online.meters().filter(device__removed_at=None).order_by():
         if meter.device.area_id is not None:
             counts.setdefault(meter.device.area_id, Counter())[online.status(meter, link, now).status] += 1
     return counts

@@ -15,19 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 from meters.models import Device, Listing, Meter
 from meters.zigbee2mqtt import Event, ListedDevice
 
-REPORTED = (
-    "vendor",
-    "model",
-    "model_id",
-    "manufacturer",
-    "software_build",
-    "interview_state",
-    "disabled",
-    "kind",
-    "has_relay",
-    "relay_readable",
-    "phases",
-)
+REPORTED = ("vendor", "model", "model_id", "manufacturer", "software_build", "interview_state", "disabled")
 
 
 def apply_inventory(
@@ -104,15 +92,10 @@ def _describe(device: Device, entry: ListedDevice) -> bool:
     What a device measures is never unlearned: during an interview `exposes` is missing.
     """
     kind = _kind(entry)
-    learned = kind != Device.Kind.OTHER or not device.is_meter
-    told = {name: getattr(entry, name) for name in REPORTED[:7]}
-    if learned:
-        told |= {
-            "kind": kind,
-            "has_relay": entry.has_relay,
-            "relay_readable": entry.relay_readable,
-            "phases": list(entry.phases),
-        }
+    told = {name: getattr(entry, name) for name in REPORTED}
+    if kind != Device.Kind.OTHER or not device.is_meter:
+        told |= {"kind": kind, "phases": list(entry.phases)}
+        told |= {"has_relay": entry.has_relay, "relay_readable": entry.relay_readable}
     changed = device.pk is None or any(getattr(device, name) != value for name, value in told.items())
     for name, value in told.items():
         setattr(device, name, value)

@@ -19,9 +19,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from meters import notify
-from meters.commands.rules import person
-from meters.installations import Person
 from meters.models import Area, BridgeRequest
+from meters.people import Person, person
 from meters.zigbee2mqtt import Response
 
 KNOWN = frozenset(
@@ -109,10 +108,8 @@ def answer(area_id: int, response: Response, at: datetime) -> None:
 
 def close_overdue(now: datetime) -> int:
     """Give up what was not answered, or could not be sent, in its time; returns how many. Idempotent."""
-    second = timedelta(seconds=1)
-    overdue = Q(sent_at__lt=now - F("timeout_s") * second) | Q(
-        sent_at=None, created_at__lt=now - F("timeout_s") * second
-    )
+    earliest = now - F("timeout_s") * timedelta(seconds=1)
+    overdue = Q(sent_at__lt=earliest) | Q(sent_at=None, created_at__lt=earliest)
     unfinished = BridgeRequest.objects.filter(overdue, status__in=[Status.QUEUED, Status.SENT])
     return unfinished.update(status=Status.TIMED_OUT, finished_at=now)
 

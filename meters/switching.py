@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -24,7 +25,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from meters import commands, online, wishes
+from meters import commands, live, online, wishes
 from meters.commands import queue
 from meters.models import Command, Meter, Order, Source
 
@@ -45,7 +46,7 @@ def page(user: User | AnonymousUser) -> dict[str, Any]:
     """What the scripts of a page must know of its reader, and of the rules."""
     return {
         "may": {name: user.has_perm(permission) for name, permission in PERMISSIONS.items()},
-        "now": _ms(timezone.now()),
+        "now": live.ms(timezone.now()),
         "zone": settings.TIME_ZONE,
         "attempts": queue.ATTEMPTS,
         "offs_an_hour": settings.AUTOMATIC_OFFS_AN_HOUR,
@@ -173,7 +174,8 @@ def _until(body: Body) -> datetime | None:
         raise Refused("bad_time", _("This is not a time.")) from None
 
 
-def _there(found: Any) -> Any:
+def _there(model: type[Model], pk: int) -> Any:
+    found = model._default_manager.filter(pk=pk).first() if _is_id(pk) else None
     if found is None:
         raise Refused("not_found", _("It is not there any more."), HTTPStatus.NOT_FOUND)
     return found
@@ -197,7 +199,7 @@ def plan(request: HttpRequest, body: Body) -> Body:
         "depending": _named(told.depending),
         "skipped": [_name(meter) | {"code": code, "message": messages[code]} for meter, code in told.skipped],
         "needs_reason": told.needs_reason,
-        "deadline": _ms(now + timedelta(seconds=settings.COMMAND_DEADLINE_S)),
+        "deadline": live.ms(now + timedelta(seconds=settings.COMMAND_DEADLINE_S)),
     }
 
 
@@ -218,15 +220,14 @@ def order(request: HttpRequest, body: Body) -> Body:
 @action("switch")
 def cancel_order(request: HttpRequest, body: Body, pk: int) -> Body:
     """Cancel what of this order was not sent yet → {cancelled: how many}."""
-    found = _there(Order.objects.filter(pk=pk).first()) if _is_id(pk) else _there(None)
-    return {"cancelled": commands.cancel(found.commands.values_list("pk", flat=True), _user(request))}
+    found = _there(Order, pk).commands.values_list("pk", flat=True)
+    return {"cancelled": commands.cancel(found, _user(request))}
 
 
 @action("switch")
 def cancel_command(request: HttpRequest, body: Body, pk: int) -> Body:
     """Cancel a command that was not sent yet → {cancelled: 0 or 1}."""
-    found = _there(Command.objects.filter(pk=pk).first()) if _is_id(pk) else _there(None)
-    return {"cancelled": commands.cancel([found.pk], _user(request))}
+    return {"cancelled": commands.cancel([_there(Command, pk).pk], _user(request))}
 
 
 @action("switch")
@@ -236,7 +237,7 @@ def plan_let_go(request: HttpRequest, body: Body) -> Body:
     `then`: [{state, source, meters: [{id, name}], moving: of how many the relay is otherwise now}]; state and source
     are null where nobody else wants anything.
     """
-    rows = [row for row in wishes.left(_meters(body), timezone.now()) if row.staff]
+    rows = [row for row in commands.orders.letting_go(_meters(body), timezone.now()) if row.staff]
     groups: dict[tuple[bool | None, str | None], list[Meter]] = {}
     for row in rows:
         key = (row.then.state, row.then.source) if row.then else (None, None)
@@ -245,12 +246,8 @@ def plan_let_go(request: HttpRequest, body: Body) -> Body:
 
 
 def _then(state: bool | None, source: str | None, meters: list[Meter]) -> Body:
-    moving = 0 if state is None else sum(_relay(meter) is not state for meter in meters)
+    moving = 0 if state is None else sum(meter.relay is not state for meter in meters)
     return {"state": state, "source": source, "meters": _named(meters), "moving": moving}
-
-
-def _relay(meter: Meter) -> bool | None:
-    return meter.state.relay if hasattr(meter, "state") else None
 
 
 @action("switch")
@@ -263,7 +260,7 @@ def let_go(request: HttpRequest, body: Body) -> Body:
 @action("stop")
 def stop(request: HttpRequest, body: Body) -> Body:
     """Halt everything automatic → {since: ms}."""
-    return {"since": _ms(commands.stop.press(_user(request), _text(body, "reason")).since)}
+    return {"since": live.ms(commands.stop.press(_user(request), _text(body, "reason")).since)}
 
 
 @action("resume")
@@ -286,7 +283,3 @@ def _named(meters: list[Meter]) -> list[Body]:
 
 def _name(meter: Meter) -> Body:
     return {"id": meter.pk, "name": meter.device.friendly_name}
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

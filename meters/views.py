@@ -170,8 +170,7 @@ def _switching(meter: Meter, status: online.Online, now: datetime) -> dict[str, 
     ruling = next((want for want in wants if want.until is None or want.until > now), None)
     newest = list(meter.commands.select_related("want__by", "order__by")[:COMMANDS_SHOWN])
     under_way = newest[0] if newest and newest[0].is_open else None
-    relay = meter.state.relay if hasattr(meter, "state") else None
-    wish = wishes.of(ruling, relay, under_way, is_online=status.is_online)
+    wish = wishes.of(ruling, meter.relay, under_way, is_online=status.is_online)
     return {
         "wants": wants,
         "ruling": ruling,

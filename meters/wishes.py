@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-
-from django.db.models import Q
-
-from meters.models import Command, Meter, Source, Want
+from meters.models import Command, Want
 
 Hold = Want.Hold
 
@@ -42,26 +36,3 @@ def offer(want: Want | None, wish: str) -> str:
     if want is None or want.hold not in OFFERED or not wish.startswith("should_"):
         return ""
     return f"{OFFERED[Hold(want.hold)]}_{want.word}"
-
-
-# --- letting go ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What staff want of a meter, and what will be wanted once they want nothing any more."""
-
-    meter: Meter
-    staff: Want | None
-    then: Want | None
-
-
-def left(meters: Iterable[Meter], now: datetime) -> list[Left]:
-    """What letting go of these meters would lead to; those of which staff want nothing come last."""
-    chosen = list(meters)
-    lasting = Q(until=None) | Q(until__gt=now)
-    wants = Want.objects.filter(lasting, meter__in=chosen, ended_at=None).select_related("by").order_by("priority")
-    staff = {want.meter_id: want for want in wants if want.source == Source.STAFF}
-    then = {want.meter_id: want for want in wants if want.source != Source.STAFF}  # the highest is the last
-    rows = [Left(meter, staff.get(meter.pk), then.get(meter.pk)) for meter in chosen]
-    return sorted(rows, key=lambda row: row.staff is None)

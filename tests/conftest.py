@@ -47,7 +47,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that wait most of their time come first, then the browser's, each file of which has one Chromium."""
-    items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in ("twin", "services", "browser")])
+    first = ("twin", "services", "browser")
+    items.sort(
+        key=lambda item: [*(not item.get_closest_marker(name) for name in first), bool(item.get_closest_marker("late"))]
+    )
     missing = _missing()
     for item in items:
         if item.get_closest_marker("browser"):

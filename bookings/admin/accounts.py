@@ -23,8 +23,8 @@ from bookings.admin import departures
 from bookings.admin.guests import WithGuests
 from bookings.models import Booking, Charge, PackageNotice, PackagePattern, PackageSale, Tariff
 from meters.admin.base import NOTHING, label, link, local, quantity
-from meters.commands.rules import person
 from meters.models import Pitch
+from meters.people import person
 
 auditlog.register(Tariff)
 auditlog.register(PackagePattern)

@@ -18,7 +18,7 @@ from bookings.admin.asking import question
 from bookings.admin.guests import WithGuests, name_of
 from bookings.models import Booking, Stay
 from meters.admin.base import NOTHING, ReadOnlyInline, label, local
-from meters.commands.rules import person
+from meters.people import person
 
 STATES = {
     "cancelled": (_("cancelled"), ""),

@@ -20,7 +20,7 @@ from unfold.widgets import INPUT_CLASSES, UnfoldAdminFileFieldWidget
 from bookings import csv_import
 from bookings.admin.guests import may_see
 from bookings.csv_import import Export, NotAnExport, Plan, What
-from meters.commands.rules import person
+from meters.people import person
 
 LARGEST_BYTES = 1_000_000
 """Between the two steps the browser keeps the file; larger ones go through `manage.py sirvoy_import`."""

@@ -19,7 +19,7 @@ from bookings.admin.guests import WithGuests, name_of
 from bookings.models import ProblemReport
 from bookings.reception.reports import show
 from meters.admin.base import NOTHING, label, link, local
-from meters.commands.rules import person
+from meters.people import person
 
 WRAPPED = '<div style="overflow-wrap: anywhere; white-space: pre-line">{}</div>'
 SOLVED = {"open": (_("open"), True), "solved": (_("solved"), False)}

@@ -22,8 +22,8 @@ from bookings.models import Room, Stay
 from bookings.reception.forms import PitchField
 from meters.admin.base import NOTHING, ReadOnlyAdmin, label, link, local
 from meters.admin.history import History
-from meters.commands.rules import person
 from meters.models import Pitch
+from meters.people import person
 
 HOW = {
     "none": (_("no pitch"), "danger"),

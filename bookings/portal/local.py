@@ -10,6 +10,8 @@ from django.conf import settings
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
+from meters import live
+
 LOCALES = {"en": "en_GB"}
 """English as it is written in Europe: the day before the month."""
 VOLT = 230
@@ -107,7 +109,7 @@ def age(at: datetime, now: datetime) -> str:
 
 def ms(moment: datetime | None) -> str:
     """Milliseconds since 1970, for scripts; "" for never."""
-    return "" if moment is None else str(round(moment.timestamp() * 1000))
+    return "" if moment is None else str(live.ms(moment))
 
 
 def span(length: timedelta) -> str:

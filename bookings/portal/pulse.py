@@ -12,7 +12,7 @@ from typing import Any
 from bookings import links, reports
 from bookings.models import Stay, StayMeter
 from bookings.reports import Count
-from meters import closeup
+from meters import closeup, live
 from meters.closeup import Asked, Closeup
 
 Pulse = dict[str, Any]
@@ -43,7 +43,7 @@ def of_marks(marks: Collection[str], now: datetime) -> dict[str, Pulse | None]:
     for mark, stay in stays.items():
         outlets = [near[meter] for meter in meters.get(stay.pk, {})]
         told[mark] = {
-            "now": _ms(now),
+            "now": live.ms(now),
             "key": key(stay, outlets, reported.get(stay.pk, reports.NONE)),
             "outlets": [_outlet(outlet) for outlet in outlets],
         }
@@ -65,7 +65,7 @@ def _solid(outlet: Closeup) -> str:
         outlet.online.is_online,
         outlet.relay,
         outlet.energy.kwh,
-        outlet.energy.known_at and _ms(outlet.energy.known_at),
+        outlet.energy.known_at and live.ms(outlet.energy.known_at),
         outlet.lease,
         outlet.is_switched,
         wish and f"{wish.source}:{wish.state}:{wish.hold}",
@@ -78,12 +78,8 @@ def _outlet(outlet: Closeup) -> dict[str, Any]:
     return {
         "id": outlet.meter_id,
         "power_w": outlet.power_w,
-        "power_at": _ms(outlet.power_at),
-        "relay_at": _ms(outlet.relay_at),
-        "heard_at": _ms(outlet.heard_at),
-        "until": _ms(outlet.online.until),
+        "power_at": live.ms(outlet.power_at),
+        "relay_at": live.ms(outlet.relay_at),
+        "heard_at": live.ms(outlet.heard_at),
+        "until": live.ms(outlet.online.until),
     }
-
-
-def _ms(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp() * 1000)

@@ -12,14 +12,14 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from unfold.admin import ModelAdmin
 
-from meters import commands, wishes
+from meters import commands
 from meters.admin.base import ReasonForm
 from meters.models import Meter, Source
 
 
 def page(model_admin: ModelAdmin, request: HttpRequest, meters: Sequence[Meter]) -> HttpResponse:
     """Tells what is wanted once staff want nothing of these meters any more; once confirmed, ends what they want."""
-    rows = wishes.left(meters, timezone.now())
+    rows = commands.orders.letting_go(meters, timezone.now())
     held = [row.meter for row in rows if row.staff]
     form = ReasonForm(request.POST if "confirmed" in request.POST else None)
     if form.is_valid():

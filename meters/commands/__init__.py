@@ -3,7 +3,7 @@ AutomaticStop.
 
 `wants` says what should be, `allowed` what may be, `audit` notes it; `drift` finds where it is not so; `queue` holds
 the commands; `follow`, `pace` and `rules` are the pure rules; `proof` reads from the meters' own words what was done.
-meters/dispatch.py sends.
+meters/dispatch.py sends what `errands` tells to be open; `orders` tells how far people's clicks have come.
 """
 
 from meters.commands import orders, stop
@@ -23,10 +23,12 @@ from meters.commands.errors import (
     SwitchingError,
 )
 from meters.commands.proof import Proofs
-from meters.commands.queue import close_overdue, prune
-from meters.commands.wants import again, cancel, end, end_all, end_expired, in_force, order, renew, want
+from meters.commands.queue import NEWEST, close_overdue, prune
+from meters.commands.wants import IN_FORCE, again, cancel, end, end_all, end_expired, in_force, order, renew, want
 
 __all__ = [
+    "IN_FORCE",
+    "NEWEST",
     "AlreadyStopped",
     "BadTime",
     "Gone",

@@ -10,11 +10,11 @@ from auditlog.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.utils.translation import gettext_noop
 
-from meters.commands.rules import Wish, person
+from meters.commands.rules import Wish
 from meters.models import Meter, Want
+from meters.people import person
 
 NOT_MANAGED = "None"
-WORDS = {True: "on", False: "off"}
 # How the log names what it notes.
 gettext_noop("wanted")
 gettext_noop("tried again")
@@ -62,4 +62,4 @@ def _write(told: Mapping[int, dict[str, Any]], wish: Wish, now: datetime) -> Non
 
 
 def _word(want: Want | None) -> str:
-    return WORDS[want.state] if want else NOT_MANAGED
+    return want.word if want else NOT_MANAGED

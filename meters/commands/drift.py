@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Q
 from django.utils.translation import ngettext
 
 from meters import online
@@ -89,10 +88,10 @@ class Case:
     facts: Facts
 
 
-def correct(now: datetime, session: datetime | None, online_link: online.Link | None = None) -> Findings:
+def correct(now: datetime, session: datetime | None) -> Findings:
     """Look at every want in force and do what `rules.decide` says. `session` as in `rules.Limits`."""
     limits = Limits(session, timedelta(seconds=settings.COMMAND_DEADLINE_S), settings.CORRECTIONS_AN_HOUR)
-    decided = [(case, decide(case.facts, limits, now)) for case in _look(now, online_link)]
+    decided = [(case, decide(case.facts, limits, now)) for case in _look(now)]
     found = Findings()
     for case, decision in decided:
         match decision:
@@ -111,24 +110,23 @@ def correct(now: datetime, session: datetime | None, online_link: online.Link | 
 
 def would_switch(now: datetime) -> list[Want]:
     """What is left alone only because the area observes, with meter and area: what acting would do."""
-    held = Want.objects.filter(Q(until=None) | Q(until__gt=now), ended_at=None, hold=Want.Hold.OBSERVE)
-    found = list(held.select_related("meter__device__area").order_by("meter__device__friendly_name"))
+    held = Want.objects.filter(ended_at=None, hold=Want.Hold.OBSERVE).select_related("meter__device__area")
+    found = list(held.order_by("meter__device__friendly_name"))
     ruling = wants.in_force([want.meter_id for want in found], now)
-    return [want for want in found if ruling[want.meter_id].pk == want.pk]
+    return [want for want in found if want == ruling.get(want.meter_id)]
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _look(now: datetime, link: online.Link | None) -> list[Case]:
+def _look(now: datetime) -> list[Case]:
     with connection.cursor() as cursor:
         cursor.execute(LOOK, {"now": now})
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     if not rows:
         return []
-    link = link or online.link(now)
-    is_stopped = stop.current() is not None
+    link, is_stopped = online.link(now), stop.current() is not None
     return [_case(row, link, is_stopped, now) for row in rows]
 
 

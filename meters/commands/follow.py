@@ -32,8 +32,9 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A command's times. `is_elsewhere`: the meter is heard in another area than the one it was sent to;
-    `is_readable`: it tells its position when it is asked."""
+    """How far a command has come. `is_readable`: the meter tells its position when it is asked; `sent_area_id`: the
+    area that it was sent to; `heard_area_id`: the one that hears the meter now.
+    """
 
     status: str
     state: bool
@@ -44,8 +45,13 @@ class Progress:
     read_state: bool | None
     confirmed_at: datetime | None
     load_asked_at: datetime | None
-    is_elsewhere: bool
-    is_readable: bool = True
+    is_readable: bool
+    sent_area_id: int | None
+    heard_area_id: int | None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        return self.claimed_at is not None and self.sent_area_id != self.heard_area_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +79,10 @@ def follow(command: Progress, now: datetime, answer_within: timedelta) -> Next:
         return Next(Step.ASK, acknowledged + READ_AFTER if acknowledged else command.claimed_at + answer_within)
     if command.read_state is not None:
         return Next(Step.CONFIRM, command.asked_at + LAST_WORD)
-    return _unread(command.claimed_at, command.acknowledged_at, command.asked_at)
+    return _unread(command.acknowledged_at, command.asked_at)
 
 
-def _unread(claimed_at: datetime, acknowledged_at: datetime | None, asked_at: datetime) -> Next:
+def _unread(acknowledged_at: datetime | None, asked_at: datetime) -> Next:
     if acknowledged_at is None:
         return Next(Step.FAIL, asked_at + READ_PATIENCE, Command.Failure.UNANSWERED)
     if asked_at < acknowledged_at:

@@ -1,4 +1,4 @@
-"""What an order would do, and how far it has come. Reads only."""
+"""What an order, and letting go, would do, and how far an order has come. Reads only."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from math import ceil
 from django.db.models import Count, F, Q
 
 from meters import online
-from meters.commands import allowed
-from meters.models import Command, Meter, Order, Want
+from meters.commands import allowed, wants
+from meters.models import Command, Meter, Order, Source, Want
 
 SHOWN_FOR = timedelta(minutes=2)
 """Boards show an order that is through for a little longer."""
@@ -52,6 +52,15 @@ class Progress:
     counts: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What staff want of a meter, and what will be wanted once they want nothing any more."""
+
+    meter: Meter
+    staff: Want | None
+    then: Want | None
+
+
 def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
     """What an order for these meters (from `online.meters()`) would do."""
     skipped, chosen = [], []
@@ -69,11 +78,21 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
         meters=len(chosen),
         seconds=_seconds({meter.pk for meter in chosen} - {meter.pk for meter in offline}),
         offline=offline,
-        already=sum(_relay(meter) is state for meter in chosen),
+        already=sum(meter.relay is state for meter in chosen),
         skipped=skipped,
         depending=depending,
         needs_reason=not state and bool(depending),
     )
+
+
+def letting_go(meters: Iterable[Meter], now: datetime) -> list[Left]:
+    """What letting go of these meters would lead to; those of which staff want nothing come last."""
+    chosen = list(meters)
+    found = wants.of_all_sources([meter.pk for meter in chosen], now).select_related("by")
+    staff = {want.meter_id: want for want in found if want.source == Source.STAFF}
+    then = {want.meter_id: want for want in found if want.source != Source.STAFF}  # the highest is the last
+    rows = [Left(meter, staff.get(meter.pk), then.get(meter.pk)) for meter in chosen]
+    return sorted(rows, key=lambda row: row.staff is None)
 
 
 def recent(now: datetime) -> list[Progress]:
@@ -126,11 +145,6 @@ def _group(status: str, is_under_way: bool) -> str:
         case Status.CONFIRMED:
             return "confirmed"
     return "failed"
-
-
-def _relay(meter: Meter) -> bool | None:
-    state = getattr(meter, "state", None)
-    return state.relay if state else None
 
 
 def _seconds(meter_ids: Iterable[int]) -> int:

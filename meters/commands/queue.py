@@ -16,7 +16,11 @@ LATE = timedelta(minutes=2)
 """So long after its time an attempt is closed by others: the worker that made it is gone."""
 Status, Failure, Load = Command.Status, Command.Failure, Command.Load
 GIVEN_UP = {"status": Status.FAILED, "failure": Failure.UNANSWERED}
+UNREAD = Q(status=Status.CONFIRMED, state=False, load="")
+"""OFFs of which is not known yet whether current still flows."""
 STOPPED = AutomaticStop.objects.filter(ended_at=None)
+NEWEST = "SELECT * FROM meters_command o WHERE o.meter_id = m.id ORDER BY o.id DESC LIMIT 1"
+"""SQL: the newest command of the meter m."""
 
 
 def answer_time(attempts: int = 1) -> timedelta:
@@ -32,8 +36,7 @@ def lock(which: Q) -> None:
 
     Whoever changes commands and wants locks the commands first, the ingest and the verbs alike.
     """
-    unread = Q(status=Status.CONFIRMED, state=False, load="")
-    live = Command.objects.filter(which, Q(finished_at=None) | unread)
+    live = Command.objects.filter(which, Q(finished_at=None) | UNREAD)
     list(live.select_for_update(no_key=True).order_by("pk").values_list("pk"))
 
 
@@ -73,9 +76,7 @@ def overtake(meter_ids: Iterable[int], now: datetime) -> None:
     """What is open for these meters is overtaken; what was sent cannot be called back, but is followed no more."""
     meters = list(meter_ids)
     _open().filter(meter__in=meters).update(status=Status.SUPERSEDED, finished_at=now)
-    Command.objects.filter(meter__in=meters, status=Status.CONFIRMED, state=False, load="").update(
-        load=Load.UNKNOWN, load_at=now
-    )
+    Command.objects.filter(UNREAD, meter__in=meters).update(load=Load.UNKNOWN, load_at=now)
 
 
 def adopt(want: Want, order: Order | None, now: datetime, automatic: bool) -> bool:
@@ -242,7 +243,7 @@ def _forbidden(now: datetime) -> QuerySet[Command]:
 
 def _close_unread(now: datetime) -> set[int]:
     """OFFs whose load nobody told in time."""
-    unread = Command.objects.filter(status=Status.CONFIRMED, state=False, load="", confirmed_at__lt=now - LATE)
+    unread = Command.objects.filter(UNREAD, confirmed_at__lt=now - LATE)
     meters = set(unread.values_list("meter_id", flat=True))
     if meters:
         unread.update(load=Load.UNKNOWN, load_at=now)

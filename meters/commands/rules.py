@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from django.contrib.auth.models import User
-
-from meters.installations import Person
 from meters.models import Source, Want
+from meters.people import Person
 
 PRIORITIES = {Source.STAFF: 40, Source.GUEST: 30, Source.CLEANING: 20, Source.POLICY: 10}
 PERSONS = frozenset({Source.STAFF, Source.GUEST})
@@ -27,11 +25,6 @@ SOON_AFTER = timedelta(minutes=5)
 """An OFF that is told later after a return of power has another cause."""
 JUST_BEFORE = timedelta(seconds=10)
 """Clocks of Zigbee2MQTT and ours may differ by so much."""
-
-
-def person(by: Person) -> User | None:
-    """Who did it, as the tables name people; None: the software itself."""
-    return by if isinstance(by, User) else None
 
 
 @dataclass

@@ -13,9 +13,8 @@ from django.utils import timezone
 from meters import notify
 from meters.commands import queue
 from meters.commands.errors import AlreadyStopped, NotStopped
-from meters.commands.rules import person
-from meters.installations import Person
 from meters.models import AutomaticStop, Command, Want
+from meters.people import Person, person
 
 HOUR = timedelta(hours=1)
 

@@ -9,14 +9,21 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from meters import notify
 from meters.commands import allowed, audit, errors, queue
-from meters.commands.rules import PERSONS, PRIORITIES, Wish, person
-from meters.installations import Person
+from meters.commands.rules import PERSONS, PRIORITIES, Wish
 from meters.models import Command, Meter, Order, Source, Want
+from meters.people import Person, person
+
+IN_FORCE = """
+    SELECT * FROM meters_want o
+    WHERE o.meter_id = m.id AND o.ended_at IS NULL AND (o.until IS NULL OR o.until > %(now)s)
+    ORDER BY o.priority DESC LIMIT 1
+"""
+"""SQL: as `in_force`, of the meter m."""
 
 # --- verbs -----------------------------------------------------------------------------------------------------------
 
@@ -156,12 +163,19 @@ def cancel(command_ids: Iterable[int], by: Person) -> int:
 
 def in_force(meter_ids: Iterable[int], now: datetime) -> dict[int, Want]:
     """What is wanted of each of these meters (by id): the open want of the highest source. Absent: not managed."""
-    lasting = Q(until=None) | Q(until__gt=now)
-    wants = Want.objects.filter(lasting, meter__in=list(meter_ids), ended_at=None)
-    return {want.meter_id: want for want in wants.order_by("priority")}  # the highest is the last
+    return {want.meter_id: want for want in of_all_sources(meter_ids, now)}  # the highest is the last
+
+
+def of_all_sources(meter_ids: Iterable[int], now: datetime) -> QuerySet[Want]:
+    """All that is wanted of these meters (by id) now, what the highest source wants last."""
+    return Want.objects.filter(_lasting(now), meter__in=list(meter_ids), ended_at=None).order_by("priority")
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _lasting(now: datetime) -> Q:
+    return Q(until=None) | Q(until__gt=now)
 
 
 def lock(meter_ids: Iterable[int]) -> None:
@@ -254,9 +268,8 @@ def _end(wants: Sequence[Want], how: str, now: datetime, by: Person = None, reas
     ending.update(ended_at=now, end=how)
     queue.cancel(Command.objects.filter(want__in=wants).values_list("pk", flat=True), now)
     if how == Want.End.CANCELLED:
-        lasting = Q(until=None) | Q(until__gt=now)
         again = [w.replaces.pk for w in wants if w.replaces and w.replaces.end == Want.End.REPLACED]
-        Want.objects.filter(lasting, pk__in=again).update(ended_at=None, end="")
+        Want.objects.filter(_lasting(now), pk__in=again).update(ended_at=None, end="")
         _resume(again, now)
     after = in_force(ids, now)
     fallen = [w.pk for m, w in after.items() if m in before and before[m].pk != w.pk]

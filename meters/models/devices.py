@@ -104,6 +104,11 @@ class Meter(models.Model):
     def __str__(self) -> str:
         return str(self.device)
 
+    @property
+    def relay(self) -> bool | None:
+        """Its position as last told; None: never."""
+        return self.state.relay if hasattr(self, "state") else None
+
 
 class Installation(models.Model):
     """Which meter served which pitch from when to when. Written only by meters/installations.py."""

@@ -13,18 +13,29 @@ from django.db import connection
 from meters.readings.counters import Counter, Point
 from meters.readings.latest import Latest, Row
 
-READ_STATES = """
-SELECT s.meter_id, s.heard_at, s.gap_s, s.relay, s.relay_at, s.power_w, s.power_at, s.voltage_v, s.voltage_at,
-       s.current_a, s.current_at, s.phase_power_w, s.phase_voltage_v, s.phase_current_a, s.phases_at,
-       s.counter_kwh, s.counter_at, s.epoch, s.energy_kwh, s.pending, s.linkquality, s.linkquality_at,
-       e.last_wh, e.last_at
+# The readings' units are whole: each value by its name there, with its columns in MeterState, and how many make one.
+VALUES = {
+    "relay": ("relay", "relay_at", 1),
+    "power_w": ("power_w", "power_at", 1),
+    "voltage_dv": ("voltage_v", "voltage_at", 10),
+    "current_ma": ("current_a", "current_at", 1000),
+    "counter_wh": ("counter_kwh", "counter_at", 1000),
+    "linkquality": ("linkquality", "linkquality_at", 1),
+}
+PHASES = {"power": ("phase_power_w", 1), "voltage": ("phase_voltage_v", 10), "current": ("phase_current_a", 1000)}
+TIMES = {name: time for name, (_, time, _) in VALUES.items()} | {"phases": "phases_at"}
+WHOLE = ", ".join(f"(s.{c} * {factor})::int" if factor > 1 else f"s.{c}" for c, _, factor in VALUES.values())
+READ_STATES = f"""
+SELECT s.meter_id, s.heard_at, s.gap_s, s.epoch, (s.energy_kwh * 1000)::bigint, s.pending, e.last_at, e.last_wh,
+    {WHOLE}, {", ".join(TIMES.values())}, {", ".join(column for column, _ in PHASES.values())}
 FROM meters_meterstate s LEFT JOIN meters_counterepoch e ON e.meter_id = s.meter_id AND e.number = s.epoch
 WHERE s.meter_id = ANY(%s) FOR UPDATE OF s
-"""
+"""  # noqa: S608  (only our own column names)
 STATE_COLUMNS = (
-    *("heard_at", "gap_s", "relay", "relay_at", "power_w", "power_at", "voltage_v", "voltage_at"),
-    *("current_a", "current_at", "phase_power_w", "phase_voltage_v", "phase_current_a", "phases_at", "counter_kwh"),
-    *("counter_at", "epoch", "energy_kwh", "pending", "linkquality", "linkquality_at"),
+    *("heard_at", "gap_s", "epoch", "energy_kwh", "pending"),
+    *(column for column, _, _ in VALUES.values()),
+    *TIMES.values(),
+    *(column for column, _ in PHASES.values()),
 )
 # One document for all rows: the database casts each column, so that no value can wrap.
 WRITE_STATES = f"""
@@ -158,82 +169,49 @@ def _counted(row: tuple[datetime, int, int] | None) -> tuple[Point, int] | None:
 
 
 def _latest(row: Sequence[Any]) -> Latest:
-    (meter_id, heard_at, gap_s, relay, relay_at, power_w, power_at, voltage_v, voltage_at, current_a, current_at) = row[
-        :11
-    ]
-    (phase_w, phase_v, phase_a, phases_at, counter_kwh, counter_at, epoch, energy_kwh, pending, lq, lq_at) = row[11:22]
-    at = {
-        "relay": relay_at,
-        "power_w": power_at,
-        "voltage_dv": voltage_at,
-        "current_ma": current_at,
-        "phases": phases_at,
-        "counter_wh": counter_at,
-        "linkquality": lq_at,
-    }
-    pending = orjson.loads(pending) if isinstance(pending, str) else pending
+    """A row of READ_STATES."""
+    meter_id, heard_at, gap_s, epoch, energy_wh, pending, last_at, last_wh, *more = row
+    values, times, phases = more[: len(VALUES)], more[len(VALUES) : -len(PHASES)], more[-len(PHASES) :]
     return Latest(
-        meter_id=meter_id,
-        heard_at=heard_at,
-        gap_s=gap_s,
-        values={
-            "relay": relay,
-            "power_w": power_w,
-            "voltage_dv": _narrow(voltage_v, 10),
-            "current_ma": _narrow(current_a, 1000),
-            "counter_wh": _narrow(counter_kwh, 1000),
-            "linkquality": lq,
-        },
-        at={name: moment for name, moment in at.items() if moment is not None},
+        meter_id,
+        heard_at,
+        gap_s,
+        values=dict(zip(VALUES, values, strict=True)),
+        at={name: at for name, at in zip(TIMES, times, strict=True) if at is not None},
         phases={
-            "power": list(phase_w or []),
-            "voltage": [_narrow(v, 10) for v in phase_v or []],
-            "current": [_narrow(a, 1000) for a in phase_a or []],
+            quantity: [None if value is None else int(value * factor) for value in told or ()]
+            for (quantity, (_, factor)), told in zip(PHASES.items(), phases, strict=True)
         },
         counter=Counter(
             epoch or 0,
-            Point(row[23], row[22]) if row[23] else None,
-            tuple(Point(datetime.fromisoformat(when), wh) for when, wh in pending),
+            Point(last_at, last_wh) if last_at else None,
+            tuple(Point(datetime.fromisoformat(when), wh) for when, wh in orjson.loads(pending)),
         ),
-        energy_wh=_narrow(energy_kwh, 1000) or 0,
+        energy_wh=energy_wh,
     )
 
 
 def _document(state: Latest) -> dict[str, Any]:
-    values, at, phases = state.values, state.at, state.phases
-    return {
+    told: dict[str, Any] = {
         "meter_id": state.meter_id,
         "heard_at": state.heard_at,
         "gap_s": state.gap_s,
-        "relay": values.get("relay"),
-        "relay_at": at.get("relay"),
-        "power_w": values.get("power_w"),
-        "power_at": at.get("power_w"),
-        "voltage_v": _wide(values.get("voltage_dv"), 10),
-        "voltage_at": at.get("voltage_dv"),
-        "current_a": _wide(values.get("current_ma"), 1000),
-        "current_at": at.get("current_ma"),
-        "phase_power_w": phases.get("power") or None,
-        "phase_voltage_v": [_wide(v, 10) for v in phases.get("voltage", [])] or None,
-        "phase_current_a": [_wide(a, 1000) for a in phases.get("current", [])] or None,
-        "phases_at": at.get("phases"),
-        "counter_kwh": _wide(values.get("counter_wh"), 1000),
-        "counter_at": at.get("counter_wh"),
         "epoch": state.counter.epoch or None,
         "energy_kwh": _wide(state.energy_wh, 1000),
         "pending": [[point.at, point.wh] for point in state.counter.pending],
-        "linkquality": values.get("linkquality"),
-        "linkquality_at": at.get("linkquality"),
     }
+    for name, (column, _, factor) in VALUES.items():
+        told[column] = _wide(state.values.get(name), factor)
+    for name, column in TIMES.items():
+        told[column] = state.at.get(name)
+    for quantity, (column, factor) in PHASES.items():
+        told[column] = [_wide(value, factor) for value in state.phases.get(quantity, ())] or None
+    return told
 
 
-def _narrow(value: Decimal | None, factor: int) -> int | None:
-    return None if value is None else int(value * factor)
-
-
-def _wide(value: int | None, factor: int) -> str | None:
-    """Exact decimal text: 858320 Wh → "858.32"."""
-    return None if value is None else str(Decimal(value) / factor)
+def _wide(value: int | None, factor: int) -> int | str | None:
+    """Exact decimal text where it is not whole: 858320 Wh → "858.32"."""
+    return value if value is None or factor == 1 else str(Decimal(value) / factor)
 
 
 def note_position(meter_id: int, relay: bool, at: datetime) -> None:

@@ -71,7 +71,7 @@ class Availability:
         """Read its state soon, once however often it says so meanwhile."""
         if device.ieee not in self._to_read:
             self._to_read.add(device.ieee)
-            self._later(READ_AFTER_S, lambda: self._read(device))
+            self.network.later(READ_AFTER_S, lambda: self._read(device))
 
     def _read(self, device: Device) -> None:
         self._to_read.discard(device.ieee)
@@ -97,14 +97,6 @@ class Availability:
     def _timeout_s(self) -> float:
         return self.network.configuration.timeout_min * 60
 
-    def _later(self, delay_s: float, act: Callable[[], None]) -> None:
-        """Act unless Z2M was stopped or restarted by then."""
-        run = self.network.run
-        self.network.agenda.after(delay_s, lambda: act() if self._is_same(run) else None)
-
-    def _is_same(self, run: int) -> bool:
-        return self.network.running and self.network.run == run
-
     def _reset_timer(self, device: Device) -> None:
         """One pending wake-up per device; a deadline that moved is found when it comes."""
         if device.ieee in self._paused:
@@ -119,7 +111,7 @@ class Availability:
         deadline = self._deadline[device.ieee]
         if deadline < self._wake_at.get(device.ieee, inf):
             self._wake_at[device.ieee] = deadline
-            self._later(deadline - self.network.now, lambda: self._wake(device, deadline))
+            self.network.later(deadline - self.network.now, lambda: self._wake(device, deadline))
 
     def _wake(self, device: Device, wake_at: float) -> None:
         if self._wake_at.get(device.ieee) != wake_at:
@@ -152,9 +144,9 @@ class Availability:
 
     def _attempt(self, device: Device, attempt: int, attempts: int) -> None:
         if device.answers:
-            self._later(ANSWER_S, lambda: self._answered(device))
+            self.network.later(ANSWER_S, lambda: self._answered(device))
         else:
-            self._later(FAIL_S, lambda: self._failed(device, attempt, attempts))
+            self.network.later(FAIL_S, lambda: self._failed(device, attempt, attempts))
 
     def _answered(self, device: Device) -> None:
         self.network.heard(device)
@@ -170,7 +162,7 @@ class Availability:
         error = f"{command} failed (Delivery failed for '{device.network_address}'.)"
         self.network.log("warning", f"Failed to ping '{device.name}' (attempt {attempt}/{attempts}, {error})")
         if attempt < attempts:
-            self._later(RETRY_PAUSE_S, lambda: self._attempt(device, attempt + 1, attempts))
+            self.network.later(RETRY_PAUSE_S, lambda: self._attempt(device, attempt + 1, attempts))
             return
         self._back_off(device, was_online=attempts == 2)
         self.publish(device)
@@ -187,7 +179,7 @@ class Availability:
 
     def _finish(self, device: Device) -> None:
         self._forget_ping(device)
-        self._later(QUEUE_PAUSE_S, self._resume)
+        self.network.later(QUEUE_PAUSE_S, self._resume)
 
     def _resume(self) -> None:
         self._pinging = False

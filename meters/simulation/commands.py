@@ -11,6 +11,7 @@ from meters.simulation.load import unit
 from meters.simulation.network import Device, Network, dumps
 from meters.simulation.reports import Reports
 
+TOPIC = re.compile(r"(?!bridge)(.+?)/(get|set)(?:/(.+))?")
 FAIL_S = 8.0
 DEAF_S = 10.0
 BARE_STATES = frozenset({"on", "off", "toggle", "open", "close", "stop", "lock", "unlock"})
@@ -32,24 +33,22 @@ class Commands:
     def __init__(self, network: Network, reports: Reports) -> None:
         self.network = network
         self.reports = reports
-        self._topic = re.compile(r"(?!bridge)(.+?)/(get|set)(?:/(.+))?")
 
-    def receive(self, topic: str, payload: str) -> bool:
-        """Act on a message below the base topic; False where it is no command."""
-        match = self._topic.fullmatch(topic)
+    def receive(self, topic: str, payload: str) -> None:
+        """Act on a message below the base topic, where it is a command."""
+        match = TOPIC.fullmatch(topic)
         if not match:
-            return False
+            return
         name, kind, attribute = match.groups()
         device = self.network.find(name)
         if device is None:
             self._error(f"Entity '{name}' is unknown")
-            return True
+            return
         message = _parsed(payload, attribute)
         if message is None:
             self._error("Invalid message 'undefined', skipping...")
         else:
             self._run(device, kind, message)
-        return True
 
     def read_state(self, device: Device) -> None:
         """Z2M's own read after a device came back."""
@@ -130,17 +129,10 @@ class Commands:
         start = max(self.network.now, device.busy_until)
         took = 0.03 + 0.08 * unit(device.spec.seed, 40)
         device.busy_until = start + {"offline": FAIL_S, "deaf": DEAF_S}.get(device.meter.mode, took)
-        run = self.network.run
-
-        def arrive() -> None:
-            if not self.network.running or self.network.run != run:
-                return
-            if device.answers:
-                answered()
-            else:
-                failed(_adapter_error(device))
-
-        self.network.agenda.at(device.busy_until, arrive)
+        self.network.later(
+            device.busy_until - self.network.now,
+            lambda: answered() if device.answers else failed(_adapter_error(device)),
+        )
 
     def _failed(self, device: Device, kind: str, key: str, command: str) -> Callable[[str], None]:
         options = ZCL_OPTIONS % ("false" if key == "state" and kind == "set" else "true")

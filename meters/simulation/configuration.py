@@ -58,9 +58,8 @@ def of(base_topic: str) -> Configuration:
 
 def published(area: SimulatedArea, configuration: Configuration, devices: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """`config` of bridge/info: the whole configuration.yaml without network key and passwords."""
-    digest = hashlib.sha256(area.base_topic.encode()).digest()
     return {
-        "advanced": _advanced(area, configuration, digest),
+        "advanced": _advanced(area, configuration),
         "availability": {
             "active": {
                 "backoff": True,
@@ -101,7 +100,7 @@ def extended_pan_id(base_topic: str) -> list[int]:
     return list(hashlib.sha256(base_topic.encode()).digest()[8:16])
 
 
-def _advanced(area: SimulatedArea, configuration: Configuration, digest: bytes) -> dict[str, Any]:
+def _advanced(area: SimulatedArea, configuration: Configuration) -> dict[str, Any]:
     return {
         "cache_state": True,
         "cache_state_persistent": True,

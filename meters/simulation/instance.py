@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from meters.simulation import bridge
 from meters.simulation import configuration as configurations
@@ -74,11 +73,9 @@ class Instance:
         bridge.publish_devices(network)
         bridge.publish_groups(network)
         bridge.publish_definitions(network)
-        self._when_still_running(AVAILABILITY_GAP_S * len(network.joined()), self._started)
+        network.later(AVAILABILITY_GAP_S * len(network.joined()), self._started)
         for place, device in enumerate(network.joined()):
-            self._when_still_running(
-                AVAILABILITY_GAP_S * place, lambda device=device: self.availability.publish(device, force=True)
-            )
+            network.later(AVAILABILITY_GAP_S * place, partial(self.availability.publish, device, force=True))
 
     def _started(self) -> None:
         network = self.network
@@ -89,7 +86,7 @@ class Instance:
         network.log("info", "Zigbee2MQTT started!")
         self.availability.start()
         self.reports.start()
-        self._when_still_running(self._health_interval_s, self._health)
+        self.network.later(self._health_interval_s, self._health)
 
     def stop(self) -> None:
         """A graceful end: `offline`, retained at QoS 0."""
@@ -118,12 +115,8 @@ class Instance:
 
     def _health(self) -> None:
         bridge.publish_health(self.network)
-        self._when_still_running(self._health_interval_s, self._health)
+        self.network.later(self._health_interval_s, self._health)
 
     @property
     def _health_interval_s(self) -> float:
         return self.network.configuration.health_interval_min * 60
-
-    def _when_still_running(self, delay_s: float, act: Callable[..., Any]) -> None:
-        run = self.network.run
-        self.agenda.after(delay_s, lambda: act() if self.network.running and self.network.run == run else None)

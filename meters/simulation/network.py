@@ -125,6 +125,11 @@ class Network:
     def options_of(self, device: Device) -> dict[str, Any]:
         return configurations.device_options(self.configuration) | device.options
 
+    def later(self, delay_s: float, act: Callable[[], None]) -> None:
+        """Act unless Z2M was stopped or restarted by then."""
+        run = self.run
+        self.agenda.after(delay_s, lambda: act() if self.running and self.run == run else None)
+
     # --- messages -----------------------------------------------------------------------------------
 
     def publish(self, topic: str, payload: str, *, qos: int = 0, retain: bool = False, logged: bool = True) -> None:

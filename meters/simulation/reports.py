@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from meters.simulation import bridge, definitions
@@ -36,14 +35,14 @@ class Reports:
 
     def follow(self, device: Device, share: float = 0.0) -> None:
         """Poll this device until it goes, for the first time after this share of an interval."""
-        self._later(share * INTERVAL_S / self.speed, lambda: self._tick(device))
+        self.network.later(share * INTERVAL_S / self.speed, lambda: self._tick(device))
 
     def _tick(self, device: Device) -> None:
         if self.network.devices.get(device.ieee) is not device:
             return
         if device.joined and device.meter.mode != "offline":
             self._tell(device)
-        self._later(INTERVAL_S / self.speed, lambda: self._tick(device))
+        self.network.later(INTERVAL_S / self.speed, lambda: self._tick(device))
 
     def _tell(self, device: Device) -> None:
         self.measurements(device)
@@ -53,13 +52,6 @@ class Reports:
         hour_is_over = self.network.now >= self._next_counter.get(device.ieee, 0.0)
         if hour_is_over or moved_kwh >= meter.energy_step_kwh / self.speed:
             self.counter(device)
-
-    def _later(self, delay_s: float, act: Callable[[], None]) -> None:
-        run = self.network.run
-        self.network.agenda.after(delay_s, lambda: act() if self._is_same(run) else None)
-
-    def _is_same(self, run: int) -> bool:
-        return self.network.running and self.network.run == run
 
     # --- one report -----------------------------------------------------------------------------------
 
@@ -107,7 +99,7 @@ class Reports:
     def obey(self, device: Device, relay: bool) -> None:
         """The device was told to switch: it does in a moment, if nothing is wrong with it."""
         if device.meter.mode in ("ok", "weld"):
-            self._later(RELAY_MOVES_AFTER_S, lambda: self.move(device, relay))
+            self.network.later(RELAY_MOVES_AFTER_S, lambda: self.move(device, relay))
 
     def move(self, device: Device, relay: bool) -> None:
         """The relay moves, by command, by hand or by a trip; reported unless the radio is gone."""
@@ -116,7 +108,7 @@ class Reports:
             return
         self.attributes(device, ["onOff"])
         if moved:
-            self._later(MEASURED_AFTER_S, lambda: self._measured(device))
+            self.network.later(MEASURED_AFTER_S, lambda: self._measured(device))
 
     def _measured(self, device: Device) -> None:
         if device.meter.mode == "offline" or not device.joined:
@@ -161,7 +153,7 @@ class Reports:
         bridge.publish_event(self.network, "device_joined", device)
         self.network.log("info", f"Starting interview of '{device.name}'")
         bridge.publish_event(self.network, "device_interview", device, status="started")
-        self._later(INTERVIEW_S, lambda: self._joined(device))
+        self.network.later(INTERVIEW_S, lambda: self._joined(device))
 
     def _joined(self, device: Device) -> None:
         self.nothing(device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Container, Iterable
 
 from meters.zigbee2mqtt import bridge, states
 from meters.zigbee2mqtt.messages import Ignored, Message, Rejected
@@ -57,7 +57,7 @@ def parse(rest: str, payload: bytes, names: Container[str] = frozenset()) -> Mes
         return states.parse_availability(rest.removesuffix("/availability"), payload)
     if COMMAND.match(rest):
         return Ignored()
-    if isinstance(names, Collection) and (parent := _attribute_of(rest, names)):
+    if parent := _attribute_of(rest, names):
         raise Rejected("attribute_output", f"{parent!r} is sent attribute by attribute: set advanced.output to json")
     return states.parse_state(rest, payload)
 

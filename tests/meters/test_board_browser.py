@@ -123,7 +123,8 @@ def tile(page: Page, meter: Meter) -> Any:
 
 def send_tick(number: int, *meters: Meter, switching: bool = False) -> None:
     """What the worker does; in a thread, for Playwright's loop runs in this one."""
-    message = live.changes("b", number, [meter.pk for meter in meters], [], switching=switching)
+    worker = WorkerState.objects.get()
+    message = live.changes("b", number, [meter.pk for meter in meters], [], worker, switching=switching)
     WorkerState.objects.update(tick=number)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(live.send, message).result()

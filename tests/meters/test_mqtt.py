@@ -102,3 +102,11 @@ def test_without_a_connection_nothing_is_sent_or_kept() -> None:
 def test_a_bad_address_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(ValueError, match="mqtt://user:password@host"):
         mqtt.Client(url, "x", on_message=lambda message: None)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [("mqtt://broker", "broker:1883"), ("mqtts://broker", "broker:8883"), ("mqtts://a:b@broker:99", "broker:99")],
+)
+def test_the_address_that_is_told_is_the_one_it_connects_to_without_credentials(url: str, told: str) -> None:
+    assert mqtt.Client(url, "c", on_message=lambda message: None).address == told

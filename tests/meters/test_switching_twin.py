@@ -224,6 +224,7 @@ def test_of_80_plugs_75_are_switched_although_5_are_dead(site: Site) -> None:
 # --- away, and back --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.late
 def test_a_plug_off_the_air_is_switched_when_it_is_heard_and_not_before(site: Site) -> None:
     until(lambda: meter(AWAY).device.available is False, "Zigbee2MQTT to miss the plug", SILENCE_S)
     mark = site.twin.listener.mark()

@@ -19,7 +19,9 @@ WAITING = Progress(
     read_state=None,
     confirmed_at=None,
     load_asked_at=None,
-    is_elsewhere=False,
+    is_readable=True,
+    sent_area_id=1,
+    heard_area_id=1,
 )
 SENT = replace(WAITING, status="sent", claimed_at=NOW)
 TAKEN = replace(SENT, status="acknowledged", acknowledged_at=NOW + timedelta(seconds=1))
@@ -63,7 +65,7 @@ def test_no_sign_at_all_fails_after_the_question_has_had_its_time() -> None:
 
 @pytest.mark.parametrize("progress", [SENT, TAKEN, replace(TAKEN, asked_at=at(3), read_state=False)])
 def test_a_meter_that_is_heard_elsewhere_fails_at_once(progress: Progress) -> None:
-    assert step(replace(progress, is_elsewhere=True)) == Next(Step.FAIL, NOW, "moved")
+    assert step(replace(progress, heard_area_id=2)) == Next(Step.FAIL, NOW, "moved")
 
 
 def test_after_an_off_the_load_is_asked_some_times_and_then_left() -> None:

@@ -13,38 +13,27 @@ from meters.commands.follow import Progress
 from meters.models import Command
 
 FIELDS = (
-    *("id", "meter_id", "state", "automatic", "status", "by_name", "area_id", "attempts", "expires_at"),
-    *("not_before", "claimed_at", "acknowledged_at", "asked_at", "read_state", "confirmed_at", "load_asked_at"),
-    *("meter__device__ieee_address", "meter__device__friendly_name", "meter__device__relay_readable"),
-    "meter__device__area__base_topic",
+    *("status", "state", "not_before", "claimed_at", "acknowledged_at", "asked_at", "read_state", "confirmed_at"),
+    *("load_asked_at", "meter__device__relay_readable", "area_id", "meter__device__area_id"),
+    *("id", "meter_id", "automatic", "by_name", "attempts", "expires_at"),
+    *("meter__device__ieee_address", "meter__device__friendly_name", "meter__device__area__base_topic"),
     *("meter__device__area__commands_per_s", "meter__device__area__most_unanswered"),
     *online.fact_fields("meter__"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Progress):
     """An open command with all that sending it takes."""
 
     id: int
     meter_id: int
-    state: bool
     automatic: bool
-    status: str
     by_name: bool
-    sent_area_id: int | None
     attempts: int
     expires_at: datetime
-    not_before: datetime | None
-    claimed_at: datetime | None
-    acknowledged_at: datetime | None
-    asked_at: datetime | None
-    read_state: bool | None
-    confirmed_at: datetime | None
-    load_asked_at: datetime | None
     ieee_address: str
     name: str
-    is_readable: bool
     base_topic: str | None
     per_s: float
     most_unanswered: int
@@ -53,7 +42,7 @@ class Errand:
     @property
     def area_id(self) -> int:
         """The area that hears the meter now."""
-        return self.facts.area_id or 0
+        return self.heard_area_id or 0
 
     @property
     def is_waiting(self) -> bool:
@@ -72,25 +61,9 @@ class Errand:
     def topic(self, kind: str) -> str:
         return f"{self.base_topic}/{self.name if self.by_name else self.ieee_address}/{kind}"
 
-    def progress(self) -> Progress:
-        return Progress(
-            status=self.status,
-            state=self.state,
-            not_before=self.not_before,
-            claimed_at=self.claimed_at,
-            acknowledged_at=self.acknowledged_at,
-            asked_at=self.asked_at,
-            read_state=self.read_state,
-            confirmed_at=self.confirmed_at,
-            load_asked_at=self.load_asked_at,
-            is_elsewhere=self.claimed_at is not None and self.sent_area_id != self.facts.area_id,
-            is_readable=self.is_readable,
-        )
-
 
 def open_errands(now: datetime) -> list[Errand]:
     """Open commands, and OFFs whose load is not yet known; the oldest first."""
-    loaded = Q(status=Command.Status.CONFIRMED, state=False, load="", finished_at__gt=now - queue.LATE)
-    found = Command.objects.filter(Q(finished_at=None) | loaded).order_by("pk")
+    found = Command.objects.filter(Q(finished_at=None) | queue.UNREAD & Q(finished_at__gt=now - queue.LATE))
     cut = len(FIELDS) - len(online.Facts._fields)
-    return [Errand(*(*row[:cut], online.Facts(*row[cut:]))) for row in found.values_list(*FIELDS)]
+    return [Errand(*(*row[:cut], online.Facts(*row[cut:]))) for row in found.order_by("pk").values_list(*FIELDS)]
