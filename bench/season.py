@@ -152,7 +152,7 @@ class Year:
     def _process(self, call: Any) -> None:
         from bookings import inbox
 
-        event = inbox.store(None, call.body, len(call.body), False, call.at)
+        event = inbox.store(None, call.body, call.at)
         inbox.process(event.pk, call.at)
 
     def _insert(self, call: Any) -> None:

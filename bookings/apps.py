@@ -8,6 +8,6 @@ class BookingsConfig(AppConfig):
     verbose_name = _("Bookings")
 
     def ready(self) -> None:
-        from bookings import rules
+        from bookings.power import rules
 
         post_migrate.connect(rules.sync, sender=self)

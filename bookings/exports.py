@@ -28,12 +28,12 @@ from django.utils.translation import gettext_lazy as _
 from bookings import departures, prices
 from bookings.departures import Departure, Sure
 from bookings.models import Charge, Mode
+from bookings.prices import ZERO, Line
 
 Cell = str | int | Decimal | date | datetime | None
 FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
 LONGEST_D = 400
 NOT_IN_A_FILE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-ZERO = Decimal(0)
 
 
 class Kind(StrEnum):
@@ -182,21 +182,19 @@ def _sums(first: date, last: date, by_month: bool) -> Rows:
 def _by_mode(each: Departure) -> Iterable[tuple[str, Decimal, Decimal, Decimal]]:
     """(mode, used kWh, amount, VAT): what the packages served costs the packages' price, also of those in Sirvoy."""
     bill = each.bill
-    sold = sum((line.amount for line in bill.lines if line.mode == Mode.PACKAGE), bill.in_sirvoy)
-    metered = sum((line.amount for line in bill.lines if line.mode == Mode.METERED), ZERO)
-    sold_vat = prices.rounded(prices.vat_part(sold, bill.vat_percent))
-    metered_vat = prices.rounded(
-        sum(
-            (prices.vat_part(line.amount, line.vat_percent) for line in bill.lines if line.mode == Mode.METERED),
-            ZERO,
-        )
-    )
+    sold = [line for line in bill.lines if line.mode == Mode.PACKAGE]
+    metered = [line for line in bill.lines if line.mode == Mode.METERED]
+    sold_vat = prices.vat_of(sold) + prices.vat_part(bill.in_sirvoy, bill.vat_percent)
     found = [
         (Mode.INCLUDED.value, bill.included_used_kwh, ZERO, ZERO),
-        (Mode.PACKAGE.value, bill.packages_used_kwh, sold, sold_vat),
-        (Mode.METERED.value, bill.billable_kwh, metered, metered_vat),
+        (Mode.PACKAGE.value, bill.packages_used_kwh, _amount(sold) + bill.in_sirvoy, prices.rounded(sold_vat)),
+        (Mode.METERED.value, bill.billable_kwh, _amount(metered), prices.rounded(prices.vat_of(metered))),
     ]
     return [row for row in found if row[1] or row[2]]
+
+
+def _amount(lines: Iterable[Line]) -> Decimal:
+    return sum((line.amount for line in lines), ZERO)
 
 
 def _charges(first: date, last: date) -> Rows:

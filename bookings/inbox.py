@@ -45,19 +45,19 @@ IN_THE_FUTURE = _("lies in the future")
 def store(
     token: WebhookToken | None,
     body: bytes,
-    size: int,
-    is_truncated: bool,
     now: datetime,
+    size: int | None = None,
     origin: str = WebhookEvent.Origin.WEBHOOK,
 ) -> WebhookEvent:
-    """Keep a body of `size` bytes, of which `body` may be only the beginning. Outside a transaction it is committed."""
+    """Keep a body, of `size` bytes where this is only its beginning. Outside a transaction it is committed."""
+    size = len(body) if size is None else size
     return WebhookEvent.objects.create(
         token=token,
         origin=origin,
         received_at=now,
         body=body,
         size=size,
-        is_truncated=is_truncated,
+        is_truncated=size > len(body),
         digest=sha256(body).hexdigest(),
         try_again_at=now + timedelta(minutes=GAPS_MIN[0]),
     )
@@ -133,8 +133,7 @@ def _work(event_id: int, now: datetime) -> None:
             _give_up(event, error.reason, now)
             return
         event.sirvoy_id, event.generated_at, event.complaints = told.sirvoy_id, told.generated_at, list(told.complaints)
-        outcome = sync.apply(told, event, now)
-        _finish(event, Status(outcome.name.lower()), "", now)
+        _finish(event, sync.apply(told, event, now), "", now)
 
 
 def _read(event: WebhookEvent) -> sirvoy.BookingTold:
@@ -181,12 +180,9 @@ def _erased(now: datetime) -> dict[str, object]:
 
 def _place(error: BaseException) -> str:
     """What kind of error, and where in our code: its text may hold what a guest told."""
-    root = Path(settings.BASE_DIR)
-    frames = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)]
-    ours = [
-        f"{path.relative_to(root)}:{line}"
-        for path, line in zip(frames, lines, strict=True)
-        if path.is_relative_to(root) and "site-packages" not in path.parts
-    ]
-    return f"{type(error).__name__} ({ours[-1] if ours else '?'})"
+    root, place = Path(settings.BASE_DIR), "?"
+    for frame in traceback.extract_tb(error.__traceback__):
+        path = Path(frame.filename)
+        if path.is_relative_to(root) and "site-packages" not in path.parts:
+            place = f"{path.relative_to(root)}:{frame.lineno}"
+    return f"{type(error).__name__} ({place})"

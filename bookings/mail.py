@@ -58,7 +58,7 @@ _WORDS = {
 
 def state() -> State:
     """Whether mail leaves this installation."""
-    if settings.EMAIL_BACKEND.endswith(("dummy.EmailBackend",)):
+    if settings.EMAIL_BACKEND.endswith("dummy.EmailBackend"):
         return State.DISABLED
     return State.CONSOLE if settings.EMAIL_BACKEND.endswith("console.EmailBackend") else State.READY
 
@@ -85,10 +85,15 @@ def message(notice: PackageNotice, now: datetime) -> EmailMultiAlternatives:
     """The mail in the guest's language, as plain text and as HTML."""
     guest = notice.booking.guest
     with translation.override(language_of(guest)), timezone.override(timezone.get_default_timezone()):
-        context = _context(notice, guest, now)
-        context["subject"] = subject = _subject(context)
-        made = EmailMultiAlternatives(subject, render_to_string("email/package.txt", context), to=[guest.email])
-        made.attach_alternative(render_to_string("email/package.html", context), "text/html")
+        return compose("package", guest, _package(notice, now))
+
+
+def compose(kind: str, guest: Guest, told: dict[str, Any]) -> EmailMultiAlternatives:
+    """The mail of this kind of templates in the active language, as plain text and as HTML."""
+    told = {"language": translation.get_language(), "name": str(guest), "site": settings.SITE_NAME} | told
+    told["subject"] = f"{settings.SITE_NAME}: {render_to_string(f'email/{kind}_subject.txt', told).strip()}"
+    made = EmailMultiAlternatives(told["subject"], render_to_string(f"email/{kind}.txt", told), to=[guest.email])
+    made.attach_alternative(render_to_string(f"email/{kind}.html", told), "text/html")
     made.extra_headers["Auto-Submitted"] = "auto-generated"
     return made
 
@@ -140,16 +145,10 @@ def _send(notice: PackageNotice, now: datetime) -> bool:
     return accounts.told(notice, None, now)
 
 
-def _subject(context: dict[str, Any]) -> str:
-    return f"{settings.SITE_NAME}: {render_to_string('email/package_subject.txt', context).strip()}"
-
-
-def _context(notice: PackageNotice, guest: Guest, now: datetime) -> dict[str, Any]:
+def _package(notice: PackageNotice, now: datetime) -> dict[str, Any]:
     bill = accounts.bill([notice.booking_id])[notice.booking_id]
     is_empty = notice.level == PackageNotice.Level.EMPTY
     return {
-        "language": translation.get_language(),
-        "name": str(guest),
         "is_empty": is_empty,
         "pitches": ", ".join(_pitches(notice.booking_id)),
         "bought": _number(bill.packages_kwh + bill.included_kwh),
@@ -160,7 +159,6 @@ def _context(notice: PackageNotice, guest: Guest, now: datetime) -> dict[str, An
         "cut_at": _moment(opening(now + bill.grace)) if bill.may_cut and is_empty else "",
         "price": formats.number_format(bill.price, 2),
         "currency": settings.CURRENCY,
-        "site": settings.SITE_NAME,
     }
 
 

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Protocol, TypeVar
 
-from bookings.models.accounts import Mode
+from bookings.models.accounts import Mode, Tariff
 
 CENT = Decimal("0.01")
-NONE = Decimal(0)
+ZERO = Decimal(0)
 LARGEST_PACKAGE_KWH = Decimal(100_000)
 _NUMBER = r"(?<!\d)(?<!\d[.,])(?P<kwh>(?>\d{1,6}(?:[.,]\d{1,3})?))(?![.,]?\d)"
 
@@ -27,7 +26,7 @@ def rounded(amount: Decimal) -> Decimal:
 
 def price_of_a_kwh(price: Decimal, kwh: Decimal) -> Decimal:
     """To four decimals, as prices are kept; 0 where there are no kWh."""
-    return (price / kwh).quantize(Decimal("0.0001"), ROUND_HALF_UP) if kwh else NONE
+    return (price / kwh).quantize(Decimal("0.0001"), ROUND_HALF_UP) if kwh else ZERO
 
 
 def vat_part(amount: Decimal, vat_percent: Decimal) -> Decimal:
@@ -38,26 +37,7 @@ def vat_part(amount: Decimal, vat_percent: Decimal) -> Decimal:
 # --- tariffs ---------------------------------------------------------------------------------------------------------
 
 
-class Priced(Protocol):
-    """What is asked of a tariff here; a row of Tariff is one."""
-
-    @property
-    def pk(self) -> int | None: ...
-
-    mode: str
-    kinds: list[str]
-    season_only: bool
-    valid_from: date
-    price: Decimal
-    vat_percent: Decimal
-    included_kwh_day: Decimal
-    included_kwh_stay: Decimal
-
-
-T = TypeVar("T", bound=Priced)
-
-
-def choose(tariffs: Iterable[T], kind: str, arrival: date, is_season: bool) -> T | None:
+def choose(tariffs: Iterable[Tariff], kind: str, arrival: date, is_season: bool) -> Tariff | None:
     """The tariff for who arrives that day on a pitch of this kind: of those that fit, one for season guests before one
     for all, then the newest.
     """
@@ -66,7 +46,7 @@ def choose(tariffs: Iterable[T], kind: str, arrival: date, is_season: bool) -> T
         for each in tariffs
         if kind in each.kinds and each.valid_from <= arrival and (is_season or not each.season_only)
     ]
-    return max(fitting, key=lambda each: (each.season_only, each.valid_from, each.pk or 0), default=None)
+    return max(fitting, key=lambda each: (each.season_only, each.valid_from, each.pk), default=None)
 
 
 # --- packages --------------------------------------------------------------------------------------------------------
@@ -172,14 +152,14 @@ class Part:
     @property
     def over_kwh(self) -> Decimal:
         """More than is included."""
-        return NONE if self.mode == Mode.INCLUDED else max(self.used_kwh - self.allowance_kwh, NONE)
+        return ZERO if self.mode == Mode.INCLUDED else max(self.used_kwh - self.allowance_kwh, ZERO)
 
     @property
     def included_kwh(self) -> Decimal:
-        return max(self.used_kwh, NONE) if self.mode == Mode.INCLUDED else self.allowance_kwh
+        return max(self.used_kwh, ZERO) if self.mode == Mode.INCLUDED else self.allowance_kwh
 
 
-def allowance(tariff: Priced, spans: Sequence[Span]) -> Decimal:
+def allowance(tariff: Tariff, spans: Sequence[Span]) -> Decimal:
     """kWh that the price of these stays includes: each night's of each stay, and each party's."""
     nights = sum(span.nights for span in spans)
     return tariff.included_kwh_day * nights + tariff.included_kwh_stay * parties(spans)
@@ -205,6 +185,11 @@ class Line:
     amount: Decimal
 
 
+def vat_of(lines: Iterable[Line]) -> Decimal:
+    """The VAT that these amounts hold, each by its own rate; not rounded."""
+    return sum((vat_part(line.amount, line.vat_percent) for line in lines), ZERO)
+
+
 @dataclass(frozen=True, slots=True)
 class Sum:
     """A booking's power: what was used, what of it is paid for, and what is to be charged."""
@@ -228,26 +213,26 @@ def reckon(parts: Sequence[Part], packages_kwh: Decimal, sold: Sequence[Sold] = 
     """The whole bill. Packages serve whatever is over the included kWh, the dearest first; `packages_kwh` counts those
     sold in Sirvoy and those `sold` here.
     """
-    rest, owed = max(packages_kwh, NONE), []
+    rest, owed = max(packages_kwh, ZERO), []
     for part in sorted(parts, key=lambda each: -each.price):
         covered = min(rest, part.over_kwh)
         rest -= covered
         owed.append((part, part.over_kwh - covered))
-    billable = sum((kwh for _part, kwh in owed), NONE)
+    billable = sum((kwh for _part, kwh in owed), ZERO)
     lines = _lines([(Mode.METERED, kwh, part.price, part.vat_percent) for part, kwh in owed if kwh], sold)
-    amount = sum((line.amount for line in lines), NONE)
-    over = sum((part.over_kwh for part in parts), NONE)
-    used = sum((part.used_kwh for part in parts), NONE)
+    amount = sum((line.amount for line in lines), ZERO)
+    over = sum((part.over_kwh for part in parts), ZERO)
+    used = sum((part.used_kwh for part in parts), ZERO)
     return Sum(
         used_kwh=used,
-        included_kwh=sum((part.included_kwh for part in parts), NONE),
+        included_kwh=sum((part.included_kwh for part in parts), ZERO),
         packages_kwh=packages_kwh,
         billable_kwh=billable,
-        included_used_kwh=max(used - over, NONE),
+        included_used_kwh=max(used - over, ZERO),
         packages_used_kwh=over - billable,
         price=_price(parts),
         amount=rounded(amount),
-        vat=_vat(lines),
+        vat=rounded(vat_of(lines)),
         mode=_mode(parts, packages_kwh),
         left_kwh=_left(parts, packages_kwh, rest),
         lines=lines,
@@ -256,7 +241,7 @@ def reckon(parts: Sequence[Part], packages_kwh: Decimal, sold: Sequence[Sold] = 
 
 def _lines(metered: Sequence[tuple[str, Decimal, Decimal, Decimal]], sold: Sequence[Sold]) -> tuple[Line, ...]:
     """The sum is rounded, not each line: a line is what the rounded sum grows by with it."""
-    made, total = [], NONE
+    made, total = [], ZERO
     for mode, kwh, price, vat_percent in metered:
         before, total = total, total + kwh * price
         made.append(Line(mode, kwh, price, vat_percent, rounded(total) - rounded(before)))
@@ -266,14 +251,10 @@ def _lines(metered: Sequence[tuple[str, Decimal, Decimal, Decimal]], sold: Seque
     return tuple(made)
 
 
-def _vat(lines: Sequence[Line]) -> Decimal:
-    return rounded(sum((vat_part(line.amount, line.vat_percent) for line in lines), NONE))
-
-
 def _price(parts: Sequence[Part]) -> Decimal:
     """Of the part that went furthest over what is included; before any use, the dearest."""
     charged = [part for part in parts if part.mode != Mode.INCLUDED]
-    return max(((part.over_kwh, part.price) for part in charged), default=(NONE, NONE))[1]
+    return max(((part.over_kwh, part.price) for part in charged), default=(ZERO, ZERO))[1]
 
 
 def _mode(parts: Sequence[Part], packages_kwh: Decimal) -> str:
@@ -286,5 +267,5 @@ def _mode(parts: Sequence[Part], packages_kwh: Decimal) -> str:
 def _left(parts: Sequence[Part], packages_kwh: Decimal, rest: Decimal) -> Decimal | None:
     if _mode(parts, packages_kwh) != Mode.PACKAGE:
         return None
-    included = (max(each.allowance_kwh - each.used_kwh, NONE) for each in parts if each.mode != Mode.INCLUDED)
-    return rest + sum(included, NONE)
+    included = (max(each.allowance_kwh - each.used_kwh, ZERO) for each in parts if each.mode != Mode.INCLUDED)
+    return rest + sum(included, ZERO)

@@ -17,7 +17,6 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Count as Counted
 from django.db.models import F, Q, QuerySet
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from bookings import links
@@ -38,13 +37,6 @@ class ReportError(Exception):
     """`code` is for machines, the text is for staff; guests have words of their own."""
 
     code = "report"
-
-    def __init__(self, message: str | Promise = "") -> None:
-        super().__init__(message)
-        self.message = message
-
-    def __str__(self) -> str:
-        return str(self.message)
 
 
 class NotOpen(ReportError):

@@ -7,7 +7,6 @@ from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import Enum, auto
 from typing import Any
 
 from django.db import connection, transaction
@@ -16,6 +15,7 @@ from bookings import accounts, guests, rooms, sirvoy, stays
 from bookings.models import Booking, WebhookEvent
 from bookings.sirvoy import BookingTold, ItemTold, RoomTold
 
+Status = WebhookEvent.Status
 LOCK = 0x51A70
 STANDING = ("is_cancelled", "is_checked_in", "is_checked_out", "rooms", "adults", "items")
 """What power and its price hang on: an event that does not tell it does not change it, the newest that did counts."""
@@ -30,27 +30,19 @@ long when nobody answers. Of an older one nobody knows what else happened meanwh
 NEVER: Source = ["0001-01-01T00:00:00+00:00", 0]
 
 
-class Outcome(Enum):
-    """APPLIED: it rules; STALE: older than what is known; DUPLICATE: it says nothing that had not been said."""
-
-    APPLIED = auto()
-    STALE = auto()
-    DUPLICATE = auto()
-
-
-def apply(told: BookingTold, event: WebhookEvent, now: datetime) -> Outcome:
+def apply(told: BookingTold, event: WebhookEvent, now: datetime) -> Status:
     """What an event tells becomes the booking, its guest, its stays and their lines, all in one transaction.
 
     The newest by (when Sirvoy made it, else when it was received; the event's id) rules; an older one only teaches what
     rooms are called, and what no newer one told. So the order in which events are worked on, and how often, makes no
-    difference.
+    difference. Returns APPLIED; STALE: older than what is known; DUPLICATE: nothing that had not been said.
     """
     at = told.generated_at or event.received_at
     with transaction.atomic(savepoint=False):
         booking = _locked(told.sirvoy_id)
         if booking and booking.event_number != event.pk and _is_same(booking, event, at):
             Booking.objects.filter(pk=booking.pk, event_number__lt=event.pk).update(event=event, event_number=event.pk)
-            return Outcome.DUPLICATE
+            return Status.DUPLICATE
         has_learned = rooms.learn(told.rooms or (), at)
         if booking and (at, event.pk) < (booking.generated_at, booking.event_number):
             return _teach(booking, told, event, at, now, has_learned)
@@ -71,19 +63,20 @@ def _locked(sirvoy_id: int) -> Booking | None:
     return known.first()
 
 
-def _rule(booking: Booking | None, told: BookingTold, event: WebhookEvent, at: datetime, now: datetime) -> Outcome:
+def _rule(booking: Booking | None, told: BookingTold, event: WebhookEvent, at: datetime, now: datetime) -> Status:
     before = stays.flags(booking) if booking else None
     is_other = booking is None or booking.event_number != event.pk
     is_later = booking is None or booking.generated_at != at
-    booking, is_news = _write(booking or Booking(sirvoy_id=told.sirvoy_id), told, event, at)
+    booking = booking or Booking(sirvoy_id=told.sirvoy_id)
+    is_news = _write(booking, told, event, at)
     is_news |= guests.write(booking, told.guest, told.rooms)
     stays.reconcile(booking, now, before, at=at if _is_believed(at, now) else now)
-    return Outcome.DUPLICATE if is_other and not is_later and not is_news else Outcome.APPLIED
+    return Status.DUPLICATE if is_other and not is_later and not is_news else Status.APPLIED
 
 
 def _teach(
     booking: Booking, told: BookingTold, event: WebhookEvent, at: datetime, now: datetime, has_learned: bool
-) -> Outcome:
+) -> Status:
     """What an older event tells and no newer one did."""
     values, before = _values(told, booking), stays.flags(booking)
     story = _retold(booking, told, event, at, now)
@@ -99,7 +92,7 @@ def _teach(
         stays.reconcile(booking, now, before, at=at if taught and _is_believed(at, now) else now)
     if story:
         stays.retell(booking, story, now)
-    return Outcome.APPLIED if taught else Outcome.STALE
+    return Status.APPLIED if taught else Status.STALE
 
 
 def _retold(
@@ -146,13 +139,13 @@ def _story(events: Iterable[Told]) -> list[Booking]:
     return left
 
 
-def _write(booking: Booking, told: BookingTold, event: WebhookEvent, at: datetime) -> tuple[Booking, bool]:
-    """The booking with what is told, and whether that is news."""
+def _write(booking: Booking, told: BookingTold, event: WebhookEvent, at: datetime) -> bool:
+    """The booking becomes what is told; whether that is news."""
     is_new, before = booking.pk is None, copy(booking)
     values = _tell(booking, told, at, event.pk)
     booking.event = event
     booking.save()
-    return booking, is_new or any(getattr(before, name) != value for name, value in values.items())
+    return is_new or any(getattr(before, name) != value for name, value in values.items())
 
 
 def _tell(booking: Booking, told: BookingTold, at: datetime, number: int) -> dict[str, Any]:
@@ -204,7 +197,7 @@ def _room(told: RoomTold) -> dict[str, Any]:
 def _items(told: Sequence[ItemTold], booking: Booking) -> list[dict[str, Any]]:
     """What was recognised as a package once stays what it was, whatever becomes of the text that did it."""
     known = {item["description"]: Decimal(item["kwh"]) for item in booking.items if item["kwh"]}
-    kwh = {text: known.get(text) or accounts.kwh_of(text) for text in {item.description for item in told}}
+    kwh = known | accounts.kwh_of({item.description for item in told} - known.keys())
     return [
         {
             "description": item.description,

@@ -2,7 +2,8 @@
 
 from django.utils import timezone
 
-from bookings import accounts, follow, inbox, mail, privacy, reconcile, stays, welcome
+from bookings import accounts, inbox, mail, privacy, stays, welcome
+from bookings.power import follow
 
 
 def sweep_inbox() -> None:
@@ -30,9 +31,5 @@ def advance_stays() -> None:
     stays.advance(timezone.now())
 
 
-def reconcile_hourly() -> None:
-    reconcile.hourly(timezone.now())
-
-
-def reconcile_nightly() -> None:
-    reconcile.nightly(timezone.now())
+def compare_stays() -> None:
+    stays.compare(timezone.now())

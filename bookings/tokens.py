@@ -14,7 +14,6 @@ from auditlog.models import LogEntry
 from django.db import connection, models, transaction
 from django.db.models import Q
 from django.urls import reverse
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from bookings.models import WebhookToken
@@ -28,19 +27,10 @@ SEEN_AGAIN = timedelta(seconds=10)
 LOCK = 0x546F6B656E
 
 
-class TokenError(Exception):
+class TooMany(Exception):
     """`code` is for machines, the text is for people."""
 
-    code = "token"
-    message: str | Promise = ""
-
-    def __str__(self) -> str:
-        return str(self.message)
-
-
-class TooMany(TokenError):
     code = "too_many"
-    message = _("Two addresses are valid already. Revoke one of them first.")
 
 
 def make(name: str, by: Person) -> tuple[WebhookToken, str]:
@@ -50,7 +40,7 @@ def make(name: str, by: Person) -> tuple[WebhookToken, str]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         if valid().count() >= MOST_VALID:
-            raise TooMany
+            raise TooMany(_("Two addresses are valid already. Revoke one of them first."))
         made = WebhookToken.objects.create(name=name, digest=_digest(secret), created_by=person(by))
         LogEntry.objects.log_create(made, action=LogEntry.Action.CREATE, changes={"name": ["", name]}, actor=person(by))
     return made, secret
@@ -84,20 +74,19 @@ def path(secret: str) -> str:
 
 def saw_event(token: WebhookToken, now: datetime) -> None:
     """Note that an event came, for the watchdog."""
-    if _is_old(token.last_event_at, now):
-        old = Q(last_event_at=None) | Q(last_event_at__lt=now - SEEN_AGAIN)
-        WebhookToken.objects.filter(old, pk=token.pk).update(last_event_at=now)
+    _saw(token, "last_event_at", now)
 
 
 def saw_get(token: WebhookToken, now: datetime) -> None:
     """Note that Sirvoy looked whether we are there, for the watchdog."""
-    if _is_old(token.last_get_at, now):
-        old = Q(last_get_at=None) | Q(last_get_at__lt=now - SEEN_AGAIN)
-        WebhookToken.objects.filter(old, pk=token.pk).update(last_get_at=now)
+    _saw(token, "last_get_at", now)
 
 
-def _is_old(moment: datetime | None, now: datetime) -> bool:
-    return moment is None or moment < now - SEEN_AGAIN
+def _saw(token: WebhookToken, column: str, now: datetime) -> None:
+    last = getattr(token, column)
+    if last is None or last < now - SEEN_AGAIN:
+        old = Q(**{column: None}) | Q(**{f"{column}__lt": now - SEEN_AGAIN})
+        WebhookToken.objects.filter(old, pk=token.pk).update(**{column: now})
 
 
 def _digest(secret: str) -> str:

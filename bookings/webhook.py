@@ -48,14 +48,14 @@ class SirvoyWebhook(APIView):
 
     def get(self, request: Request, token: str) -> HttpResponse:
         tokens.saw_get(self._right(request, token), timezone.now())
-        return _ok()
+        return HttpResponse("OK", content_type="text/plain")
 
     def post(self, request: Request, token: str) -> HttpResponse:
         caller, now = self._right(request, token), timezone.now()
         body, size = read(request._request, settings.SIRVOY_BODY_LIMIT)
         tokens.saw_event(caller, now)
         try:
-            event = inbox.store(caller, body, size, size > len(body), now)
+            event = inbox.store(caller, body, now, size)
         except Error as error:  # told without its text, which quotes the row
             logger.error("An event of %s bytes from Sirvoy could not be stored: %s", size, type(error).__name__)
             return HttpResponse(status=500)
@@ -94,7 +94,3 @@ def read(request: HttpRequest, limit: int) -> tuple[bytes, int]:
         size += len(piece)
         kept += piece[: limit - len(kept)]
     return bytes(kept), size
-
-
-def _ok() -> HttpResponse:
-    return HttpResponse("OK", content_type="text/plain")

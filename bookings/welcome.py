@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.utils import translation
 
 from bookings import links, mail, site
@@ -38,18 +37,7 @@ def greet(now: datetime) -> int:
 def message(stay: Stay, guest: Guest, address: str) -> EmailMultiAlternatives:
     """The mail with this address of the page, as plain text and as HTML."""
     with translation.override(mail.language_of(guest)):
-        told = {
-            "language": translation.get_language(),
-            "name": str(guest),
-            "pitch": stay.pitch,
-            "address": address,
-            "site": settings.SITE_NAME,
-        }
-        told["subject"] = subject = f"{settings.SITE_NAME}: {render_to_string('email/link_subject.txt', told).strip()}"
-        made = EmailMultiAlternatives(subject, render_to_string("email/link.txt", told), to=[guest.email])
-        made.attach_alternative(render_to_string("email/link.html", told), "text/html")
-    made.extra_headers["Auto-Submitted"] = "auto-generated"
-    return made
+        return mail.compose("link", guest, {"pitch": stay.pitch, "address": address})
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

@@ -30,12 +30,8 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     },
     "Let stays follow the calendar": {"func": "bookings.tasks.advance_stays", "schedule_type": Schedule.MINUTES},
     "Let power follow the bookings": {"func": "bookings.tasks.apply_power", "schedule_type": Schedule.MINUTES},
-    "Heal where bookings and meters disagree": {
-        "func": "bookings.tasks.reconcile_hourly",
-        "schedule_type": Schedule.HOURLY,
-    },
     "Compare every stay with Sirvoy anew": {
-        "func": "bookings.tasks.reconcile_nightly",
+        "func": "bookings.tasks.compare_stays",
         "schedule_type": Schedule.DAILY,
         "at": time(3, 30),
     },

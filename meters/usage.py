@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Greatest, TruncDay
 from django.utils import timezone
 
+from meters import clock
 from meters.models import CounterEpoch, HourlyUsage
 
 HOUR = timedelta(hours=1)
@@ -52,11 +53,11 @@ def by_hour(meter_id: int, start: datetime, end: datetime) -> list[Use]:
 
 def by_day(meter_id: int, start: datetime, end: datetime) -> list[Use]:
     """Each day of the campsite's clock (23 to 25 hours) that `start` to `end` touches."""
-    zone = timezone.get_default_timezone()
-    days = list(_days(start, end, zone))
+    days = list(_days(start, end))
     if not days:
         return []
-    rows = known(meter_id, days[0][0], days[-1][1]).annotate(day=TruncDay("hour", tzinfo=zone)).values("day")
+    local_day = TruncDay("hour", tzinfo=timezone.get_default_timezone())
+    rows = known(meter_id, days[0][0], days[-1][1]).annotate(day=local_day).values("day")
     sums = rows.order_by("day").annotate(energy=Sum("energy_wh"), estimated=Sum("estimated_wh"))
     used = {row["day"].astimezone(UTC): (row["energy"], row["estimated"]) for row in sums}
     return [_use(first, after, used.get(first)) for first, after in days]
@@ -81,12 +82,9 @@ def _hours(start: datetime, end: datetime) -> Iterator[datetime]:
         start += HOUR
 
 
-def _days(start: datetime, end: datetime, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
-    """From midnight to midnight of the zone's clock, told in UTC."""
-    day = start.astimezone(zone).date()
-    midnight = datetime.combine(day, time(), zone).astimezone(UTC)
-    while midnight < end:
+def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """From midnight to midnight of the campsite's clock, told in UTC."""
+    day = clock.day_of(start)
+    while clock.moment(day) < end:
+        yield clock.moment(day), clock.moment(day + timedelta(days=1))
         day += timedelta(days=1)
-        following = datetime.combine(day, time(), zone).astimezone(UTC)
-        yield midnight, following
-        midnight = following

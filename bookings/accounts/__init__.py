@@ -1,7 +1,8 @@
 """What bookings owe for power. The only package that writes PackageSale, Charge and PackageNotice."""
 
-from bookings.accounts.bills import Bill, bill, bill_of, extras, kwh_of
-from bookings.accounts.packages import PackageState, mail_failed, power_facts, told, untold, watch_packages
+from bookings.accounts.bills import Bill, bill, bill_of
+from bookings.accounts.items import extras, kwh_of
+from bookings.accounts.packages import mail_failed, power_facts, told, untold, watch_packages
 from bookings.accounts.sales import (
     AccountError,
     AmountChanged,
@@ -21,7 +22,6 @@ __all__ = [
     "NoTariff",
     "NotSold",
     "NothingDue",
-    "PackageState",
     "WrongPackage",
     "bill",
     "bill_of",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from auditlog.models import LogEntry
 from django.contrib.auth.models import User
@@ -13,28 +12,17 @@ from django.db.models import QuerySet
 
 from bookings.accounts import bills
 from bookings.models import PackageNotice, Stay
+from bookings.power.policy import Package
 
 Level = PackageNotice.Level
 
 
-@dataclass(frozen=True, slots=True)
-class PackageState:
-    """How a booking's package stands. Its power may be cut `grace` after the guest was told that it is used up, if the
-    tariff says so; never before.
-    """
-
-    is_empty: bool
-    told_at: datetime | None
-    grace: timedelta
-    may_cut: bool
-
-
-def power_facts(booking_ids: Iterable[int], now: datetime) -> dict[int, PackageState]:
+def power_facts(booking_ids: Iterable[int], now: datetime) -> dict[int, Package]:
     """The state of each booking that has a package, or needs one; by the booking's id, in constant queries."""
     found = {pk: bill for pk, bill in bills.bill(booking_ids).items() if bill.left_kwh is not None}
     notices = PackageNotice.objects.filter(booking__in=found, level=Level.EMPTY, ended_at=None, told_at__lte=now)
     told_at = dict(notices.values_list("booking_id", "told_at"))
-    return {pk: PackageState(bill.is_empty, told_at.get(pk), bill.grace, bill.may_cut) for pk, bill in found.items()}
+    return {pk: Package(bill.is_empty, told_at.get(pk), bill.grace, bill.may_cut) for pk, bill in found.items()}
 
 
 def watch_packages(now: datetime, booking_ids: Iterable[int] | None = None) -> int:

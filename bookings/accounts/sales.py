@@ -8,21 +8,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
 
 from auditlog.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Sum
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from bookings import twice
 from bookings.accounts import bills, packages
 from bookings.models import Booking, Charge, PackageSale
-from bookings.prices import LARGEST_PACKAGE_KWH, NONE, price_of_a_kwh, rounded
+from bookings.prices import LARGEST_PACKAGE_KWH, ZERO, Line, price_of_a_kwh, rounded
 
 LARGEST_PRICE = Decimal(1_000_000)
 DEAREST_KWH = Decimal(1000)
@@ -33,13 +31,6 @@ class AccountError(Exception):
     """`code` is for machines, the text is for people."""
 
     code = "account"
-
-    def __init__(self, message: str | Promise) -> None:
-        super().__init__(message)
-        self.message = message
-
-    def __str__(self) -> str:
-        return str(self.message)
 
 
 class WrongPackage(AccountError):
@@ -103,7 +94,7 @@ def charge(booking: Booking, by: User, expected: Decimal | None = None) -> list[
         made = _charge(booking, owed, by)
         if not made:
             raise NothingDue(_("Nothing is to be charged."))
-        _note(booking, "charged", str(sum((each.amount for each in made), NONE)), by)
+        _note(booking, "charged", str(sum((each.amount for each in made), ZERO)), by)
     return made
 
 
@@ -115,7 +106,7 @@ def take_back(booking: Booking, by: User) -> list[Charge]:
         made = _charge(booking, {key: (-kwh, -amount) for key, (kwh, amount) in charged.items()}, by)
         if not made:
             raise NothingDue(_("Nothing was charged."))
-        _note(booking, "charged", str(sum((each.amount for each in made), NONE)), by)
+        _note(booking, "charged", str(sum((each.amount for each in made), ZERO)), by)
     return made
 
 
@@ -127,23 +118,8 @@ Owed = dict[Key, tuple[Decimal, Decimal]]
 """kWh and amount."""
 
 
-class Charged(Protocol):
-    """A line of a bill, or a charge."""
-
-    @property
-    def mode(self) -> str: ...
-    @property
-    def energy_kwh(self) -> Decimal: ...
-    @property
-    def price(self) -> Decimal: ...
-    @property
-    def vat_percent(self) -> Decimal: ...
-    @property
-    def amount(self) -> Decimal: ...
-
-
-def _by_price(lines: Iterable[Charged]) -> Owed:
-    found: Owed = defaultdict(lambda: (NONE, NONE))
+def _by_price(lines: Iterable[Line | Charge]) -> Owed:
+    found: Owed = defaultdict(lambda: (ZERO, ZERO))
     for line in lines:
         key = (line.mode, line.price, line.vat_percent)
         found[key] = (found[key][0] + line.energy_kwh, found[key][1] + line.amount)
@@ -169,9 +145,9 @@ def _check(kwh: Decimal, price: Decimal) -> None:
 
 def _check_was_sold(booking: Booking, kwh: Decimal, price: Decimal) -> None:
     sold = PackageSale.objects.filter(booking=booking).aggregate(kwh=Sum("energy_kwh"), price=Sum("price"))
-    if -kwh > (sold["kwh"] or NONE) or -price > (sold["price"] or NONE):
+    if -kwh > (sold["kwh"] or ZERO) or -price > (sold["price"] or ZERO):
         raise NotSold(
-            format_lazy(_("Only {kwh} kWh were sold here, that much can be taken back."), kwh=sold["kwh"] or NONE)
+            format_lazy(_("Only {kwh} kWh were sold here, that much can be taken back."), kwh=sold["kwh"] or ZERO)
         )
 
 

@@ -35,7 +35,7 @@ KNOWN = {
     "staff": Q(pitch__isnull=False, is_set_by_staff=True),
     "name": Q(pitch__isnull=False, is_set_by_staff=False),
 }
-PRESENT = Q(stays__status__in=[Stay.Status.EXPECTED, Stay.Status.IN_HOUSE], stays__position__isnull=False)
+PRESENT = Q(stays__status__in=Stay.PRESENT, stays__position__isnull=False)
 
 
 class PitchForm(forms.Form):

@@ -230,7 +230,7 @@ def _stamped(body: Body, exported_at: datetime, untold: Collection[str]) -> Body
 
 def _bring_in(entry: Entry, by: User | None, now: datetime) -> Entry:
     raw = json.dumps(entry.body, ensure_ascii=False).encode()
-    event = inbox.store(None, raw, len(raw), False, now, WebhookEvent.Origin.IMPORT)
+    event = inbox.store(None, raw, now, origin=WebhookEvent.Origin.IMPORT)
     changes = {"import": ["", f"booking {entry.sirvoy_id}"]}
     LogEntry.objects.log_create(event, action=LogEntry.Action.CREATE, changes=changes, actor=by)
     inbox.process(event.pk, now)

@@ -67,13 +67,6 @@ GUEST = {
 class NotAnExport(Exception):
     """The file as a whole cannot be read; the text is for people."""
 
-    def __init__(self, message: str | Promise) -> None:
-        super().__init__(message)
-        self.message = message
-
-    def __str__(self) -> str:
-        return str(self.message)
-
 
 class BadValue(Exception):
     def __init__(self, reason: str | Promise) -> None:

@@ -8,7 +8,7 @@ from bookings.ledger.align import Aligned, align, unaligned
 from bookings.ledger.corrections import correct
 from bookings.ledger.errors import BadCorrection, LedgerError, OutletTaken
 from bookings.ledger.lay import Piece, Span, is_laid, is_near, lay, overlap, pieces
-from bookings.ledger.lines import begin, end, end_all, lock
+from bookings.ledger.lines import begin, concerned, end, end_all, forgotten, lock
 from bookings.ledger.use import Book, Measured, Share, Used, measure, used_by_stay, used_kwh
 
 __all__ = [
@@ -24,9 +24,11 @@ __all__ = [
     "Used",
     "align",
     "begin",
+    "concerned",
     "correct",
     "end",
     "end_all",
+    "forgotten",
     "is_laid",
     "is_near",
     "lay",

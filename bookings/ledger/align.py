@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 
 from bookings.ledger import lines
 from bookings.ledger.errors import OutletTaken
@@ -75,23 +75,22 @@ def _taken_away(stays: Collection[int]) -> dict[int, set[int]]:
 class _Aligning:
     def __init__(self, stay: Stay, now: datetime, why: Reason, at: datetime) -> None:
         self.stay, self.now, self.why, self.at = stay, now, why, at
+        lines.lock(lines.concerned([stay], [stay.pitch_id]))
         hanging = Installation.objects.filter(pitch=stay.pitch_id, period__contains=now)
         self.fixed = {each.meter_id: each for each in hanging} if stay.pitch_id else {}
-        self._read()
-        lines.lock({*self.fixed, *self.newest})
-        self._read()
+        self.own = self._lines()
+        self.newest = {line.meter_id: line for line in self.own}
         self.exchanged_at: set[datetime] = set()
         self.began: list[StayMeter] = []
         self.ended: list[StayMeter] = []
         self.taken_by: list[Stay] = []
 
-    def _read(self) -> None:
-        """The stay's newest line of each meter, since the party came this time."""
+    def _lines(self) -> list[StayMeter]:
+        """The stay's, since the party came this time, as they began."""
         of_stay = StayMeter.objects.filter(stay=self.stay).select_related("meter", "booked_pitch")
         if self.stay.began_at:
             of_stay = of_stay.filter(Q(period__upper_inf=True) | Q(period__endswith__gt=self.stay.began_at))
-        self.own = list(of_stay.order_by(F("period__startswith").asc()))
-        self.newest = {line.meter_id: line for line in self.own}
+        return list(of_stay.order_by("period__startswith"))
 
     def run(self) -> Aligned:
         for line in self.newest.values():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from bookings.models import Stay
@@ -12,13 +11,6 @@ class LedgerError(Exception):
     """`code` is for machines, the text is for people."""
 
     code = "ledger"
-
-    def __init__(self, message: str | Promise) -> None:
-        super().__init__(message)
-        self.message = message
-
-    def __str__(self) -> str:
-        return str(self.message)
 
 
 class OutletTaken(LedgerError):

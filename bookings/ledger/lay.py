@@ -75,26 +75,16 @@ def lay(plan: Mapping[Stay, Sequence[Piece]], now: datetime) -> set[int]:
     """These stays' lines become these; returns the meters (ids) of lines changed. What is too long comes first, so that
     no two lines of a meter ever overlap. Whoever calls has locked the meters in a transaction.
     """
-    changed = set()
-    laid: list[_Laid] = []
-    for stay, pieces in plan.items():
-        own = list(StayMeter.objects.select_related("meter").filter(stay=stay).order_by("period"))
-        for piece in sorted(pieces, key=lambda each: each.span.lower):
-            line = next((line for line in own if _is_of(line, piece)), None)
-            if line:
-                own.remove(line)
-            laid.append(_as_it_is(piece, line or _new(stay, piece)))
-        for line in own:
-            changed.add(line.meter_id)
-            line.delete()
+    laid, superfluous = _matched(plan)
     laid.sort(key=lambda each: (each.line.meter_id, each.lower))
     for one, two in pairwise(laid):
         if one.line.meter_id == two.line.meter_id:
             two.lower = max(two.lower, one.last)
-    for each in laid:
-        if each.line.pk and each.lower >= each.last:
-            each.line.delete()
+    superfluous += [each.line for each in laid if each.line.pk and each.lower >= each.last]
     laid = [each for each in laid if each.lower < each.last]
+    changed = {line.meter_id for line in superfluous}
+    for line in superfluous:
+        line.delete()
     for each in laid:
         if each.line.pk and (each.line.period.lower < each.lower or _last(each.line) > each.last):
             lower, last = max(each.line.period.lower, each.lower), min(_last(each.line), each.last)
@@ -115,6 +105,21 @@ def is_near(one: datetime | None, other: datetime | None) -> bool:
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _matched(plan: Mapping[Stay, Sequence[Piece]]) -> tuple[list[_Laid], list[StayMeter]]:
+    """Each piece with the line that it is, or a new one; and the stays' lines that are none of them."""
+    laid: list[_Laid] = []
+    superfluous: list[StayMeter] = []
+    for stay, pieces in plan.items():
+        own = list(StayMeter.objects.select_related("meter").filter(stay=stay).order_by("period"))
+        for piece in sorted(pieces, key=lambda each: each.span.lower):
+            line = next((line for line in own if _is_of(line, piece)), None)
+            if line:
+                own.remove(line)
+            laid.append(_as_it_is(piece, line or _new(stay, piece)))
+        superfluous += own
+    return laid, superfluous
 
 
 def _within(span: Span, lower: datetime, upper: datetime | None) -> Span | None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, time
+from datetime import datetime
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
-from django.db.models import F
-from django.utils import timezone
+from django.db.models import F, Q, QuerySet
 
+from bookings.hours import check_out_at
 from bookings.ledger.errors import OutletTaken
 from bookings.models import Stay, StayMeter
-from meters import snapshots
+from meters import clock, snapshots
 from meters.models import Installation, Meter
 
 Reason = StayMeter.Reason
@@ -31,7 +30,7 @@ def begin(
     has left.
     """
     with transaction.atomic():
-        lock([meter.pk])
+        lock(Q(pk=meter.pk))
         line = open_line(meter.pk)
         if line and line.stay_id == stay.pk:
             return line
@@ -46,7 +45,7 @@ def begin(
 def end(stay: Stay, meter: Meter, now: datetime, why: Reason = Reason.TAKEN_AWAY) -> StayMeter | None:
     """The meter serves this stay no more; None where it did not."""
     with transaction.atomic():
-        lock([meter.pk])
+        lock(Q(pk=meter.pk))
         line = open_line(meter.pk)
         return close(line, now, why) if line and line.stay_id == stay.pk else None
 
@@ -55,15 +54,28 @@ def end_all(stay: Stay, now: datetime, why: Reason, at: datetime | None = None) 
     """The stay has no meter any more, since `at` (None: now); returns the lines that ended."""
     with transaction.atomic():
         of_stay = StayMeter.objects.filter(stay=stay, period__upper_inf=True)
-        lock(of_stay.values_list("meter", flat=True))
+        lock(Q(pk__in=of_stay.values("meter")))
         return [close(line, now, why, at) for line in of_stay.select_related("meter")]
 
 
-def lock(meter_ids: Iterable[int]) -> None:
-    """Nobody else begins or ends a line of these meters until the transaction's end. Whoever will need several locks
-    them at once: each in the order of their ids.
+def lock(which: Q) -> set[int]:
+    """Nobody else begins or ends a line of these meters until the transaction's end; returns their ids. Whoever will
+    need several locks them at once: each in the order of their ids.
     """
-    list(Meter.objects.select_for_update(no_key=True).filter(pk__in=set(meter_ids)).order_by("pk").values_list("pk"))
+    found = Meter.objects.select_for_update(no_key=True).filter(which).order_by("pk")
+    return set(found.values_list("pk", flat=True))
+
+
+def concerned(stays: Iterable[Stay], pitches: Iterable[int | None]) -> Q:
+    """The meters that hang on these pitches (ids), and those that ever served these stays."""
+    fixed = Installation.objects.filter(pitch__in=set(pitches) - {None}, period__upper_inf=True)
+    served = StayMeter.objects.filter(stay__in=[stay.pk for stay in stays])
+    return Q(pk__in=fixed.values("meter")) | Q(pk__in=served.values("meter"))
+
+
+def forgotten() -> QuerySet[StayMeter]:
+    """Open lines of guests who are not here: there should be none."""
+    return StayMeter.objects.filter(period__upper_inf=True).exclude(stay__status=Stay.Status.IN_HOUSE)
 
 
 # --- for the package -------------------------------------------------------------------------------------------------
@@ -92,10 +104,7 @@ def is_over(stay: Stay, now: datetime, *, since_check_out: bool = False) -> bool
         return True
     if stay.departure is None or (stay.late_until is not None and now < stay.late_until):
         return False
-    local = now.astimezone(timezone.get_default_timezone())
-    if since_check_out and stay.departure == local.date():
-        return local.time() >= time.fromisoformat(settings.CHECK_OUT_AT)
-    return stay.departure <= local.date()
+    return now >= check_out_at(stay.departure) if since_check_out else clock.day_of(now) >= stay.departure
 
 
 def removed_at(line: StayMeter, now: datetime) -> datetime | None:

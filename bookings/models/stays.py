@@ -27,6 +27,9 @@ class Stay(models.Model):
         LEFT = "left", _("left")
         CANCELLED = "cancelled", _("cancelled")
 
+    PRESENT = (Status.EXPECTED, Status.IN_HOUSE)
+    """Who is here, or may still come."""
+
     class Unclear(models.TextChoices):
         """Why it is on the list of what staff must sort out."""
 
@@ -165,7 +168,7 @@ class Correction(models.Model):
 
 class PowerRule(models.Model):
     """How the power of a kind of pitch follows its bookings. Edited in the admin's forms; each kind's row is made, and
-    so written only by bookings/rules.py.
+    so written only by bookings/power/rules.py.
     """
 
     class Vacant(models.TextChoices):

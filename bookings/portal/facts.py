@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.utils import timezone
 
-from bookings import accounts, facts, ledger
+from bookings import accounts, ledger
 from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Mode, Stay, StayMeter
 from bookings.portal import charts, local, switching
 from bookings.portal.charts import Chart, Known, Stretch
 from bookings.portal.switching import Refusal, Switch
-from meters import closeup
+from bookings.power import facts
+from meters import clock, closeup
 from meters.closeup import Asked, Closeup
 
 HOURS_SHOWN = 48
@@ -138,7 +139,7 @@ def gather(stay: Stay, now: datetime) -> Facts:
     hours, days = _charts(by_hour, known, lines, now)
     return Facts(
         now,
-        tuple(_outlets(stay, lines, near, bill, now)),
+        tuple(_outlets(stay, lines, used[stay.pk], near, bill, now)),
         tuple(
             (near[meter].name, kwh if near[meter].energy.known_at else None)
             for meter, kwh in used[stay.pk].by_meter.items()
@@ -199,15 +200,14 @@ def _charts(
 
 
 def _today(used: Mapping[datetime, Decimal], known: Known | None, now: datetime) -> Decimal | None:
-    zone = timezone.get_default_timezone()
-    midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
+    midnight = clock.moment(clock.day_of(now))
     if known is None or known.until <= midnight:
         return None
     return sum((kwh for hour, kwh in used.items() if hour >= midnight), Decimal(0))
 
 
 def _outlets(
-    stay: Stay, lines: Sequence[Measured], near: Mapping[int, Closeup], bill: Bill, now: datetime
+    stay: Stay, lines: Sequence[Measured], used: Used, near: Mapping[int, Closeup], bill: Bill, now: datetime
 ) -> Iterable[Outlet]:
     fuse_a = stay.pitch.fuse_a if stay.pitch else None
     why_off = _why_off(stay, bill, now)
@@ -217,7 +217,7 @@ def _outlets(
         estimate_wh = outlet.since_counter_wh if outlet.online.is_online else 0
         yield Outlet(
             near=outlet,
-            used_kwh=sum((measured.kwh for measured in of_meter), Decimal(0)),
+            used_kwh=used.by_meter[outlet.meter_id],
             since_counter_kwh=Decimal(estimate_wh).scaleb(-3),
             most_w=_most_w(of_meter, outlet),
             fuse_a=fuse_a,

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from bookings import follow, ledger
-from bookings.facts import reason_of
+from bookings import ledger
 from bookings.models import Stay, StayMeter
-from bookings.power import Why
+from bookings.power import follow
+from bookings.power.facts import reason_of
+from bookings.power.policy import Why
 from meters import commands
 from meters.closeup import Attempt, Closeup, Wish
 from meters.models import Command, Meter, Source, Want
@@ -115,7 +117,7 @@ def act(stay: Stay, meter: Meter, state: bool, now: datetime) -> None:
     """
     reason = reason_of(stay.booking.sirvoy_id)
     with transaction.atomic():
-        ledger.lock([meter.pk])  # nobody else comes, or goes, meanwhile
+        ledger.lock(Q(pk=meter.pk))  # nobody else comes, or goes, meanwhile
         _check(stay, meter, now)
         if state:
             commands.end(meter, Source.GUEST)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from bookings import accounts, departures, reconcile, rooms, stays
+from bookings import accounts, departures, problems, rooms, stays
 from bookings.departures import Account, Departure, Sure
 from bookings.models import PackageNotice, Stay
+from bookings.problems import Kind, Problem
 from bookings.reception import reports
 from bookings.reception.reports import Reports
-from bookings.reconcile import Kind, Problem
+from meters import clock
 from meters.models import Pitch, Want
 
 URGENT = (Kind.DARK, Kind.NO_METER, Kind.SILENT, Kind.OPEN_LINE, Kind.OVERDUE)
@@ -105,8 +105,8 @@ class Desk:
 
 def desk(now: datetime) -> Desk:
     """Everything that the first page shows, in a constant number of queries."""
-    today = timezone.localdate(now, timezone.get_default_timezone())
-    found = [Trouble(each, VARIANTS.get(each.kind, "")) for each in reconcile.problems(now)]
+    today = clock.day_of(now)
+    found = [Trouble(each, VARIANTS.get(each.kind, "")) for each in problems.find(now)]
     urgent = [each for each in found if each.problem.kind in URGENT]
     counts = Counter(each.act for each in urgent)
     pitches = list(Pitch.objects.all())
@@ -125,8 +125,7 @@ def desk(now: datetime) -> Desk:
 
 def arrivals(day: date) -> QuerySet[Stay]:
     """Who comes on this day, those who are not here yet first."""
-    coming = [Stay.Status.EXPECTED, Stay.Status.IN_HOUSE]
-    found = Stay.objects.filter(arrival=day, status__in=coming, position__isnull=False)
+    found = Stay.objects.filter(arrival=day, status__in=Stay.PRESENT, position__isnull=False)
     return found.select_related("booking__guest", "pitch", "room").order_by("status", "pitch__number", "pk")
 
 

@@ -13,11 +13,12 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from bookings import accounts, follow, ledger, links
+from bookings import accounts, ledger, links
 from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Booking, Correction, Guest, PackageSale, Stay, StayMeter
-from bookings.power import Decision
+from bookings.power import follow
+from bookings.power.policy import Decision
 from bookings.reception import reports
 from bookings.reception.reports import Shown
 from meters import commands, online, overview
@@ -112,7 +113,7 @@ class Party:
 
     @property
     def is_present(self) -> bool:
-        return self.stay.status in (Stay.Status.IN_HOUSE, Stay.Status.EXPECTED)
+        return self.stay.status in Stay.PRESENT
 
     @property
     def may_be_reopened(self) -> bool:
@@ -149,16 +150,16 @@ def sheet(booking: Booking, now: datetime) -> Sheet:
     stays = list(booking.stays.select_related("pitch", "booked_pitch", "room", "link_mail").order_by("position", "pk"))
     for stay in stays:
         stay.booking = booking
-    lines = StayMeter.objects.filter(stay__in=stays).select_related("start", "end", "meter__device", "pitch")
+    lines = StayMeter.objects.filter(stay__in=stays)
+    lines = lines.select_related("start", "end", "booked_pitch", "meter__device", "pitch")
     measured = ledger.measure(lines.order_by("pk"))
+    bill, used = accounts.bill_of(booking, stays, measured)
     outlets = _outlets(stays, measured, now)
-    used = ledger.used_by_stay(stays)
     corrections = list(Correction.objects.filter(stay__in=stays).select_related("by"))
     guest = getattr(booking, "guest", None)
     parties = [_party(s, used, outlets, measured, corrections, guest) for s in stays if _is_shown(s, measured)]
     packages = list(booking.packages.select_related("by"))
     extras = [Extra(text, kwh) for text, kwh in accounts.extras(booking)]
-    bill = accounts.bill([booking.pk])[booking.pk]
     return Sheet(booking, guest, bill, parties, packages, extras, reports.of_booking(booking))
 
 
@@ -194,7 +195,7 @@ def _party(
 def _outlets(stays: Iterable[Stay], measured: Iterable[Measured], now: datetime) -> dict[int, list[Outlet]]:
     """By stay: the meters that count for it, then those of its pitch that do not."""
     open_lines = {(m.line.stay_id, m.line.meter_id): m.line for m in measured if m.line.end_id is None}
-    places = {s.pitch_id for s in stays if s.status in (Stay.Status.IN_HOUSE, Stay.Status.EXPECTED)} - {None}
+    places = {s.pitch_id for s in stays if s.status in Stay.PRESENT} - {None}
     hung = Installation.objects.filter(pitch__in=places, period__contains=now).values_list("pitch_id", "meter_id")
     by_pitch: dict[int, list[int]] = {}
     for pitch, meter in hung:

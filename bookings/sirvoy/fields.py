@@ -99,9 +99,8 @@ class Fields:
         self.complain(name, OUT_OF_RANGE)
         return None
 
-    def yes(self, name: str, otherwise: bool = False) -> bool:
-        told = self._as(name, _yes, NOT_YES_OR_NO)
-        return otherwise if told is None else told
+    def yes(self, name: str) -> bool:
+        return bool(self._as(name, _yes, NOT_YES_OR_NO))
 
     def flag(self, name: str, otherwise: bool | None = None) -> bool | None:
         """A yes or no that power hangs on. Raises Unreadable where it is neither: nobody is cut by a guess."""

@@ -1,11 +1,11 @@
 """Who is on which pitch, from when to when. The only package that writes Stay.
 
-`status` and `match` are the pure rules; `reconcile` makes a booking's stays what Sirvoy says; `hindsight` corrects what
-was, by an event that comes late; `advance` follows the calendar; `verbs` and `outlets` are what reception, and guests,
-do.
+`status` and `match` are the pure rules, `arrange` says by them which parties a booking has, `reconcile` makes it so;
+`hindsight` corrects what was, by an event that comes late; `advance` follows the calendar; `verbs` and `outlets` are
+what reception, and guests, do.
 """
 
-from bookings.stays.advance import advance, heal, to_sort_out
+from bookings.stays.advance import advance, compare, heal, to_sort_out
 from bookings.stays.errors import (
     BadTime,
     CheckedOutInSirvoy,
@@ -46,6 +46,7 @@ __all__ = [
     "advance",
     "check_out",
     "choose_outlet",
+    "compare",
     "exchange",
     "find_outlet",
     "flags",

@@ -1,10 +1,12 @@
-"""What changes by the calendar, by a meter that was put up or taken down, or by a room that became a pitch."""
+"""What changes by the calendar, by a meter that was put up or taken down, or by a room that became a pitch; and what
+slipped through all the same.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -13,21 +15,30 @@ from django.utils import timezone
 
 from bookings import ledger, rooms
 from bookings.models import Booking, Stay
-from bookings.stays.reconcile import reconcile, times_of
+from bookings.power import follow
+from bookings.stays.arrange import times_of
+from bookings.stays.reconcile import ENDED, reconcile
 from bookings.stays.status import flags, status_of
+from meters import clock
 
 logger = logging.getLogger(__name__)
 NEAR = timedelta(days=14)
 """Arrivals that are further away are not yet work for staff."""
-PRESENT = [Stay.Status.EXPECTED, Stay.Status.IN_HOUSE]
 
 
 def advance(now: datetime) -> int:
-    """Each minute: reconcile the bookings that are not as they should be now; returns how many. Late or twice does no
-    harm.
+    """Each minute: reconcile the bookings that are not as they should be now, and end the lines of who is not here;
+    returns of how many bookings. Late or twice does no harm.
     """
     rooms.rematch()
-    return _reconcile(_due(now) | _of(ledger.unaligned(now)) | _misplaced(), now)
+    done = _reconcile(_due(now) | _of(ledger.unaligned(now)) | _misplaced(), now)
+    return done + _each(ledger.forgotten().values_list("stay__booking", flat=True), lambda each: _end_lines(each, now))
+
+
+def compare(now: datetime) -> int:
+    """Each night: compare every booking that is here or expected anew with what Sirvoy told; returns how many."""
+    present = Stay.objects.filter(status__in=Stay.PRESENT, position__isnull=False)
+    return _reconcile(present.values_list("booking_id", flat=True), now)
 
 
 def heal(now: datetime) -> int:
@@ -37,7 +48,7 @@ def heal(now: datetime) -> int:
 
 def to_sort_out(now: datetime | None = None) -> QuerySet[Stay]:
     """The stays that staff must sort out: who is here, or comes within two weeks, and why stands in `unclear`."""
-    today = timezone.localdate(now or timezone.now(), timezone.get_default_timezone())
+    today = clock.day_of(now or timezone.now())
     is_soon = Q(arrival=None) | Q(arrival__lte=today + NEAR)
     is_not_over = Q(departure=None) | Q(departure__gte=today) | Q(arrival__gte=today)
     near = Q(status=Stay.Status.IN_HOUSE) | Q(status=Stay.Status.EXPECTED) & is_soon & is_not_over
@@ -72,8 +83,9 @@ def _misplaced() -> set[int]:
     """The bookings (ids) whose room is another pitch by now; of those who have left, only where none was known."""
     is_other = Q(booked_pitch=None) | ~Q(booked_pitch=F("room__pitch"))
     has_other = Q(room__pitch__isnull=False) & is_other | Q(room__pitch=None, booked_pitch__isnull=False)
-    concerned = Stay.objects.filter(has_other, Q(status__in=PRESENT) | Q(booked_pitch=None), position__isnull=False)
-    return set(concerned.filter(room__isnull=False).values_list("booking_id", flat=True))
+    concerned = Q(status__in=Stay.PRESENT) | Q(booked_pitch=None)
+    found = Stay.objects.filter(has_other, concerned, position__isnull=False, room__isnull=False)
+    return set(found.values_list("booking_id", flat=True))
 
 
 def _of(stays: Iterable[int]) -> set[int]:
@@ -81,12 +93,23 @@ def _of(stays: Iterable[int]) -> set[int]:
 
 
 def _reconcile(bookings: Iterable[int], now: datetime) -> int:
-    """Each by itself: one that fails holds up no other."""
+    return _each(bookings, lambda booking: reconcile(booking, now))
+
+
+def _end_lines(booking: Booking, now: datetime) -> None:
+    """Of who is not here; whoever was checked in meanwhile keeps his."""
+    for stay in {line.stay for line in ledger.forgotten().filter(stay__booking=booking).select_related("stay")}:
+        ended = ledger.end_all(stay, now, ENDED[Stay.Status(stay.status)])
+        follow.soon(line.meter_id for line in ended)
+
+
+def _each(bookings: Iterable[int], act: Callable[[Booking], None]) -> int:
+    """Each of these bookings (ids) by itself, which nobody else changes meanwhile: one that fails holds up no other."""
     done = 0
-    for pk in sorted(bookings):
+    for pk in sorted(set(bookings)):
         try:
             with transaction.atomic():
-                reconcile(Booking.objects.select_for_update(no_key=True).get(pk=pk), now)
+                act(Booking.objects.select_for_update(no_key=True).get(pk=pk))
             done += 1
         except Exception:
             logger.exception("The stays of booking %s could not be set right", pk)

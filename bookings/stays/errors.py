@@ -12,13 +12,6 @@ class StayError(Exception):
 
     code = "stay"
 
-    def __init__(self, message: str | Promise) -> None:
-        super().__init__(message)
-        self.message = message
-
-    def __str__(self) -> str:
-        return str(self.message)
-
 
 class NotHere(StayError):
     """The guest has not come yet, has left, or was cancelled."""

@@ -15,11 +15,15 @@ from datetime import datetime
 from itertools import chain, zip_longest
 from typing import Any, TypeVar
 
-from bookings import follow, ledger
+from django.db.models import Q
+
+from bookings import ledger
 from bookings.hours import check_out_at, opening
 from bookings.ledger import Piece, Span
 from bookings.models import Booking, Stay, StayMeter
-from bookings.stays.reconcile import ENDED, arrange, meters_of, slots_of, why
+from bookings.power import follow
+from bookings.stays.arrange import arrange, slots_of
+from bookings.stays.reconcile import ENDED, why
 from bookings.stays.status import MOVE_GRACE, Flags, flags
 
 Status = Stay.Status
@@ -72,7 +76,8 @@ def lock(booking: Booking, *stories: Story) -> None:
     stays = _stays(booking)
     pitches = {pitch for stay in stays for pitch in (stay.pitch_id, stay.booked_pitch_id)}
     pitches |= {slot.room.pitch_id for slot in slots_of(booking) if slot.room}
-    ledger.lock(meters_of(stays, pitches).union(*(story.meters for story in stories)))
+    told = {meter for story in stories for meter in story.meters}
+    ledger.lock(ledger.concerned(stays, pitches) | Q(pk__in=told))
 
 
 def retell(booking: Booking, story: Story, now: datetime) -> None:
@@ -106,7 +111,7 @@ def _play(told: Sequence[Booking], said: Sequence[Said], now: datetime) -> list[
             if at == moment and position < len(current):
                 for name, value in values.items():
                     setattr(current[position], name, value)
-        current, gone = arrange(booking, current, former.copy, before, moment, moment)
+        current, gone = arrange(booking, current, former, before, moment, moment)
         former = [*gone, *(stay for stay in former if all(stay is not other for other in current))]
         before = flags(booking)
         for stay in (*gone, *current):

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from bookings import follow, ledger, rooms
+from bookings import ledger, rooms
 from bookings.models import Stay, StayMeter
+from bookings.power import follow
 from bookings.stays.errors import NeedsReason, NotItsMeter, OutletTaken, SeveralOutlets, UnknownOutlet
-from bookings.stays.reconcile import meters_of
 from bookings.stays.verbs import check_is_here, locked, note
 from meters import installations
 from meters.models import Installation, Meter, Pitch
@@ -87,7 +88,7 @@ def exchange(stay: Stay, old: Meter, new: Meter, by: User | None, reason: str, n
         line = _line(stay, old)
         if line is None:
             raise NotItsMeter(_("This guest does not have that outlet."))
-        ledger.lock(meters_of([stay], {stay.pitch_id}) | {old.pk, new.pk})
+        ledger.lock(ledger.concerned([stay], [stay.pitch_id]) | Q(pk__in=[old.pk, new.pk]))
         if installations.open_installation(old):
             installations.replace(old, new, now, by)
         if line.pitch_id is None:
@@ -110,7 +111,7 @@ def _begin(stay: Stay, meter: Meter, now: datetime, why: Reason, *, is_guest: bo
     try:
         return ledger.begin(stay, meter, now, why, from_nobody_here=is_guest)
     except ledger.OutletTaken as taken:
-        raise OutletTaken(taken.message, taken.stay) from taken
+        raise OutletTaken(str(taken), taken.stay) from taken
 
 
 def _named(name: str) -> list[Meter]:

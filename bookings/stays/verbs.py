@@ -20,7 +20,6 @@ from bookings.stays.reconcile import reconcile
 from meters.models import Pitch
 
 Status = Stay.Status
-PRESENT = (Status.EXPECTED, Status.IN_HOUSE)
 
 
 def move(stay: Stay, pitch: Pitch, by: User | None, now: datetime) -> Stay:
@@ -29,7 +28,7 @@ def move(stay: Stay, pitch: Pitch, by: User | None, now: datetime) -> Stay:
     Raises NotHere, SamePitch, or PitchTaken where another guest has that pitch's meters: then nothing has changed.
     """
     with locked(stay) as stay:
-        if stay.status not in PRESENT:
+        if stay.status not in Stay.PRESENT:
             raise NotHere(_("The guest has left already."))
         if stay.pitch_id == pitch.pk:
             raise SamePitch(format_lazy(_("The guest is on {pitch} already."), pitch=str(pitch)))
@@ -62,7 +61,7 @@ def reopen(stay: Stay, by: User | None, now: datetime) -> Stay:
 def stay_late(stay: Stay, until: datetime | None, by: User | None, now: datetime) -> Stay:
     """The guest may stay until then, beyond his check-out time; None takes it back. Raises NotHere or BadTime."""
     with locked(stay) as stay:
-        if stay.status not in PRESENT:
+        if stay.status not in Stay.PRESENT:
             raise NotHere(_("The guest has left already."))
         if until is not None and until <= now:
             raise BadTime(_("That time is over."))

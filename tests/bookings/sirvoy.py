@@ -43,10 +43,10 @@ def booking(*rooms: dict[str, Any], minute: float = 0, number: int = NUMBER, **v
 
 def received(body: dict[str, Any], now: datetime = NOON) -> WebhookEvent:
     raw = json.dumps(body).encode()
-    return inbox.store(None, raw, len(raw), False, now)
+    return inbox.store(None, raw, now)
 
 
-def work(event: WebhookEvent, now: datetime = NOON) -> sync.Outcome:
+def work(event: WebhookEvent, now: datetime = NOON) -> WebhookEvent.Status:
     """As the inbox does, but however often."""
     told = sirvoy.read(bytes(event.body))
     outcome = sync.apply(told, event, now)
@@ -55,5 +55,5 @@ def work(event: WebhookEvent, now: datetime = NOON) -> sync.Outcome:
     return outcome
 
 
-def send(body: dict[str, Any], now: datetime = NOON) -> sync.Outcome:
+def send(body: dict[str, Any], now: datetime = NOON) -> WebhookEvent.Status:
     return work(received(body, now), now)

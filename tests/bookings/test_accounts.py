@@ -210,8 +210,7 @@ def test_a_pattern_that_is_added_later_recognises_what_was_sold_before():
     assert bill(booking).packages_kwh == 0
     PackagePattern.objects.create(pattern="*pakke # kWh")
     assert (bill(booking).packages_kwh, bill(booking).in_sirvoy) == (50, D("225.00"))
-    assert accounts.kwh_of("STRØMPAKKE 50 kwh") == 50
-    assert accounts.kwh_of("Linned") is None
+    assert accounts.kwh_of(["STRØMPAKKE 50 kwh", "Linned"]) == {"STRØMPAKKE 50 kwh": 50, "Linned": None}
 
 
 def test_items_of_any_shape_are_no_fault():
@@ -261,7 +260,6 @@ def test_a_charge_notes_all_that_is_due_by_mode_and_price(by):
         (Mode.PACKAGE, D("50"), D("4.0000"), D("200.00")),
     }
     assert (bill(booking).due, bill(booking).charged) == (0, D("245.00"))
-    assert bill(booking).charged_at is not None
 
 
 def test_a_second_charge_has_nothing_to_note(by):

@@ -41,7 +41,7 @@ def page(event: WebhookEvent) -> str:
 
 
 def failed() -> WebhookEvent:
-    event = inbox.store(None, b"<b>oops</b>", 11, False, NOON)
+    event = inbox.store(None, b"<b>oops</b>", NOON)
     inbox.process(event.pk, NOON)
     return event
 
@@ -133,7 +133,7 @@ def test_the_body_is_shown_in_lines_and_escaped(chief):
 
 @pytest.mark.parametrize("body", [b"", b"\xff\0", b"[" * 99_999, b'"\\ud800"', b"<b>"])
 def test_any_body_can_be_looked_at(chief, body):
-    event = inbox.store(None, body, len(body), False, NOON)
+    event = inbox.store(None, body, NOON)
     inbox.process(event.pk, NOON)
     assert chief.get(page(event)).status_code == 200
 

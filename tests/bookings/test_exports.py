@@ -53,6 +53,18 @@ def test_each_departure_is_a_row_with_named_columns():
 
 
 @pytest.mark.django_db
+def test_the_vat_of_a_package_is_that_of_when_it_was_sold():
+    tariff = make.tariff()
+    booking = sold("101", 5, "10")
+    accounts.sell(booking, D(10), D(100), make.staff())
+    tariff.vat_percent = D(0)
+    tariff.save()
+    make.guest(booking)
+    (departure,), (day,) = rows(Kind.DEPARTURES), rows(Kind.DAYS)
+    assert (departure[-4], day[-2], day[-1]) == (20, 100, 20)
+
+
+@pytest.mark.django_db
 def test_days_are_summed_by_mode_of_sale():
     make.tariff(kinds=["touring"])
     make.tariff(kinds=["cabin"], mode=Mode.INCLUDED, price=D(0))

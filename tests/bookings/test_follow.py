@@ -11,12 +11,14 @@ from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bookings import follow, stays
+from bookings import stays
 from bookings.models import Booking, PackageNotice, PowerRule, Stay, StayMeter
-from bookings.power import Why
+from bookings.power import follow
+from bookings.power.policy import Why
 from meters import commands
 from meters.models import Command, Meter, MeterState, Pitch, Source, Want
 from tests import make
+from tests.bookings import sirvoy
 
 pytestmark = pytest.mark.django_db
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -51,6 +53,18 @@ def left(line: StayMeter, ended_at: datetime, by: str = Reason.CHECK_OUT) -> Non
     line.end, line.ended_by = make.snapshot(line.meter, ended_at), by
     line.save()
     Stay.objects.filter(pk=line.stay_id).update(status="left", ended_at=ended_at)
+
+
+def test_an_event_costs_few_queries(django_capture_on_commit_callbacks):
+    """Nothing but the booking; a check-in with all that follows; once more while the guest is here; a check-out."""
+    on_pitch(make.pitch("101"))
+    sirvoy.send(sirvoy.booking(sirvoy.room("101")))
+    costs = []
+    for minute, flags in enumerate(({}, {"came": True}, {"came": True, "adults": 3}, {"came": True, "left": True})):
+        with CaptureQueriesContext(connection) as seen, django_capture_on_commit_callbacks(execute=True):
+            sirvoy.send(sirvoy.booking(sirvoy.room("101"), minute=minute + 1, **flags), timezone.now())
+        costs.append(len(seen))
+    assert all(cost <= most for cost, most in zip(costs, (12, 74, 38, 55), strict=True)), costs
 
 
 # --- on and off ------------------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_what_could_not_be_read_of_it_is_told():
 
 
 def test_what_is_no_booking_fails_at_once_and_is_not_tried_again():
-    event = inbox.store(None, b"oops", 4, False, NOON)
+    event = inbox.store(None, b"oops", NOON)
     inbox.process(event.pk, NOON)
     failed = again(event)
     assert (failed.status, failed.reason, failed.try_again_at) == (Status.FAILED, Unreadable.NOT_JSON, None)
@@ -142,7 +142,7 @@ def test_the_sweep_takes_what_was_left_lying():
 
 
 def test_one_that_fails_does_not_stop_the_others():
-    first = inbox.store(None, b"{", 1, False, NOON)
+    first = inbox.store(None, b"{", NOON)
     second = received(sirvoy.booking())
     assert inbox.sweep(NOON + MINUTE) == 2
     assert [again(first).status, again(second).status] == [Status.FAILED, Status.APPLIED]
@@ -206,6 +206,6 @@ def test_what_a_guest_told_is_erased_and_cannot_be_replayed():
 
 def test_bodies_of_no_known_booking_are_erased_by_their_age():
     for at in (NOON - timedelta(days=2), NOON):
-        inbox.process(inbox.store(None, b"Anna M", 6, False, at).pk, at)
+        inbox.process(inbox.store(None, b"Anna M", at).pk, at)
     assert inbox.erase_unread(NOON - timedelta(days=1), NOON) == 1
     assert [bytes(event.body) for event in WebhookEvent.objects.order_by("pk")] == [b"", b"Anna M"]

@@ -9,8 +9,9 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from bookings import follow, links
+from bookings import links
 from bookings.models import Stay
+from bookings.power import follow
 from meters import commands
 from meters.models import Command, Meter, Source
 from tests import make

@@ -498,7 +498,7 @@ def test_a_constant_number_of_queries_whatever_the_number_of_lines():
         serve(other, f"2{number}", "0", "1")
     for number in range(5):
         Correction.objects.create(stay=stay, energy_kwh=1, reason=str(number), by=make.staff(f"s{number}"))
-    assert (few, queries()) == (15, 15)
+    assert (few, queries()) == (7, 7)
 
 
 def test_nothing_is_computed_that_the_ledger_computes():

@@ -7,8 +7,9 @@ from auditlog.models import LogEntry
 from django.core.cache import cache
 from django.utils import timezone
 
-from bookings import accounts, follow
+from bookings import accounts
 from bookings.models import PackageNotice, Stay, StayMeter
+from bookings.power import follow
 from meters import commands
 from meters.models import Area, Command, Meter, MeterState, Pitch, Source, Want
 from tests import make

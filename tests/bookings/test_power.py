@@ -1,6 +1,6 @@
 """What the power of a meter should be, and why: the pure rules, by tables and by properties."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bookings.hours import opening
 from bookings.models import PowerRule
-from bookings.power import WORDS, Decision, Facts, Override, Party, Why, decide, leaves_at
+from bookings.power.policy import WORDS, Decision, Facts, Override, Package, Party, Why, decide, leaves_at
 from meters.models import Pitch, Source
 
 ZONE = ZoneInfo("Europe/Copenhagen")
@@ -19,12 +19,8 @@ TODAY = date(2026, 7, 10)
 AUTOMATIC, NEVER_CUT, MANUAL = (frozenset({policy}) for policy in Pitch.Policy.values)
 
 
-@dataclass(frozen=True)
-class Bought:
-    is_empty: bool = True
-    told_at: datetime | None = None
-    grace: timedelta = timedelta(hours=12)
-    may_cut: bool = True
+def bought(told_at: datetime | None, is_empty: bool = True, may_cut: bool = True) -> Package:
+    return Package(is_empty, told_at, timedelta(hours=12), may_cut)
 
 
 def at(hour: int, minute: int = 0, day: date = TODAY) -> datetime:
@@ -54,7 +50,7 @@ def power(party: Party | None, now: datetime, rule: PowerRule | None = TOURING, 
 
 def told(party: Party, **values: object) -> Party:
     """One whose package is used up, and who was told of it yesterday at noon."""
-    return replace(party, package=Bought(**{"told_at": at(12, day=days(-1))} | values))
+    return replace(party, package=bought(**{"told_at": at(12, day=days(-1))} | values))
 
 
 def test_a_departure_that_was_typed_into_the_past_ends_nothing_at_once():
@@ -299,7 +295,7 @@ def test_check_out_and_opening_keep_to_the_local_clock_through_both_changes(day,
 
 @pytest.mark.parametrize("day", [date(2026, 3, 29), date(2026, 10, 25)])
 def test_a_night_in_which_the_clock_changes_strands_nobody(day):
-    party = Party(1, departure=day + timedelta(days=1), package=Bought(told_at=at(12, day=day - timedelta(days=1))))
+    party = Party(1, departure=day + timedelta(days=1), package=bought(at(12, day=day - timedelta(days=1))))
     now, opens = at(20, day=day - timedelta(days=1)), at(8, day=day)
     while now < opens:
         assert power(party, now).state is True
@@ -313,7 +309,7 @@ CHANGES = (datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinf
 NEAR = st.timedeltas(timedelta(days=-4), timedelta(days=4))
 MOMENTS = st.builds(lambda change, gap: change + gap, st.sampled_from(CHANGES), NEAR)
 PACKAGES = st.builds(
-    Bought, st.booleans(), st.none() | MOMENTS, st.timedeltas(timedelta(0), timedelta(days=2)), st.booleans()
+    Package, st.booleans(), st.none() | MOMENTS, st.timedeltas(timedelta(0), timedelta(days=2)), st.booleans()
 )
 PARTIES = st.builds(
     Party,

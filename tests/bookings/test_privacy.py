@@ -71,8 +71,8 @@ def test_the_accounts_stay():
 
 
 def test_calls_that_belong_to_no_booking_are_forgotten_as_soon():
-    old = inbox.store(None, b"Anna", 4, False, NOW - timedelta(days=31))
-    new = inbox.store(None, b"Anna", 4, False, NOW - timedelta(days=29))
+    old = inbox.store(None, b"Anna", NOW - timedelta(days=31))
+    new = inbox.store(None, b"Anna", NOW - timedelta(days=29))
     privacy.erase_due(NOW)
     assert bytes(WebhookEvent.objects.get(pk=old.pk).body) == b""
     assert bytes(WebhookEvent.objects.get(pk=new.pk).body) == b"Anna"

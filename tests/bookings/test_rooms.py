@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from auditlog.models import LogEntry
 
-from bookings import reconcile, rooms, stays
+from bookings import rooms, stays
 from bookings.models import Room, Stay
 from bookings.sirvoy import RoomTold
 from tests import make
@@ -143,7 +143,7 @@ def test_a_room_known_by_its_name_alone_is_found_by_it_after_it_got_another_one(
     send(booking(room("101"), number=1))
     send(booking(room("101", id=7101), number=2, minute=1))
     send(booking(room("101 (nyt stik)", id=7101), number=2, minute=2))
-    reconcile.nightly(NOON)
+    stays.compare(NOON)
     assert {stay.pitch for stay in Stay.objects.all()} == {pitch}
     assert Room.objects.get().other_names == ["101"]
 

@@ -85,7 +85,7 @@ def test_a_season_plays_through_the_inbox() -> None:
     campsite()
     calls = season.season(PLACES, FIRST, 25)
     for call in calls:
-        event = inbox.store(None, call.body, len(call.body), False, call.at)
+        event = inbox.store(None, call.body, call.at)
         inbox.process(event.pk, call.at)
     statuses = set(WebhookEvent.objects.values_list("status", flat=True))
     assert {"applied", "duplicate"} <= statuses <= {"applied", "duplicate", "stale"}

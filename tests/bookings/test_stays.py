@@ -9,8 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connections
 
 from bookings import stays
-from bookings.models import Stay, StayMeter
-from bookings.sync import Outcome
+from bookings.models import Stay, StayMeter, WebhookEvent
 from meters import installations
 from meters.models import Meter, Pitch
 from tests import make
@@ -244,9 +243,9 @@ def test_a_flag_that_is_not_told_is_as_it_was(flag):
 def test_an_older_event_tells_what_the_newest_did_not():
     send(booking(minute=2, bookingIsCheckedIn=None))
     assert stay().unclear == Unclear.NO_ROOM
-    assert send(booking(room("101"), minute=1, came=True)) == Outcome.APPLIED
+    assert send(booking(room("101"), minute=1, came=True)) == WebhookEvent.Status.APPLIED
     assert (stay().status, open_lines()) == (Status.IN_HOUSE, ["101"])
-    assert send(booking(room("102"), minute=0)) == Outcome.STALE
+    assert send(booking(room("102"), minute=0)) == WebhookEvent.Status.STALE
     assert (stay().status, open_lines()) == (Status.IN_HOUSE, ["101"])
 
 

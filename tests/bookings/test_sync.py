@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 from auditlog.models import LogEntry
-from django.db import connections
+from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from bookings import guests
 from bookings.models import Booking, Guest, PackagePattern, Room, Stay, WebhookEvent
-from bookings.sync import Outcome
 from tests import make
 from tests.bookings.sirvoy import NOON, NUMBER, booking, received, room, send, work
 
 db = pytest.mark.django_db
+Status = WebhookEvent.Status
 EXAMPLES = Path(__file__).resolve().parent.parent.parent.parent / "shared" / "domain" / "sirvoy"
 
 
@@ -28,30 +29,30 @@ def only() -> Booking:
 
 @db
 def test_an_older_event_changes_nothing():
-    assert send(booking(minute=5, came=True)) == Outcome.APPLIED
-    assert send(booking(minute=1)) == Outcome.STALE
+    assert send(booking(minute=5, came=True)) == Status.APPLIED
+    assert send(booking(minute=1)) == Status.STALE
     assert only().is_checked_in
 
 
 @db
 def test_the_same_call_twice_is_told_apart():
-    assert send(booking(room())) == Outcome.APPLIED
-    assert send(booking(room())) == Outcome.DUPLICATE
+    assert send(booking(room())) == Status.APPLIED
+    assert send(booking(room())) == Status.DUPLICATE
     assert Stay.objects.count() == 1
 
 
 @db
 def test_a_repetition_that_is_worked_on_before_its_original_makes_that_the_repetition():
     first, second = received(booking(room())), received(booking(room()))
-    assert work(second) == Outcome.APPLIED
-    assert work(first) == Outcome.DUPLICATE
+    assert work(second) == Status.APPLIED
+    assert work(first) == Status.DUPLICATE
 
 
 @db
 def test_of_two_changes_within_a_second_the_later_received_rules():
     first, second = received(booking(adults=2)), received(booking(adults=3))
-    assert work(second) == Outcome.APPLIED
-    assert work(first) == Outcome.STALE
+    assert work(second) == Status.APPLIED
+    assert work(first) == Status.STALE
     assert only().adults == 3
 
 
@@ -60,21 +61,21 @@ def test_the_newest_once_more_is_applied_and_changes_nothing():
     event = received(booking(room()))
     work(event)
     before = Booking.objects.values().get()
-    assert work(event) == Outcome.APPLIED
+    assert work(event) == Status.APPLIED
     assert Booking.objects.values().get() == before
 
 
 @db
 def test_without_a_time_of_its_own_an_event_is_as_old_as_its_receipt():
     send(booking(generatedAt=None, adults=3), NOON)
-    assert send(booking(generatedAt=None, adults=4), NOON - timedelta(minutes=1)) == Outcome.STALE
+    assert send(booking(generatedAt=None, adults=4), NOON - timedelta(minutes=1)) == Status.STALE
     assert only().generated_at == NOON
 
 
-def all_at_once(events: list[WebhookEvent]) -> list[Outcome]:
+def all_at_once(events: list[WebhookEvent]) -> list[Status]:
     """Eight at a time, each over a connection of its own."""
 
-    def one(event: WebhookEvent) -> Outcome:
+    def one(event: WebhookEvent) -> Status:
         try:
             return work(event)
         finally:
@@ -88,7 +89,7 @@ def all_at_once(events: list[WebhookEvent]) -> list[Outcome]:
 def test_a_booking_never_seen_that_comes_twenty_times_at_once_is_made_once():
     make.pitch("101")
     events = [received(booking(room(id=7101), minute=minute % 5)) for minute in range(20)]
-    assert Outcome.APPLIED in all_at_once(events)
+    assert Status.APPLIED in all_at_once(events)
     assert (Booking.objects.count(), Guest.objects.count(), Stay.objects.count()) == (1, 1, 1)
     assert only().event_number == events[19].pk
 
@@ -100,7 +101,7 @@ def test_bookings_that_come_at_once_and_share_rooms_do_not_hold_each_other_up():
         make.pitch(str(number))
     turned = [rooms[turn:] + rooms[:turn] for turn in range(6)] * 4
     events = [received(booking(*turn, number=number, minute=number)) for number, turn in enumerate(turned, start=1)]
-    assert set(all_at_once(events)) == {Outcome.APPLIED}
+    assert set(all_at_once(events)) == {Status.APPLIED}
     assert Room.objects.count() == 6
     assert Stay.objects.count() == 6 * 24
 
@@ -153,7 +154,7 @@ def test_a_later_event_corrects_the_guest_but_not_what_staff_said():
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.json")))
 def test_each_example_of_sirvoy_becomes_a_booking(name):
     body = json.loads((EXAMPLES / name).read_bytes())
-    assert send(body) == Outcome.APPLIED
+    assert send(body) == Status.APPLIED
     assert Stay.objects.filter(booking__sirvoy_id=body["bookingId"]).count() == len(body["rooms"])
 
 
@@ -231,6 +232,16 @@ def test_what_comes_of_an_erased_guest_is_forgotten_too():
 def test_who_is_still_here_is_not_forgotten():
     send(booking(room(), came=True))
     assert guests.erase_departed(NOON + timedelta(days=400)) == 0
+
+
+@pytest.mark.django_db
+def test_the_packages_texts_are_asked_for_once_however_many_extras_there_are():
+    PackagePattern.objects.create(pattern="Elpakke # kWh")
+    items = [{"description": f"Elpakke {kwh} kWh"} for kwh in (10, 25, 50)]
+    with CaptureQueriesContext(connection) as queries:
+        send(booking(room("101"), additionalItems=[*items, {"description": "Linned"}]))
+    assert len([query for query in queries if "bookings_packagepattern" in query["sql"]]) == 1
+    assert [item["kwh"] for item in only().items] == ["10", "25", "50", None]
 
 
 @pytest.mark.django_db

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from bookings import links, reconcile
+from bookings import links, problems
 from bookings.models import PortalLink, Stay
 from bookings.portal import facts, pulse
 from meters import commands, live, online, words
@@ -259,13 +259,13 @@ def test_a_booking_says_as_of_when_sirvoy_told_it(scene: Scene) -> None:
 
 
 def kinds() -> list[str]:
-    return [problem.kind.value for problem in reconcile.problems(timezone.now())]
+    return [problem.kind.value for problem in problems.find(timezone.now())]
 
 
 def test_a_position_that_was_never_told_is_not_said_to_be_off(scene: Scene) -> None:
     MeterState.objects.update(relay=None, relay_at=None)
-    (problem,) = reconcile.problems(timezone.now())
-    assert (problem.kind, problem.why) == (reconcile.Kind.SILENT, words.BOARD["relay_unreported"])
+    (problem,) = problems.find(timezone.now())
+    assert (problem.kind, problem.why) == (problems.Kind.SILENT, words.BOARD["relay_unreported"])
     MeterState.objects.update(relay=False)
     assert kinds() == ["dark"]
 

@@ -13,7 +13,6 @@ from bookings.models import Correction, Stay, StayMeter
 from meters.models import Snapshot
 
 Status = Stay.Status
-PRESENT = (Status.EXPECTED, Status.IN_HOUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +48,21 @@ class Receipt:
 
 def gather(stay: Stay, now: datetime) -> Receipt:
     """In a constant number of queries. The stay comes with its booking, guest and pitch."""
-    lines = StayMeter.objects.filter(stay=stay).select_related("start", "end", "meter__device", "pitch")
-    stays = list(Stay.objects.filter(booking=stay.booking_id))
-    used = ledger.used_by_stay(stays)
+    stays = list(Stay.objects.filter(booking=stay.booking_id).select_related("pitch", "booked_pitch"))
+    for each in stays:
+        each.booking = stay.booking
+    lines = StayMeter.objects.filter(stay__in=stays)
+    lines = lines.select_related("start", "end", "booked_pitch", "meter__device", "pitch")
+    measured = ledger.measure(lines.order_by("period", "pk"))
+    bill, used = accounts.bill_of(stay.booking, stays, measured)
     others = [each for each in stays if each.pk != stay.pk and (each.status != Status.CANCELLED or used[each.pk].kwh)]
     return Receipt(
         stay=stay,
         now=now,
-        lines=tuple(ledger.measure(lines.order_by("period", "pk"))),
+        lines=tuple(each for each in measured if each.line.stay_id == stay.pk),
         corrections=tuple(Correction.objects.filter(stay=stay).order_by("at", "pk")),
         used=used[stay.pk],
         others_kwh=sum((used[each.pk].kwh for each in others), Decimal(0)) if others else None,
-        others_go_on=any(each.status in PRESENT for each in others),
-        bill=accounts.bill([stay.booking_id])[stay.booking_id],
+        others_go_on=any(each.status in Stay.PRESENT for each in others),
+        bill=bill,
     )

@@ -1,4 +1,4 @@
-"""Power follows the bookings: what bookings/power.py decides becomes leases of meters/commands, and pitches that are
+"""Power follows the bookings: what policy.py decides becomes leases of meters/commands, and pitches that are
 occupied are told to meters/pitches.py. Late or twice does no harm.
 """
 
@@ -12,9 +12,9 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone, translation
 
-from bookings import facts
-from bookings.facts import Case, reason_of
-from bookings.power import Decision, decide
+from bookings.power import facts
+from bookings.power.facts import Case, reason_of
+from bookings.power.policy import Decision, decide
 from meters import commands, pitches
 from meters.models import Source
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from bookings import accounts
 from bookings.models import PowerRule, Stay, StayMeter
-from bookings.power import OFF_AFTER_A_GUEST, Facts, Override, Package, Party, leaves_at
+from bookings.power.policy import OFF_AFTER_A_GUEST, Facts, Override, Package, Party, leaves_at
+from meters import clock
 from meters.commands.rules import PERSONS
 from meters.models import Installation, Meter, MeterState, Pitch, Source, Want
 
@@ -30,7 +30,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A meter, where it hangs, who is on it, and what its power depends on.
+    """A meter with its state, where it hangs, who is on it, and what its power depends on.
 
     `wants`: what the policy and cleaning want of it so far, by source; `is_formers`: a guest who has it no more wants
     something of it still.
@@ -43,10 +43,14 @@ class Case:
     wants: dict[str, Want]
     is_formers: bool = False
 
+    @property
+    def state(self) -> MeterState | None:
+        return getattr(self.meter, "state", None)
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What was read: lines, wants, relay and pitch by meter; by pitch who is on it, the days of departure as booked,
+    """What was read: lines, wants and pitch by meter; by pitch who is on it, the days of departure as booked,
     and when somebody left; packages by booking. `lapsed`: by meter what the policy wanted last, where nobody
     prolonged it.
     """
@@ -58,7 +62,6 @@ class Tables:
     left: dict[int, list[datetime]]
     taken_away: set[tuple[int, int]]
     packages: dict[int, Package]
-    relays: dict[int, bool | None]
     rules: dict[str, PowerRule]
     wants: dict[int, list[Want]]
     lapsed: dict[int, Want]
@@ -67,7 +70,7 @@ class Tables:
 def gather(meter_ids: Collection[int] | None, now: datetime) -> list[Case]:
     """A case for each of these meters; None: for each that hangs on a pitch, has or had a guest, or is managed."""
     ids = _concerned(now) if meter_ids is None else meter_ids
-    meters = list(Meter.objects.select_related("device").filter(pk__in=ids).order_by("pk"))
+    meters = list(Meter.objects.select_related("device", "state").filter(pk__in=ids).order_by("pk"))
     tables = _read([meter.pk for meter in meters], now) if meters else None
     return [_case(meter, tables) for meter in meters] if tables else []
 
@@ -127,8 +130,7 @@ def _read(ids: Sequence[int], now: datetime) -> Tables:
         departures=_grouped((stay.pitch_id, day) for stay in known if (day := _departure(stay))),
         left=_grouped((line.pitch_id, _ended_at(line)) for line in lines if line.ended_by in LEAVING),
         taken_away=_taken_away(lines),
-        packages={**accounts.power_facts(bookings, now)} if bookings else {},
-        relays=dict(MeterState.objects.filter(meter__in=ids).values_list("meter_id", "relay")),
+        packages=accounts.power_facts(bookings, now) if bookings else {},
         rules={rule.kind: rule for rule in PowerRule.objects.all()},
         wants=_grouped((want.meter_id, want) for want in wants.order_by("priority")),
         lapsed=_lapsed(ids),
@@ -148,7 +150,7 @@ def _stays() -> QuerySet[Stay]:
 
 def _departing(now: datetime) -> Q:
     """Who has left, and was booked to leave today or yesterday: however early he left, his pitch is cleaned then."""
-    today = now.astimezone(timezone.get_default_timezone()).date()
+    today = clock.day_of(now)
     return Q(status=LEFT, departure__gte=today - timedelta(days=1), departure__lte=today)
 
 
@@ -180,8 +182,7 @@ def _until(stay: Stay, now: datetime) -> datetime:
     leaves = leaving(stay)
     if leaves and leaves > now:
         return leaves
-    zone = timezone.get_default_timezone()
-    return datetime.combine(now.astimezone(zone).date() + timedelta(days=2), time(), zone).astimezone(UTC)
+    return clock.moment(clock.day_of(now) + timedelta(days=2))
 
 
 # --- a case ----------------------------------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ def _case(meter: Meter, tables: Tables) -> Case:
     places = [place for place in (pitch, *(stay.pitch for stay in stays)) if place]
     chosen = [line.stay.pitch for line in gone if line.pitch_id is None]
     served = [*places, *filter(None, chosen)]
-    wants = tables.wants.get(meter.pk, [])
+    wants, state = tables.wants.get(meter.pk, []), getattr(meter, "state", None)
     ours = {want.source: want for want in wants if want.source in OURS}
     last = ours.get(Source.POLICY) or tables.lapsed.get(meter.pk)
     facts = Facts(
@@ -210,7 +211,7 @@ def _case(meter: Meter, tables: Tables) -> Case:
         is_on=bool(last and last.state),
         is_off=bool(last and not last.state),
         off_since=last.created_at if last and not last.state else None,
-        relay=tables.relays.get(meter.pk),
+        relay=state.relay if state else None,
         override=_override(wants),
     )
     of_guests = {reason_of(stay.booking.sirvoy_id) for stay in stays}

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
 
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from bookings.hours import check_out_at, local, opening
+from bookings.hours import check_out_at, opening
 from bookings.models import PowerRule
+from meters import clock
 from meters.models import Pitch, Source
 
 OFF_AFTER_A_GUEST = timedelta(hours=12)
@@ -67,17 +66,16 @@ WORDS: dict[Why, Promise] = {
 }
 
 
-class Package(Protocol):
-    """What is left of the kWh that a booking bought ahead; `told_at`: when the guest was told that nothing is."""
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a booking bought ahead. Its power may be cut `grace` after the guest was told that it is used up, if the
+    tariff says so; never before.
+    """
 
-    @property
-    def is_empty(self) -> bool: ...
-    @property
-    def told_at(self) -> datetime | None: ...
-    @property
-    def grace(self) -> timedelta: ...
-    @property
-    def may_cut(self) -> bool: ...
+    is_empty: bool
+    told_at: datetime | None
+    grace: timedelta
+    may_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,9 +241,9 @@ def _windows(facts: Facts) -> list[tuple[datetime, datetime]]:
         return []
     days = set(facts.departures)
     for left in facts.left:
-        day = left.astimezone(timezone.get_default_timezone()).date()
-        days.add(day if left < local(day, rule.cleaning_until) else day + timedelta(days=1))
-    return [(local(day, rule.cleaning_from), local(day, rule.cleaning_until)) for day in days]
+        day = clock.day_of(left)
+        days.add(day if left < clock.moment(day, rule.cleaning_until) else day + timedelta(days=1))
+    return [(clock.moment(day, rule.cleaning_from), clock.moment(day, rule.cleaning_until)) for day in days]
 
 
 def _without_guest(facts: Facts, now: datetime) -> Decision:

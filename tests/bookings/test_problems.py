@@ -11,9 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from bookings import follow, reconcile, tasks
+from bookings import problems, stays, tasks
 from bookings.models import Booking, PowerRule, Room, Stay, StayMeter
-from bookings.reconcile import Kind
+from bookings.power import follow
+from bookings.problems import Kind
 from meters import commands
 from meters.models import Device, Meter, MeterState, Pitch, Source, Want, WorkerState
 from tests import make
@@ -42,7 +43,7 @@ def guest(meter: Meter, **values: object) -> StayMeter:
 
 def kinds(now: datetime) -> list[str]:
     WorkerState.objects.update(heartbeat_at=now)
-    return [problem.kind for problem in reconcile.problems(now)]
+    return [problem.kind for problem in problems.find(now)]
 
 
 # --- problems --------------------------------------------------------------------------------------------------------
@@ -66,7 +67,7 @@ def test_a_meter_switched_off_for_the_guest_before_keeps_nobody_in_the_dark_unse
     line = guest(on_pitch(relay=False), began_at=now - HOUR)
     make.want(line.meter, False, ago_s=7200)
     follow.apply(None, now)
-    [problem] = reconcile.problems(now)
+    [problem] = problems.find(now)
     with translation.override("en"):
         assert (problem.kind, str(problem.why)) == (Kind.DARK, "it was switched off by hand before this guest came")
 
@@ -83,7 +84,7 @@ def test_a_guest_in_the_dark_is_told_with_the_cause_until_it_is_on(now):
     assert kinds(now + MINUTE / 2) == []  # it is being switched
     assert kinds(now + LATER) == [Kind.DARK]
     Want.objects.update(hold="unasked_off", hold_at=now)
-    (problem,) = reconcile.problems(now)
+    (problem,) = problems.find(now)
     assert (problem.kind, problem.stay, problem.meter) == (Kind.DARK, line.stay, line.meter)
     assert problem.why == Want.Hold.UNASKED_OFF.label
     assert str(problem.words)
@@ -97,7 +98,7 @@ def test_a_guest_whose_meter_is_not_heard_is_told_apart_by_its_last_word(now):
     follow.apply(None, now)
     Device.objects.update(available=False)
     WorkerState.objects.update(heartbeat_at=now)
-    found = {problem.kind: problem for problem in reconcile.problems(now)}
+    found = {problem.kind: problem for problem in problems.find(now)}
     assert found[Kind.DARK].stay == dark.stay
     assert found[Kind.SILENT].stay == silent.stay
     assert "Zigbee2MQTT" in str(found[Kind.SILENT].why)
@@ -119,7 +120,7 @@ def test_what_staff_switched_off_is_no_problem(now):
 def test_a_guest_without_an_outlet_is_told_of(now):
     stay = make.stay(make.pitch())
     lost = make.stay(unclear="unknown_room")
-    found = {problem.stay: problem for problem in reconcile.problems(now)}
+    found = {problem.stay: problem for problem in problems.find(now)}
     assert {problem.kind for problem in found.values()} == {Kind.NO_METER}
     assert found[stay].why != found[lost].why == Stay.Unclear.UNKNOWN_ROOM.label
 
@@ -127,7 +128,7 @@ def test_a_guest_without_an_outlet_is_told_of(now):
 def test_who_should_have_left_is_told_of(now):
     line = guest(on_pitch(), departure=timezone.localdate() - DAY)
     follow.apply(None, now)
-    (problem,) = [p for p in reconcile.problems(now) if p.kind == Kind.OVERDUE]
+    (problem,) = [p for p in problems.find(now) if p.kind == Kind.OVERDUE]
     assert problem.stay == line.stay
     assert problem.since < now
 
@@ -162,7 +163,7 @@ def test_what_was_switched_on_by_hand_for_nobody_is_told_of_with_who_and_when_an
     assert commands.in_force([meter.pk], now)[meter.pk] == want
     WorkerState.objects.update(heartbeat_at=now)
     with translation.override("en"):
-        (problem,) = reconcile.problems(now)
+        (problem,) = problems.find(now)
         assert (problem.kind, problem.pitch, problem.stay, problem.since) == (
             Kind.LIT,
             line.pitch,
@@ -170,7 +171,8 @@ def test_what_was_switched_on_by_hand_for_nobody_is_told_of_with_who_and_when_an
             want.created_at,
         )
         assert str(problem.why).startswith("it was switched on by hand by Anna Holm, ")
-    reconcile.hourly(now)
+    stays.advance(now)
+    follow.apply(None, now)
     assert commands.in_force([meter.pk], now)[meter.pk] == want
 
 
@@ -194,7 +196,7 @@ def test_what_a_program_switched_on_by_hand_is_told_of_too(now):
     make.want(on_pitch(), True, ago_s=13 * 3600)
     WorkerState.objects.update(heartbeat_at=now)
     with translation.override("en"):
-        (problem,) = reconcile.problems(now)
+        (problem,) = problems.find(now)
         assert str(problem.why).startswith("it was switched on by hand, ")
 
 
@@ -227,11 +229,10 @@ def all_that_may_be_wrong(now: datetime) -> None:
     MeterState.objects.filter(meter=lit).update(power_w=800)
 
 
-def shown(problems: list[reconcile.Problem]) -> list[str]:
+def shown(found: list[problems.Problem]) -> list[str]:
     """As a page would tell them."""
     return [
-        f"{each.words} {each.why} {each.pitch} {each.meter} {each.stay and each.stay.booking.guest}"
-        for each in problems
+        f"{each.words} {each.why} {each.pitch} {each.meter} {each.stay and each.stay.booking.guest}" for each in found
     ]
 
 
@@ -242,7 +243,7 @@ def test_a_look_at_many_costs_no_more_queries(now):
         follow.apply(None, now)
         WorkerState.objects.update(heartbeat_at=now + LATER)
         with CaptureQueriesContext(connection) as queries:
-            found = reconcile.problems(now + LATER)
+            found = problems.find(now + LATER)
             shown(found)
         assert {problem.kind for problem in found} == set(Kind)
         return len(queries)
@@ -270,19 +271,17 @@ def sirvoys(pitch: Pitch, **values: object) -> Stay:
 def test_a_guest_whose_meter_the_ledger_forgot_has_a_line_and_power_again(now):
     meter = on_pitch(relay=False)
     stay = sirvoys(meter.installations.get().pitch)
-    healed = reconcile.hourly(now)
-    assert (healed.bookings, healed.meters) == (1, 1)
+    assert (stays.advance(now), follow.apply(None, now)) == (1, 1)
     assert StayMeter.objects.get().stay == stay
     assert Want.objects.get(ended_at=None).state is True
-    again = reconcile.hourly(now)
-    assert (again.bookings, again.lines, again.meters) == (0, 0, 0)
+    assert (stays.advance(now), follow.apply(None, now)) == (0, 0)
 
 
 def test_a_line_that_stayed_open_after_its_guest_left_is_closed(now):
     line = guest(on_pitch(), position=None)
     Stay.objects.update(status="left", ended_at=now - HOUR)
     assert kinds(now) == [Kind.OPEN_LINE]
-    assert reconcile.hourly(now).lines == 1
+    assert stays.advance(now) == 1
     line.refresh_from_db()
     assert (line.ended_by, line.end is None) == ("check_out", False)
     assert Kind.OPEN_LINE not in kinds(now)
@@ -291,7 +290,8 @@ def test_a_line_that_stayed_open_after_its_guest_left_is_closed(now):
 def test_closing_a_forgotten_line_lights_nothing_for_a_guest_who_left_long_ago(now):
     line = guest(on_pitch(relay=False), position=None)
     Stay.objects.update(status="left", ended_at=now - HOUR)
-    reconcile.hourly(now)
+    stays.advance(now)
+    follow.apply(None, now)
     assert commands.in_force([line.meter_id], now)[line.meter_id].state is False
 
 
@@ -307,7 +307,7 @@ def test_a_guest_who_is_checked_in_while_forgotten_lines_are_closed_keeps_his(no
         Booking.objects.update(is_checked_out=False)
         booking.refresh_from_db()
         Stay.objects.update(status="in_house", ended_at=None)
-        healing = in_thread(lambda: reconcile.hourly(now))
+        healing = in_thread(lambda: stays.advance(now))
         while healing.is_alive() and not is_somebody_waiting():
             pass
     healing.join()
@@ -345,7 +345,7 @@ def test_the_night_waits_for_nobody_who_only_notes_something_about_a_booking(now
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '2s'")
     try:
-        reconcile.nightly(now)
+        stays.compare(now)
     finally:
         done.set()
         noting.join()
@@ -359,7 +359,7 @@ def test_a_booking_that_cannot_be_set_right_holds_up_no_other(now, caplog):
     broken = sirvoys(make.pitch())
     Booking.objects.filter(pk=broken.booking_id).update(rooms=[{}])
     stay = sirvoys(on_pitch().installations.get().pitch, is_checked_out=True)
-    reconcile.nightly(now)
+    stays.compare(now)
     stay.refresh_from_db()
     assert stay.status == "left"
     assert f"booking {broken.booking_id} could not" in caplog.text
@@ -368,10 +368,10 @@ def test_a_booking_that_cannot_be_set_right_holds_up_no_other(now, caplog):
 def test_the_night_compares_every_stay_with_sirvoy_and_the_jobs_may_run_twice(now):
     meter = on_pitch()
     stay = sirvoys(meter.installations.get().pitch, is_checked_out=True)
-    reconcile.nightly(now)
+    stays.compare(now)
     stay.refresh_from_db()
     assert stay.status == "left"
-    for job in (tasks.advance_stays, tasks.apply_power, tasks.reconcile_hourly, tasks.reconcile_nightly) * 2:
+    for job in (tasks.advance_stays, tasks.apply_power, tasks.compare_stays) * 2:
         job()
 
 

@@ -1,42 +1,33 @@
-"""Where bookings, what should be, and what the meters say disagree: healed where that can be done, else reported."""
+"""Where bookings, what should be, and what the meters say disagree, and a person should look. Reads only."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
 
-from django.db import transaction
-from django.db.models import QuerySet, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from bookings import facts, follow, ledger, stays
-from bookings.facts import Case
-from bookings.models import Booking, Stay, StayMeter
-from bookings.power import Decision, decide
+from bookings import ledger
+from bookings.models import Stay, StayMeter
+from bookings.power import facts
+from bookings.power.facts import Case
+from bookings.power.policy import Decision, decide
 from meters import commands, online, words
 from meters.commands.rules import PERSONS
 from meters.models import Meter, MeterState, Pitch, Want
 
-logger = logging.getLogger(__name__)
-T = TypeVar("T")
 SOON_ENOUGH = timedelta(minutes=1)
 """A meter that is being switched has so long before anybody hears of it."""
 LEAST_W = 10.0
 """Less power on a pitch without a guest is no use."""
 BY_HAND = timedelta(hours=12)
 """What a person switched on where nobody is, is told of when it has stood so long: whatever it was for is done."""
-CLOSED_BY = {
-    Stay.Status.EXPECTED: StayMeter.Reason.CHECK_IN_UNDONE,
-    Stay.Status.LEFT: StayMeter.Reason.CHECK_OUT,
-    Stay.Status.CANCELLED: StayMeter.Reason.CANCELLED,
-}
 
 
 class Kind(StrEnum):
@@ -81,30 +72,24 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Healed:
-    """How many bookings were reconciled, lines closed, and meters wanted otherwise than before."""
-
-    bookings: int
-    lines: int
-    meters: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Seen:
     """A meter, what should be of it, what is wanted in the end, and what it says."""
 
     case: Case
     decision: Decision
     want: Want | None
-    state: MeterState | None
     online: online.Online
+
+    @property
+    def state(self) -> MeterState | None:
+        return self.case.state
 
     @property
     def relay(self) -> bool | None:
         return self.state.relay if self.state else None
 
 
-def problems(now: datetime) -> list[Problem]:
+def find(now: datetime) -> list[Problem]:
     """All that disagrees now, the worst first, of each kind the oldest first; in a constant number of queries, with
     the guests, pitches and meters that a page tells of.
     """
@@ -119,34 +104,6 @@ def problems(now: datetime) -> list[Problem]:
     return sorted(found, key=lambda p: (ORDER.index(p.kind), p.since or now))
 
 
-def hourly(now: datetime) -> Healed:
-    """Heal what can be healed: stays, their lines, their power. Repeating it changes nothing."""
-    reconciled = stays.advance(now)
-    return Healed(reconciled, _close_lines(now), follow.apply(None, now))
-
-
-def nightly(now: datetime) -> Healed:
-    """As `hourly`, with every booking that is here or expected compared anew with what Sirvoy told."""
-    present = [Stay.Status.EXPECTED, Stay.Status.IN_HOUSE]
-    concerned = Stay.objects.filter(status__in=present, position__isnull=False).values_list("booking_id", flat=True)
-    _each(concerned, lambda booking: stays.reconcile(booking, now))
-    return hourly(now)
-
-
-def _each(bookings: Iterable[int], act: Callable[[Booking], T]) -> list[T]:
-    """What comes of each of these bookings (ids), which nobody else changes meanwhile; one that fails holds up no
-    other.
-    """
-    done = []
-    for pk in sorted(set(bookings)):
-        try:
-            with transaction.atomic():
-                done.append(act(Booking.objects.select_for_update(no_key=True).get(pk=pk)))
-        except Exception:
-            logger.exception("The stays of booking %s could not be set right", pk)
-    return done
-
-
 # --- meters ----------------------------------------------------------------------------------------------------------
 
 
@@ -154,17 +111,13 @@ def _look(now: datetime) -> list[_Seen]:
     cases = facts.gather(None, now)
     ids = [case.meter.pk for case in cases]
     wants = commands.in_force(ids, now)
-    states = MeterState.objects.defer(*_UNUSED).in_bulk(ids)
     statuses = online.statuses(now)
     prefetch_related_objects([want for want in wants.values() if _is_by_hand(want)], "by")
     return [
-        _Seen(case, decide(case.facts, now), wants.get(pk), states.get(pk), statuses[pk])
+        _Seen(case, decide(case.facts, now), wants.get(pk), statuses[pk])
         for pk, case in zip(ids, cases, strict=True)
         if case.meter.device.has_relay and (case.stays or commands.unswitchable(case.meter) is None)
     ]
-
-
-_UNUSED = ("phase_power_w", "phase_voltage_v", "phase_current_a")
 
 
 def _of_meter(seen: _Seen, now: datetime) -> Iterator[Problem]:
@@ -270,24 +223,9 @@ def _without_meter(here: Iterable[Stay]) -> Iterator[Problem]:
 
 
 def _of_lines() -> Iterator[Problem]:
-    for line in _open_lines().select_related("stay__pitch", "stay__booking", "meter__device").order_by("pk"):
+    for line in ledger.forgotten().select_related("stay__pitch", "stay__booking", "meter__device").order_by("pk"):
         stay = line.stay
         yield Problem(Kind.OPEN_LINE, stay.pitch, stay, line.meter, Stay.Status(stay.status).label, stay.ended_at)
-
-
-def _open_lines() -> QuerySet[StayMeter]:
-    """Those whose guest is not here."""
-    return StayMeter.objects.filter(period__upper_inf=True).exclude(stay__status=Stay.Status.IN_HOUSE)
-
-
-def _close_lines(now: datetime) -> int:
-    """Ends them; whoever was checked in meanwhile keeps his."""
-
-    def close(booking: Booking) -> int:
-        parties = {line.stay for line in _open_lines().filter(stay__booking=booking).select_related("stay")}
-        return sum(len(ledger.end_all(stay, now, CLOSED_BY[Stay.Status(stay.status)])) for stay in parties)
-
-    return sum(_each(_open_lines().values_list("stay__booking", flat=True), close))
 
 
 def _overdue(here: Iterable[Stay], now: datetime) -> Iterator[Problem]:
