@@ -27,7 +27,7 @@ from bookings.reception import search as searching
 from bookings.reception import sheet as sheets
 from bookings.reception import typed
 from bookings.reception.actions import guarded
-from meters.admin.exchange import free
+from meters import installations
 from meters.models import Pitch
 
 NEEDS = settings.RECEPTION_NEEDS
@@ -84,7 +84,7 @@ def booking(request: HttpRequest, number: int) -> HttpResponse:
         told = {
             "title": gettext("Booking %(number)s") % {"number": number},
             "sheet": sheets.sheet(found, timezone.now()),
-            "free": list(free()[:50]),
+            "free": list(installations.free()[:50]),
             "pitches": Pitch.objects.values_list("number", flat=True),
             "languages": settings.LANGUAGES,
         }
