@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from bookings import links
 from bookings.models import Booking, ProblemReport, Stay
 from meters import commands, online, overview
-from meters.models import Command, Meter, Want
+from meters.models import Command, Meter, MeterState, Want
 
 Kind = ProblemReport.Kind
 LONGEST = 1000
@@ -224,18 +224,17 @@ def _of(meters: Collection[Meter], meter_id: int | None) -> Meter | None:
 
 
 def _known(meter: Meter, is_online: online.Online, want: Want | None, last: Command | None) -> Known:
-    state = getattr(meter, "state", None)
-    counter_kwh = state.counter_kwh if state else None
+    state = MeterState.of(meter)
     return Known(
         outlet=str(meter),
         serial=meter.device.ieee_address,
-        relay=state.relay if state else None,
-        relay_at=_iso(state.relay_at if state else None),
-        power_w=state.power_w if state else None,
-        power_at=_iso(state.power_at if state else None),
-        counter_kwh=None if counter_kwh is None else str(counter_kwh),
-        counter_at=_iso(state.counter_at if state else None),
-        heard_at=_iso(state.heard_at if state else None),
+        relay=state.relay,
+        relay_at=_iso(state.relay_at),
+        power_w=state.power_w,
+        power_at=_iso(state.power_at),
+        counter_kwh=None if state.counter_kwh is None else str(state.counter_kwh),
+        counter_at=_iso(state.counter_at),
+        heard_at=_iso(state.heard_at),
         online=is_online.status.value,
         reason=is_online.reason,
         wanted=want.state if want else None,

@@ -26,7 +26,7 @@ from django.views.decorators.http import require_POST
 
 from meters import commands, online, wishes
 from meters.commands import queue
-from meters.models import Command, Meter, Order, Source
+from meters.models import Command, Meter, MeterState, Order, Source
 
 MOST_METERS = 2000
 MOST_RELEASERS = 5
@@ -187,7 +187,6 @@ def plan(request: HttpRequest, body: Body) -> Body:
     """What an order would do: {meters: [id], state} → counts, seconds, and meters as [{id, name}]."""
     now = timezone.now()
     told = commands.orders.preview(_meters(body), _state(body), now)
-    messages = {error.code: str(error.message) for error in (commands.NoRelay, commands.Gone)}
     return {
         "state": told.state,
         "meters": told.meters,
@@ -195,7 +194,7 @@ def plan(request: HttpRequest, body: Body) -> Body:
         "already": told.already,
         "offline": _named(told.offline),
         "depending": _named(told.depending),
-        "skipped": [_name(meter) | {"code": code, "message": messages[code]} for meter, code in told.skipped],
+        "skipped": [_name(meter) | {"code": why.code} for meter, why in told.skipped],
         "needs_reason": told.needs_reason,
         "deadline": _ms(now + timedelta(seconds=settings.COMMAND_DEADLINE_S)),
     }
@@ -245,12 +244,8 @@ def plan_let_go(request: HttpRequest, body: Body) -> Body:
 
 
 def _then(state: bool | None, source: str | None, meters: list[Meter]) -> Body:
-    moving = 0 if state is None else sum(_relay(meter) is not state for meter in meters)
+    moving = 0 if state is None else sum(MeterState.of(meter).relay is not state for meter in meters)
     return {"state": state, "source": source, "meters": _named(meters), "moving": moving}
-
-
-def _relay(meter: Meter) -> bool | None:
-    return meter.state.relay if hasattr(meter, "state") else None
 
 
 @action("switch")

@@ -90,7 +90,7 @@ def _page(meter: Meter, now: datetime) -> dict[str, Any]:
         "status_word": STATUS_WORDS[status.status],
         "symbol": _symbol(meter, status),
         "reason": online.REASONS[status.reason],
-        "state": getattr(meter, "state", None),
+        "state": MeterState.of(meter),
         "values": _values(meter, status, now),
         "installation": meter.installations.filter(period__contains=now).select_related("pitch").first(),
         "chart": charts.bar_chart(history.hours(meter, timezone.localdate(now), now)),
@@ -113,7 +113,7 @@ def _symbol(meter: Meter, status: online.Online) -> str:
 
 
 def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
-    state = getattr(meter, "state", None) or MeterState(meter=meter)
+    state = MeterState.of(meter)
     told = max((at for at in (state.power_at, state.voltage_at, state.current_at, state.phases_at) if at), default=None)
     frozen = told is not None and now - told > VALUES_FROZEN_AFTER
     gone = not status.is_online
@@ -170,8 +170,7 @@ def _switching(meter: Meter, status: online.Online, now: datetime) -> dict[str, 
     ruling = next((want for want in wants if want.until is None or want.until > now), None)
     newest = list(meter.commands.select_related("want__by", "order__by")[:COMMANDS_SHOWN])
     under_way = newest[0] if newest and newest[0].is_open else None
-    relay = meter.state.relay if hasattr(meter, "state") else None
-    wish = wishes.of(ruling, relay, under_way, is_online=status.is_online)
+    wish = wishes.of(ruling, MeterState.of(meter).relay, under_way, is_online=status.is_online)
     return {
         "wants": wants,
         "ruling": ruling,

@@ -152,7 +152,7 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
         area = self.get_object(request, object_id)
         context = {
             "area": area,
-            "retained": state_of(area).retained_commands if isinstance(area, Area) else [],
+            "retained": AreaState.of(area).retained_commands if isinstance(area, Area) else [],
             "may_switch": may_switch(request),
             "may_change": self.has_change_permission(request),
             "may_ask": may_ask(request),
@@ -166,7 +166,7 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
 
     @admin.display(description=_("Zigbee2MQTT"), ordering="state__bridge")
     def bridge_now(self, area: Area) -> str:
-        return bridge(state_of(area))
+        return bridge(AreaState.of(area))
 
     @admin.display(description=_("meters online"))
     def online_now(self, area: Any) -> str:
@@ -174,11 +174,11 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
 
     @admin.display(description=_("channel"))
     def channel_now(self, area: Area) -> str:
-        return channel(area, state_of(area))
+        return channel(area, AreaState.of(area))
 
     @admin.display(description=_("version"))
     def version(self, area: Area) -> str:
-        return state_of(area).version or NOTHING
+        return AreaState.of(area).version or NOTHING
 
     @admin.display(description=_("in service"), ordering="in_service")
     def service(self, area: Area) -> str:
@@ -188,11 +188,7 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
 
     @admin.display(description=_("last message"), ordering="state__seen_at")
     def seen(self, area: Area) -> str:
-        return ago(state_of(area).seen_at)
-
-
-def state_of(area: Area) -> AreaState:
-    return getattr(area, "state", None) or AreaState(area=area)
+        return ago(AreaState.of(area).seen_at)
 
 
 # --- instances found on the broker -----------------------------------------------------------------------------------

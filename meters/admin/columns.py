@@ -41,10 +41,6 @@ def wanted(want: Want | None, is_on: bool | None) -> str:
     return format_html('<span>{} <span class="text-base-500">{}</span></span>', word, why)
 
 
-def _state(meter: Meter) -> MeterState:
-    return getattr(meter, "state", None) or MeterState(meter=meter)
-
-
 class MeterColumns:
     """Of a meter with device, area and state, from `overview.meters`."""
 
@@ -81,37 +77,37 @@ class MeterColumns:
 
     @admin.display(description=_("last heard"), ordering="state__heard_at")
     def heard(self, meter: Meter) -> str:
-        return ago(_state(meter).heard_at)
+        return ago(MeterState.of(meter).heard_at)
 
     @admin.display(description=_("relay"), ordering="state__relay")
     def relay_now(self, meter: Meter) -> str:
-        return relay(_state(meter).relay)
+        return relay(MeterState.of(meter).relay)
 
     @admin.display(description=_("power"), ordering="state__power_w")
     def power(self, meter: Meter) -> str:
-        return quantity(_state(meter).power_w, "W")
+        return quantity(MeterState.of(meter).power_w, "W")
 
     @admin.display(description=_("relay"))
     def relay_aged(self, meter: Meter) -> str:
-        return aged(self.relay_now(meter), _state(meter).relay_at)
+        return aged(self.relay_now(meter), MeterState.of(meter).relay_at)
 
     @admin.display(description=_("power"))
     def power_aged(self, meter: Meter) -> str:
-        return aged(self.power(meter), _state(meter).power_at)
+        return aged(self.power(meter), MeterState.of(meter).power_at)
 
     @admin.display(description=_("voltage"))
     def voltage(self, meter: Meter) -> str:
-        state = _state(meter)
+        state = MeterState.of(meter)
         return aged(quantity(state.voltage_v, "V", 1), state.voltage_at)
 
     @admin.display(description=_("current"))
     def current(self, meter: Meter) -> str:
-        state = _state(meter)
+        state = MeterState.of(meter)
         return aged(quantity(state.current_a, "A", 2), state.current_at)
 
     @admin.display(description=_("phases"))
     def phases(self, meter: Meter) -> str:
-        state = _state(meter)
+        state = MeterState.of(meter)
         if not state.phase_power_w:
             return NOTHING
         pairs = zip(meter.device.phases, state.phase_power_w, strict=False)
@@ -119,26 +115,26 @@ class MeterColumns:
 
     @admin.display(description=_("counter"))
     def counter(self, meter: Meter) -> str:
-        state = _state(meter)
+        state = MeterState.of(meter)
         return aged(quantity(state.counter_kwh, "kWh", 3), state.counter_at)
 
     @admin.display(description=_("counter"), ordering="state__counter_kwh")
     def counter_now(self, meter: Meter) -> str:
         """As the board shows it: what the meter's own counter stands at."""
-        return quantity(_state(meter).counter_kwh, "kWh", 1)
+        return quantity(MeterState.of(meter).counter_kwh, "kWh", 1)
 
     @admin.display(description=_("used since it was first heard"))
     def energy(self, meter: Meter) -> str:
-        state = _state(meter)
+        state = MeterState.of(meter)
         return quantity(state.energy_kwh, "kWh", 1) if state.counter_at else NOTHING
 
     @admin.display(description=_("link quality"))
     def linkquality(self, meter: Meter) -> str:
-        state = _state(meter)
+        state = MeterState.of(meter)
         return aged(quantity(state.linkquality, ""), state.linkquality_at)
 
     @admin.display(description=_("wanted"))
     def wanted_now(self, meter: Any) -> str:
         if not hasattr(meter, "want"):
             meter.want = commands.in_force([meter.pk], timezone.now()).get(meter.pk)
-        return wanted(meter.want, _state(meter).relay)
+        return wanted(meter.want, MeterState.of(meter).relay)

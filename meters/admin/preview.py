@@ -13,9 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from meters import commands
 from meters.admin.base import ON_OFF, Text, label, local
-from meters.models import Meter, Pitch
+from meters.models import Meter, MeterState, Pitch
 
-WHY_NOT: dict[str, Text] = {error.code: error.message for error in (commands.NoRelay, commands.Gone)}
 MOST_SECONDS = 90
 """Longer than this is told in minutes."""
 
@@ -84,7 +83,7 @@ def notes(preview: commands.orders.Preview) -> list[str]:
 
 def rows(meters: Iterable[Meter], preview: commands.orders.Preview, now: datetime) -> list[Row]:
     """Those on which somebody may depend first, those that are left out last."""
-    skipped = {meter.pk: WHY_NOT.get(code, code) for meter, code in preview.skipped}
+    skipped = {meter.pk: why.message for meter, why in preview.skipped}
     offline = {meter.pk for meter in preview.offline}
     pitches = commands.serving([meter.pk for meter in preview.depending], now)
     found = []
@@ -92,7 +91,7 @@ def rows(meters: Iterable[Meter], preview: commands.orders.Preview, now: datetim
         labels = [text for pitch in pitches.get(meter.pk, []) for text in _dependence(pitch, now)]
         if meter.pk in offline:
             labels.append(label(_("not online")))
-        if meter.pk not in skipped and _relay(meter) is preview.state:
+        if meter.pk not in skipped and MeterState.of(meter).relay is preview.state:
             labels.append(label(*ON_OFF[preview.state]))
         found.append(Row(meter, labels, skipped.get(meter.pk, "")))
     return sorted(found, key=lambda row: (bool(row.skipped), row.meter.pk not in pitches))
@@ -107,8 +106,3 @@ def _dependence(pitch: Pitch, now: datetime) -> list[str]:
     if pitch.policy != Pitch.Policy.AUTOMATIC:
         words.append(label(pitch.get_policy_display(), "warning"))
     return words
-
-
-def _relay(meter: Meter) -> bool | None:
-    state = getattr(meter, "state", None)
-    return state.relay if state else None

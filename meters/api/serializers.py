@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from meters import online
-from meters.models import Area, Device, Installation, Meter, MeterState, Pitch, Source, Want
+from meters.models import Area, AreaState, Device, Installation, Meter, MeterState, Pitch, Source, Want
 
 METER_KINDS = [c for c in Device.Kind.choices if c[0] in (Device.Kind.SINGLE_PHASE, Device.Kind.THREE_PHASE)]
 ON_OFF = [("on", "on"), ("off", "off")]
@@ -84,8 +84,7 @@ class AreaSerializer(serializers.ModelSerializer[Area]):
 
     @extend_schema_field(serializers.ChoiceField(choices=["unknown", "online", "offline"]))
     def get_bridge(self, area: Area) -> str:
-        state = getattr(area, "state", None)
-        return state.bridge if state else "unknown"
+        return AreaState.of(area).bridge
 
     @extend_schema_field(MeterCountsSerializer)
     def get_meters(self, area: Area) -> dict[str, int]:
@@ -223,8 +222,8 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
 
     @extend_schema_field(serializers.ChoiceField(choices=ON_OFF, allow_null=True))
     def get_relay(self, meter: Meter) -> str | None:
-        state = _state(meter)
-        return None if state is None or state.relay is None else "on" if state.relay else "off"
+        relay = MeterState.of(meter).relay
+        return None if relay is None else "on" if relay else "off"
 
     @extend_schema_field(serializers.ChoiceField(choices=ON_OFF, allow_null=True))
     def get_wanted(self, meter: Meter) -> str | None:
@@ -238,8 +237,8 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
 
     @extend_schema_field(PhaseSerializer(many=True, allow_null=True))
     def get_phases(self, meter: Meter) -> list[dict[str, Any]] | None:
-        state, names = _state(meter), meter.device.phases
-        if state is None or state.phases_at is None:
+        state, names = MeterState.of(meter), meter.device.phases
+        if state.phases_at is None:
             return None
         columns = [state.phase_power_w, state.phase_voltage_v, state.phase_current_a]
         rows = zip(names, *[_padded(column, len(names)) for column in columns], strict=True)
@@ -248,8 +247,8 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
 
     @extend_schema_field(serializers.DecimalField(12, 3, coerce_to_string=False, allow_null=True))
     def get_energy_kwh(self, meter: Meter) -> Any:
-        state = _state(meter)
-        return state.energy_kwh if state and state.counter_at else None
+        state = MeterState.of(meter)
+        return state.energy_kwh if state.counter_at else None
 
 
 def _online(meter: Meter, context: Mapping[str, Any]) -> online.Online:
@@ -258,10 +257,6 @@ def _online(meter: Meter, context: Mapping[str, Any]) -> online.Online:
 
 def _want(meter: Meter) -> Want | None:
     return getattr(meter, "want", None)
-
-
-def _state(meter: Meter) -> MeterState | None:
-    return getattr(meter, "state", None)
 
 
 def _padded(values: list[Any] | None, length: int) -> list[Any]:

@@ -12,7 +12,8 @@ from django.db.models import Count, F, Q
 
 from meters import online
 from meters.commands import allowed
-from meters.models import Command, Meter, Order, Want
+from meters.commands.errors import SwitchingError
+from meters.models import Command, Meter, MeterState, Order, Want
 
 SHOWN_FOR = timedelta(minutes=2)
 """Boards show an order that is through for a little longer."""
@@ -26,7 +27,7 @@ Status = Command.Status
 class Preview:
     """What would happen. `seconds`: how long until the last command is sent; meters that are offline wait longer.
 
-    `skipped`: (meter, code of the reason); `depending`: meters whose pitch is occupied or protected; `needs_reason`:
+    `skipped`: (meter, why); `depending`: meters whose pitch is occupied or protected; `needs_reason`:
     whether the order is refused without a reason.
     """
 
@@ -35,7 +36,7 @@ class Preview:
     seconds: int
     offline: list[Meter]
     already: int
-    skipped: list[tuple[Meter, str]]
+    skipped: list[tuple[Meter, type[SwitchingError]]]
     depending: list[Meter]
     needs_reason: bool
 
@@ -57,7 +58,7 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
     skipped, chosen = [], []
     for meter in meters:
         if why := allowed.unswitchable(meter):
-            skipped.append((meter, why.code))
+            skipped.append((meter, why))
         else:
             chosen.append(meter)
     link = online.link(now)
@@ -69,7 +70,7 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
         meters=len(chosen),
         seconds=_seconds({meter.pk for meter in chosen} - {meter.pk for meter in offline}),
         offline=offline,
-        already=sum(_relay(meter) is state for meter in chosen),
+        already=sum(MeterState.of(meter).relay is state for meter in chosen),
         skipped=skipped,
         depending=depending,
         needs_reason=not state and bool(depending),
@@ -126,11 +127,6 @@ def _group(status: str, is_under_way: bool) -> str:
         case Status.CONFIRMED:
             return "confirmed"
     return "failed"
-
-
-def _relay(meter: Meter) -> bool | None:
-    state = getattr(meter, "state", None)
-    return state.relay if state else None
 
 
 def _seconds(meter_ids: Iterable[int]) -> int:
