@@ -78,7 +78,7 @@ class StaySerializer(serializers.ModelSerializer[Stay]):
         guest = getattr(stay.booking, "guest", None)
         return str(guest) if guest else ""
 
-    @extend_schema_field(serializers.DecimalField(12, 3, coerce_to_string=False))
+    @extend_schema_field(serializers.DecimalField(12, 3))
     def get_used_kwh(self, stay: Stay) -> Any:
         return _used(stay).kwh
 

@@ -30,7 +30,8 @@ from bookings.reception.actions import guarded
 from meters import installations
 from meters.models import Pitch
 
-NEEDS = settings.RECEPTION_NEEDS
+NEEDS = ("bookings.view_stay", "bookings.view_guest")
+"""Permissions without which reception's pages are not shown."""
 MAY = {
     "change": "bookings.change_stay",
     "assign": "bookings.change_room",

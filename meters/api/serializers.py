@@ -27,9 +27,7 @@ def time(source: str | None = None, help_text: str = "") -> serializers.DateTime
 
 
 def decimal(source: str | None, digits: int, places: int, help_text: str) -> serializers.DecimalField:
-    return serializers.DecimalField(
-        digits, places, source=source, coerce_to_string=False, allow_null=True, read_only=True, help_text=help_text
-    )
+    return serializers.DecimalField(digits, places, source=source, allow_null=True, read_only=True, help_text=help_text)
 
 
 def whole(source: str, help_text: str) -> serializers.IntegerField:
@@ -126,8 +124,8 @@ class PhaseSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField(help_text="As Zigbee2MQTT names it, e.g. a, b, c.")
     power_w = serializers.IntegerField(allow_null=True, help_text="Power in W.")
-    voltage_v = serializers.DecimalField(5, 1, coerce_to_string=False, allow_null=True, help_text="Voltage in V.")
-    current_a = serializers.DecimalField(10, 3, coerce_to_string=False, allow_null=True, help_text="Current in A.")
+    voltage_v = serializers.DecimalField(5, 1, allow_null=True, help_text="Voltage in V.")
+    current_a = serializers.DecimalField(10, 3, allow_null=True, help_text="Current in A.")
 
 
 class WantSerializer(serializers.ModelSerializer[Want]):
@@ -245,7 +243,7 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
         keys = ("name", "power_w", "voltage_v", "current_a")
         return [dict(zip(keys, row, strict=True)) for row in rows]
 
-    @extend_schema_field(serializers.DecimalField(12, 3, coerce_to_string=False, allow_null=True))
+    @extend_schema_field(serializers.DecimalField(12, 3, allow_null=True))
     def get_energy_kwh(self, meter: Meter) -> Any:
         state = MeterState.of(meter)
         return state.energy_kwh if state.counter_at else None
