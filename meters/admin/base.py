@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -15,13 +15,12 @@ from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
-from django.utils.timesince import timesince
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from meters import notify
+from meters import ages, notify
 from meters.models import Installation
 
 Text = str | Promise
@@ -111,10 +110,7 @@ def ago(moment: datetime | None) -> str:
     """ "5 minutes ago", with the exact time in the tooltip."""
     if moment is None:
         return NOTHING
-    if timezone.now() - moment < timedelta(minutes=1):
-        words = gettext("just now")
-    else:
-        words = gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
+    words = ages.ago(moment, timezone.now())
     return format_html('<span class="whitespace-nowrap" title="{}">{}</span>', local(moment), words)
 
 
