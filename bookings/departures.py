@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
 from django.db.models import Exists, OuterRef, Prefetch, Q
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from bookings import accounts
 from bookings.accounts import Bill
 from bookings.models import Booking, Correction, PackageSale, Stay, StayMeter
+from meters import clock
 
 OFF = (Stay.Status.CANCELLED, Stay.Status.EXPECTED)
 
@@ -126,9 +126,7 @@ def total(departures: Iterable[Departure]) -> Decimal:
 
 def _leaves(first: date, last: date) -> Q:
     """Of stays that are or were here; of others only where their booking has an account."""
-    zone = timezone.get_default_timezone()
-    start = datetime.combine(first, time(), zone)
-    end = datetime.combine(last + timedelta(days=1), time(), zone)
+    start, end = clock.moment(first), clock.moment(last + timedelta(days=1))
     has_left = Q(status=Stay.Status.LEFT, ended_at__gte=start, ended_at__lt=end)
     undated = Q(status=Stay.Status.LEFT, ended_at=None)
     is_booked = Q(departure__gte=first, departure__lte=last)
@@ -169,11 +167,10 @@ def _is_within(stay: Stay, first: date, last: date) -> bool:
 
 def _day(stay: Stay) -> date | None:
     """The campsite's day on which a stay ends, or ended; without any date, that of Sirvoy's last word."""
-    zone = timezone.get_default_timezone()
     if stay.status in (Stay.Status.LEFT, Stay.Status.CANCELLED) and stay.ended_at:
-        return timezone.localdate(stay.ended_at, zone)
+        return clock.day_of(stay.ended_at)
     if stay.status in OFF and stay.departure is None:
-        return timezone.localdate(stay.booking.generated_at, zone)
+        return clock.day_of(stay.booking.generated_at)
     return stay.departure
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import TypeVar
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from bookings import accounts
 from bookings.models import PowerRule, Stay, StayMeter
 from bookings.power import OFF_AFTER_A_GUEST, Facts, Override, Package, Party, leaves_at
+from meters import clock
 from meters.commands.rules import PERSONS
 from meters.models import Installation, Meter, MeterState, Pitch, Source, Want
 
@@ -148,7 +148,7 @@ def _stays() -> QuerySet[Stay]:
 
 def _departing(now: datetime) -> Q:
     """Who has left, and was booked to leave today or yesterday: however early he left, his pitch is cleaned then."""
-    today = now.astimezone(timezone.get_default_timezone()).date()
+    today = clock.day_of(now)
     return Q(status=LEFT, departure__gte=today - timedelta(days=1), departure__lte=today)
 
 
@@ -180,8 +180,7 @@ def _until(stay: Stay, now: datetime) -> datetime:
     leaves = leaving(stay)
     if leaves and leaves > now:
         return leaves
-    zone = timezone.get_default_timezone()
-    return datetime.combine(now.astimezone(zone).date() + timedelta(days=2), time(), zone).astimezone(UTC)
+    return clock.moment(clock.day_of(now) + timedelta(days=2))
 
 
 # --- a case ----------------------------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from bookings import inbox, reports
 from bookings.models import Booking, Guest, Stay, WebhookEvent
 from bookings.sirvoy import GuestTold, RoomTold
+from meters import clock
 
 logger = logging.getLogger(__name__)
 ERASED = GuestTold()
@@ -79,7 +79,7 @@ def erase_departed(now: datetime) -> int:
     """Forget those who left more than GUESTS_KEPT_DAYS days ago, and what came of them since; returns how many
     bookings were touched. May run late or twice.
     """
-    last = timezone.localdate(now, timezone.get_default_timezone()) - timedelta(days=settings.GUESTS_KEPT_DAYS)
+    last = clock.day_of(now) - timedelta(days=settings.GUESTS_KEPT_DAYS)
     is_over = Q(departure__lt=last) | Q(departure=None, generated_at__date__lt=last)
     has_come = Q(arrival=None) | Q(arrival__lt=last)
     present = here_or_to_come(last).values("booking")
@@ -123,7 +123,7 @@ def _erase_what_came_late(now: datetime) -> int:
 
 def _comes_again(booking: Booking, erased_at: datetime) -> bool:
     """Whether the booking is used for another visit: he had been here when he was erased, and is to come after it."""
-    day = timezone.localdate(erased_at, timezone.get_default_timezone())
+    day = clock.day_of(erased_at)
     is_to_come = booking.arrival is not None and booking.arrival > day
     return is_to_come and Stay.objects.filter(booking=booking, ended_at__lt=erased_at).exists()
 

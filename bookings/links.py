@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from auditlog.models import LogEntry
@@ -18,10 +18,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.urls import reverse
-from django.utils import timezone
 
 from bookings.hours import check_out_at
 from bookings.models import PortalLink, Stay
+from meters import clock
 
 SECRET_BYTES = 16
 """128 bits: nobody guesses them, and the QR code stays coarse enough for old telephones."""
@@ -99,7 +99,7 @@ def is_open(stay: Stay, now: datetime) -> bool:
         return stay.ended_at is not None and now < stay.ended_at + after
     if stay.status != Status.EXPECTED or stay.arrival is None:
         return False
-    arrives = datetime.combine(stay.arrival, time(), timezone.get_default_timezone()).astimezone(UTC)
+    arrives = clock.moment(stay.arrival)
     is_over = stay.departure is not None and now >= check_out_at(stay.departure) + after
     return now >= arrives - timedelta(hours=settings.PORTAL_OPEN_BEFORE_H) and not is_over
 

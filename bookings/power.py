@@ -11,12 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from bookings.hours import check_out_at, local, opening
+from bookings.hours import check_out_at, opening
 from bookings.models import PowerRule
+from meters import clock
 from meters.models import Pitch, Source
 
 OFF_AFTER_A_GUEST = timedelta(hours=12)
@@ -243,9 +243,9 @@ def _windows(facts: Facts) -> list[tuple[datetime, datetime]]:
         return []
     days = set(facts.departures)
     for left in facts.left:
-        day = left.astimezone(timezone.get_default_timezone()).date()
-        days.add(day if left < local(day, rule.cleaning_until) else day + timedelta(days=1))
-    return [(local(day, rule.cleaning_from), local(day, rule.cleaning_until)) for day in days]
+        day = clock.day_of(left)
+        days.add(day if left < clock.moment(day, rule.cleaning_until) else day + timedelta(days=1))
+    return [(clock.moment(day, rule.cleaning_from), clock.moment(day, rule.cleaning_until)) for day in days]
 
 
 def _without_guest(facts: Facts, now: datetime) -> Decision:

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from bookings import guests, inbox
 from bookings.models import Booking, Stay
+from meters import clock
 
 
 class StillNeeded(Exception):
@@ -53,7 +53,7 @@ def why_not(booking: Booking, now: datetime) -> Promise | None:
     stays = booking.stays.all()
     if stays.filter(status=Stay.Status.IN_HOUSE).exists():
         return _("The guest is still here.")
-    today = timezone.localdate(now, timezone.get_default_timezone())
+    today = clock.day_of(now)
     has_days = booking.departure is not None and booking.departure >= today
     is_to_come = has_days or guests.here_or_to_come(today).filter(booking=booking).exists()
     if is_to_come and not booking.is_cancelled and not booking.is_checked_out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from django.db.models import Q
@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from meters import online
+from meters import clock, online
 from meters.models import HourlyUsage, Meter, OnlineSpan, Reading, Watch
 
 HOUR = timedelta(hours=1)
@@ -56,9 +56,7 @@ class Stretch:
 
 def day_bounds(day: date) -> tuple[datetime, datetime]:
     """When this day of the campsite begins and ends."""
-    zone = timezone.get_current_timezone()
-    start, end = (datetime.combine(d, time.min, zone) for d in (day, day + timedelta(days=1)))
-    return start.astimezone(UTC), end.astimezone(UTC)
+    return clock.moment(day), clock.moment(day + timedelta(days=1))
 
 
 def hours(meter: Meter, day: date, now: datetime) -> list[Hour]:
@@ -146,4 +144,4 @@ def last_days(count: int, now: datetime) -> list[tuple[date, datetime, datetime]
     """The campsite's last days with their bounds, today last."""
     today = timezone.localdate(now)
     days = [today - timedelta(days=back) for back in range(count - 1, -2, -1)]
-    return [(day, day_bounds(day)[0], day_bounds(after)[0]) for day, after in pairwise(days)]
+    return [(day, clock.moment(day), clock.moment(after)) for day, after in pairwise(days)]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import Sum
 from django.db.models.functions import TruncDay
 from django.utils import timezone
 
+from meters import clock
 from meters.models import HourlyUsage
 
 HOUR = timedelta(hours=1)
@@ -37,14 +38,14 @@ def by_hour(meter_id: int, start: datetime, end: datetime) -> list[Use]:
     return [_use(hour, hour + HOUR, known.get(hour)) for hour in _hours(start, end)]
 
 
-def by_day(meter_id: int, start: datetime, end: datetime, zone: tzinfo | None = None) -> list[Use]:
+def by_day(meter_id: int, start: datetime, end: datetime) -> list[Use]:
     """Each day of the campsite's clock (23 to 25 hours) that `start` to `end` touches."""
-    zone = zone or timezone.get_default_timezone()
-    days = list(_days(start, end, zone))
+    days = list(_days(start, end))
     rows = HourlyUsage.objects.filter(meter=meter_id, hour__gte=days[0][0], hour__lt=days[-1][1]) if days else None
     known = {}
     if rows is not None:
-        by_day = rows.annotate(day=TruncDay("hour", tzinfo=zone)).values("day").order_by("day")
+        local_day = TruncDay("hour", tzinfo=timezone.get_default_timezone())
+        by_day = rows.annotate(day=local_day).values("day").order_by("day")
         for row in by_day.annotate(energy=Sum("energy_wh"), estimated=Sum("estimated_wh")):
             known[row["day"].astimezone(UTC)] = (row["energy"], row["estimated"])
     return [_use(first, after, known.get(first)) for first, after in days]
@@ -72,12 +73,9 @@ def _hours(start: datetime, end: datetime) -> Iterator[datetime]:
         start += HOUR
 
 
-def _days(start: datetime, end: datetime, zone: tzinfo) -> Iterator[tuple[datetime, datetime]]:
-    """From midnight to midnight of the zone's clock, told in UTC."""
-    day = start.astimezone(zone).date()
-    midnight = datetime.combine(day, time(), zone).astimezone(UTC)
-    while midnight < end:
+def _days(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """From midnight to midnight of the campsite's clock, told in UTC."""
+    day = clock.day_of(start)
+    while clock.moment(day) < end:
+        yield clock.moment(day), clock.moment(day + timedelta(days=1))
         day += timedelta(days=1)
-        following = datetime.combine(day, time(), zone).astimezone(UTC)
-        yield midnight, following
-        midnight = following

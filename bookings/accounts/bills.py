@@ -10,7 +10,6 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.db.models import DateTimeField, DecimalField, Prefetch, Value
-from django.utils import timezone
 
 from bookings import ledger, prices
 from bookings.models import (
@@ -25,6 +24,7 @@ from bookings.models import (
     Tariff,
 )
 from bookings.prices import NONE
+from meters import clock
 
 Patterns = Sequence[tuple[str, Decimal | None]]
 UNPRICED_VAT_PERCENT = Decimal(25)
@@ -229,7 +229,7 @@ def _stretches(stay: Stay, used: ledger.Used, tariffs: Sequence[Tariff]) -> list
     for share in used.shares:
         tariff = _tariff(stay, tariffs, share.kind)
         if tariff != found[-1].tariff:
-            before, nights = nights.split(timezone.localdate(share.since, timezone.get_default_timezone()))
+            before, nights = nights.split(clock.day_of(share.since))
             found[-1].nights = before if before.nights else None
             found.append(_Stretch(tariff, NONE, nights))
         found[-1].kwh += share.kwh
@@ -247,7 +247,7 @@ def _nights(stay: Stay) -> prices.Span:
     if stay.status == Stay.Status.CANCELLED and stay.ended_at is None:
         return prices.Span(stay.arrival, stay.arrival)
     if stay.ended_at and (stay.position is None or stay.status == Stay.Status.CANCELLED):
-        return prices.Span(stay.arrival, timezone.localdate(stay.ended_at, timezone.get_default_timezone()))
+        return prices.Span(stay.arrival, clock.day_of(stay.ended_at))
     return prices.Span(stay.arrival, stay.departure)
 
 

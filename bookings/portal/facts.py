@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.utils import timezone
@@ -16,7 +16,7 @@ from bookings.models import Mode, Stay, StayMeter
 from bookings.portal import charts, local, switching
 from bookings.portal.charts import Chart, Known, Stretch
 from bookings.portal.switching import Refusal, Switch
-from meters import closeup
+from meters import clock, closeup
 from meters.closeup import Asked, Closeup
 
 HOURS_SHOWN = 48
@@ -198,8 +198,7 @@ def _charts(
 
 
 def _today(used: Mapping[datetime, Decimal], known: Known | None, now: datetime) -> Decimal | None:
-    zone = timezone.get_default_timezone()
-    midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
+    midnight = clock.moment(clock.day_of(now))
     if known is None or known.until <= midnight:
         return None
     return sum((kwh for hour, kwh in used.items() if hour >= midnight), Decimal(0))

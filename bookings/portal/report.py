@@ -8,15 +8,16 @@ from datetime import datetime, time
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone, translation
+from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
-from bookings import hours, reports
+from bookings import reports
 from bookings.models import Stay
 from bookings.portal import door, limits, local
 from bookings.reports import Kind
+from meters import clock
 
 WORDS = {
     Kind.NO_POWER: _("I have no power"),
@@ -141,11 +142,10 @@ def _language() -> str:
 
 def _at(moment: datetime, now: datetime) -> str:
     """The time of day where it was today."""
-    zone = timezone.get_default_timezone()
-    is_today = moment.astimezone(zone).date() == now.astimezone(zone).date()
+    is_today = clock.day_of(moment) == clock.day_of(now)
     return local.clock(moment) if is_today else local.moment(moment)
 
 
 def _clock(at: str, now: datetime) -> str:
     """Such as 08:00 or 08.00, as the language writes it."""
-    return local.clock(hours.local(now.astimezone(timezone.get_default_timezone()).date(), time.fromisoformat(at)))
+    return local.clock(clock.moment(clock.day_of(now), time.fromisoformat(at)))

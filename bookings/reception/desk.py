@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from bookings import accounts, departures, reconcile, rooms, stays
 from bookings.departures import Account, Departure, Sure
@@ -18,6 +17,7 @@ from bookings.models import PackageNotice, Stay
 from bookings.reception import reports
 from bookings.reception.reports import Reports
 from bookings.reconcile import Kind, Problem
+from meters import clock
 from meters.models import Pitch
 
 MOST_LIT = 20
@@ -95,7 +95,7 @@ class Desk:
 
 def desk(now: datetime) -> Desk:
     """Everything that the first page shows, in a constant number of queries."""
-    today = timezone.localdate(now, timezone.get_default_timezone())
+    today = clock.day_of(now)
     found = [_trouble(each) for each in reconcile.problems(now)]
     pitches = list(Pitch.objects.all())
     return Desk(

@@ -6,10 +6,9 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
-from django.utils import timezone
-
 from bookings.simulation import told
 from bookings.simulation.told import Place, Told
+from meters import clock
 
 HALF = 0.5
 LEAVE_TODAY = 0.3
@@ -160,4 +159,4 @@ def _event(change: Told) -> str:
 
 
 def _local(now: datetime) -> date:
-    return now.astimezone(timezone.get_default_timezone()).date()
+    return clock.day_of(now)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-
-from django.utils import timezone
+from datetime import date, datetime, timedelta
 
 from bookings.simulation import told
 from bookings.simulation.told import Place, Told
+from meters import clock
 
 FIRST_NUMBER = 500_000
 ARRIVALS_BY_MONTH = (0.12, 0.13, 0.16, 0.21, 0.28, 0.38, 0.55, 0.48, 0.27, 0.21, 0.13, 0.16)
@@ -197,5 +196,4 @@ class _Season:
     def _at(self, day: date, earliest_h: float, latest_h: float) -> datetime:
         """Some moment between these hours by the campsite's clock."""
         seconds = round(3600 * self.dice.uniform(earliest_h, latest_h))
-        midnight = datetime.combine(day, time(), timezone.get_default_timezone())
-        return (midnight + timedelta(seconds=seconds)).astimezone(UTC)
+        return clock.moment(day) + timedelta(seconds=seconds)

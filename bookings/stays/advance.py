@@ -15,6 +15,7 @@ from bookings import ledger, rooms
 from bookings.models import Booking, Stay
 from bookings.stays.reconcile import reconcile, times_of
 from bookings.stays.status import flags, status_of
+from meters import clock
 
 logger = logging.getLogger(__name__)
 NEAR = timedelta(days=14)
@@ -37,7 +38,7 @@ def heal(now: datetime) -> int:
 
 def to_sort_out(now: datetime | None = None) -> QuerySet[Stay]:
     """The stays that staff must sort out: who is here, or comes within two weeks, and why stands in `unclear`."""
-    today = timezone.localdate(now or timezone.now(), timezone.get_default_timezone())
+    today = clock.day_of(now or timezone.now())
     is_soon = Q(arrival=None) | Q(arrival__lte=today + NEAR)
     is_not_over = Q(departure=None) | Q(departure__gte=today) | Q(arrival__gte=today)
     near = Q(status=Stay.Status.IN_HOUSE) | Q(status=Stay.Status.EXPECTED) & is_soon & is_not_over

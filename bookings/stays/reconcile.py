@@ -9,7 +9,6 @@ from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from bookings import follow, ledger, rooms
@@ -18,6 +17,7 @@ from bookings.models import Booking, Room, Stay, StayMeter
 from bookings.stays import status
 from bookings.stays.match import match
 from bookings.stays.status import MOVE_GRACE, Flags, Times
+from meters import clock
 from meters.models import Installation
 
 Status = Stay.Status
@@ -172,7 +172,7 @@ def _is_another_visit(stay: Stay, slot: Slot, booking: Booking) -> bool:
     if stay.began_at is None or stay.ended_at is None or stay.left_by_hand_at or slot.arrival is None:
         return False
     is_to_come = status.flags(booking).state in ("", "in")
-    return is_to_come and slot.arrival > timezone.localdate(stay.ended_at, timezone.get_default_timezone())
+    return is_to_come and slot.arrival > clock.day_of(stay.ended_at)
 
 
 def _place(stay: Stay, slot: Slot, booking: Booking, at: datetime) -> None:

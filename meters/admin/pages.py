@@ -6,7 +6,7 @@ Django's admin cannot register tables with composite keys, so these are views of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import INPUT_CLASSES
 
-from meters import usage
+from meters import clock, usage
 from meters.admin.base import NOTHING, label, relay
 from meters.models import Meter, Reading
 
@@ -40,12 +40,11 @@ class Days:
 
     @property
     def start(self) -> datetime:
-        return datetime.combine(self.first, time(), timezone.get_default_timezone()).astimezone(UTC)
+        return clock.moment(self.first)
 
     @property
     def end(self) -> datetime:
-        following = self.last + timedelta(days=1)
-        return datetime.combine(following, time(), timezone.get_default_timezone()).astimezone(UTC)
+        return clock.moment(self.last + timedelta(days=1))
 
     @property
     def count(self) -> int:

@@ -10,6 +10,8 @@ from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from meters import clock
+
 LONGEST = {"hour": timedelta(days=62), "day": timedelta(days=400)}
 DEFAULT = {"hour": timedelta(hours=24), "day": timedelta(days=30)}
 YEARS = range(2000, 2100)
@@ -44,8 +46,7 @@ def _default_start(end: datetime, per: str) -> datetime:
     """So that 24 hours or 30 days come back, the one that `end` lies in included."""
     if per == "hour":
         return (end - timedelta(microseconds=1)).replace(minute=0) - timedelta(hours=23)
-    local = timezone.localtime(end - timedelta(microseconds=1))
-    return datetime.combine(local.date() - timedelta(days=29), datetime.min.time(), local.tzinfo)
+    return clock.moment(clock.day_of(end - timedelta(microseconds=1)) - timedelta(days=29))
 
 
 def _moment(request: Request, name: str) -> datetime | None:
