@@ -106,6 +106,11 @@ def label(text: Text, variant: str = "", hint: Text = "") -> str:
     return render_to_string("unfold/helpers/label.html", {"text": text, "variant": variant, "label_title": hint})
 
 
+def nowrap(text: Any) -> str:
+    """On one line, also in a narrow column."""
+    return format_html('<span class="whitespace-nowrap">{}</span>', text)
+
+
 def ago(moment: datetime | None) -> str:
     """ "5 minutes ago", with the exact time in the tooltip."""
     if moment is None:
@@ -135,9 +140,7 @@ def quantity(value: Any, unit: str, places: int = 0) -> str:
     """A value with its unit, as the language writes numbers."""
     if value is None:
         return NOTHING
-    return format_html(
-        '<span class="whitespace-nowrap">{} {}</span>', formats.number_format(value, places, force_grouping=True), unit
-    )
+    return nowrap(f"{formats.number_format(value, places, force_grouping=True)} {unit}")
 
 
 def aged(value: str, moment: datetime | None) -> str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from meters import commands, online, wishes, words
-from meters.admin.base import NOTHING, aged, ago, label, link, quantity, relay
+from meters.admin.base import NOTHING, aged, ago, label, link, nowrap, quantity, relay
 from meters.admin.devices import named
 from meters.admin.filters import STATUSES
 from meters.models import Meter, MeterState, Want
@@ -56,7 +56,7 @@ class MeterColumns:
     def area(self, meter: Meter) -> str:
         if meter.device.area is None:
             return NOTHING
-        return format_html('<span class="whitespace-nowrap">{}</span>', meter.device.area)
+        return nowrap(meter.device.area)
 
     @admin.display(description=_("pitch"), ordering="pitch_number")
     def pitch(self, meter: Any) -> str:

@@ -14,7 +14,19 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from meters import commands
-from meters.admin.base import NOTHING, ReadOnlyAdmin, ReadOnlyInline, Text, clock, exact, label, link, local, relay
+from meters.admin.base import (
+    NOTHING,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    Text,
+    clock,
+    exact,
+    label,
+    link,
+    local,
+    nowrap,
+    relay,
+)
 from meters.admin.filters import EndedFilter, FailureFilter, HoldFilter, StateFilter
 from meters.admin.switching import may_switch
 from meters.models import Command, Installation, Want
@@ -222,11 +234,11 @@ class WantColumns:
 
     @admin.display(description=_("in force since"), ordering="since")
     def from_when(self, want: Want) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', local(want.since))
+        return nowrap(local(want.since))
 
     @admin.display(description=_("until"), ordering="until")
     def until_when(self, want: Want) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', local(want.ended_at or want.until))
+        return nowrap(local(want.ended_at or want.until))
 
 
 def ranked(wants: QuerySet[Want]) -> QuerySet[Want]:
