@@ -1,13 +1,15 @@
-"""The live board and a meter's page, for staff. They show; they decide nothing."""
+"""The live board, its help and a meter's page, for staff. They show; they decide nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
@@ -52,6 +54,18 @@ def board_state(request: HttpRequest) -> HttpResponse:
 
 
 @staff_member_required
+def help_page(request: HttpRequest) -> HttpResponse:
+    """What becomes of a command, and what the software does by itself."""
+    told = {
+        "attempts": queue.ATTEMPTS,
+        "deadline_minutes": round(settings.COMMAND_DEADLINE_S / 60),
+        "corrections": settings.CORRECTIONS_AN_HOUR,
+        "offs": settings.AUTOMATIC_OFFS_AN_HOUR,
+    }
+    return render(request, "board/help.html", told)
+
+
+@staff_member_required
 @never_cache
 def meter(request: HttpRequest, ieee: str) -> HttpResponse:
     """What a meter is, tells and told. The page asks for itself again and takes over what has changed."""
@@ -74,7 +88,7 @@ class Value:
     unit: str
     at: datetime | None
     is_stale: bool
-    phases: list[tuple[str, Decimal | int | None]]
+    phases: Sequence[tuple[str, Decimal | int | None]] = ()
 
 
 def _page(meter: Meter, now: datetime) -> dict[str, Any]:
@@ -118,34 +132,20 @@ def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
     frozen = told is not None and now - told > VALUES_FROZEN_AFTER
     gone = not status.is_online
 
-    def value(label: Any, number: Any, unit: str, at: datetime | None, stale: bool, phases: Any = None) -> Value:
+    def measured(label: Any, unit: str, number: Any, at: datetime | None, phases: list[Any] | None) -> Value:
         by_phase = [(f"L{index}", told) for index, told in enumerate(phases or [], 1)]
-        return Value(label, number, unit, at, stale, by_phase)
+        return Value(label, number, unit, at or state.phases_at, gone or frozen, by_phase)
 
     switch = None if state.relay is None else _("on") if state.relay else _("off")
     if not meter.device.has_relay and switch is None:
         switch = _("has none")
     return [
-        value(_("Switch"), switch, "", state.relay_at, gone),
-        value(_("Power"), state.power_w, "W", state.power_at or state.phases_at, gone or frozen, state.phase_power_w),
-        value(
-            _("Voltage"),
-            state.voltage_v,
-            "V",
-            state.voltage_at or state.phases_at,
-            gone or frozen,
-            state.phase_voltage_v,
-        ),
-        value(
-            _("Current"),
-            state.current_a,
-            "A",
-            state.current_at or state.phases_at,
-            gone or frozen,
-            state.phase_current_a,
-        ),
-        value(_("Counter"), state.counter_kwh, "kWh", state.counter_at, gone),
-        value(_("Radio link"), state.linkquality, "/ 255", state.linkquality_at, gone),
+        Value(_("Switch"), switch, "", state.relay_at, gone),
+        measured(_("Power"), "W", state.power_w, state.power_at, state.phase_power_w),
+        measured(_("Voltage"), "V", state.voltage_v, state.voltage_at, state.phase_voltage_v),
+        measured(_("Current"), "A", state.current_a, state.current_at, state.phase_current_a),
+        Value(_("Counter"), state.counter_kwh, "kWh", state.counter_at, gone),
+        Value(_("Radio link"), state.linkquality, "/ 255", state.linkquality_at, gone),
     ]
 
 
