@@ -76,17 +76,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        # socket_timeout None: redis-py 8 would otherwise end every idle subscription after 5 s.
         "CONFIG": {
             # Several installations may share a Redis; each hears only its own.
             "prefix": env.str("CHANNEL_PREFIX", default="campsite"),
-            "hosts": [
-                {
-                    "address": REDIS_URL or "redis://localhost",
-                    "socket_timeout": None,
-                    "socket_connect_timeout": 2,
-                }
-            ],
+            "hosts": [{"address": REDIS_URL or "redis://localhost", "socket_connect_timeout": 2}],
         },
     }
 }

@@ -334,7 +334,7 @@ def next_tick(site: Site) -> dict[str, Any]:
 
     async def listen() -> Any:
         configured: Any = settings.CHANNEL_LAYERS["default"]["CONFIG"]
-        hosts = [{"address": site.services.valkey.url, "socket_timeout": None}]
+        hosts = [{"address": site.services.valkey.url}]
         layer = RedisPubSubChannelLayer(hosts=hosts, prefix=configured["prefix"])
         channel = await layer.new_channel()
         await layer.group_add(live.GROUP, channel)
