@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.core.management import call_command
 
 ROOT = Path(settings.BASE_DIR)
 APPS = ("meters", "bookings", "monitoring")
@@ -52,6 +53,11 @@ def test_imports_point_one_way(app: str) -> None:
 def test_no_further_app() -> None:
     ours = {config.name for config in apps.get_app_configs() if Path(config.path).is_relative_to(ROOT / config.name)}
     assert ours == {*APPS, "campsite"}
+
+
+@pytest.mark.django_db
+def test_every_change_of_a_table_has_its_migration() -> None:
+    call_command("makemigrations", check=True, dry_run=True)
 
 
 @pytest.mark.parametrize("package", ONLY)
