@@ -35,6 +35,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+WORDS = {Status.ONLINE: _("online"), Status.OFFLINE: _("offline"), Status.UNKNOWN: _("unknown")}
 REASONS = {
     "ok": _("heard as expected"),
     "worker": _("the link to the broker is down, nothing is being heard"),

@@ -26,11 +26,6 @@ from meters.models import Command, FoundInstance, Meter, MeterState
 VALUES_FROZEN_AFTER = timedelta(hours=1)
 """A voltage that has not moved for so long is not measured any more. The same in static/js/board/truth.js."""
 DAYS_SHOWN = 7
-STATUS_WORDS = {
-    online.Status.ONLINE: _("Online"),
-    online.Status.OFFLINE: _("Offline"),
-    online.Status.UNKNOWN: _("Unknown"),
-}
 QUARANTINED_SHOWN = 5
 COMMANDS_SHOWN = 10
 
@@ -101,7 +96,7 @@ def _page(meter: Meter, now: datetime) -> dict[str, Any]:
         "device": meter.device,
         "now": now,
         "status": status,
-        "status_word": STATUS_WORDS[status.status],
+        "status_word": online.WORDS[status.status],
         "symbol": _symbol(meter, status),
         "reason": online.REASONS[status.reason],
         "state": MeterState.of(meter),
@@ -154,10 +149,9 @@ def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """A command as it is shown: its grades of proof with their times, and how it ended or stands."""
+    """A command as it is shown, and how it ended or stands."""
 
     command: Command
-    proofs: list[tuple[str | Promise, datetime]]
     text: str
 
 
@@ -178,7 +172,7 @@ def _switching(meter: Meter, status: online.Online, now: datetime) -> dict[str, 
         "wish_word": words.BOARD.get(wish, ""),
         "is_switching": wish.startswith("being_"),
         "is_moving": under_way is not None and _is_moving(under_way, status),
-        "efforts": [Effort(command, _proofs(command), _ending(command, now)) for command in newest],
+        "efforts": [Effort(command, _ending(command, now)) for command in newest],
         "under_way": under_way,
         "is_cancellable": under_way is not None and not under_way.automatic and under_way.claimed_at is None,
         "offer": words.BOARD.get(wishes.offer(ruling, wish), ""),
@@ -189,17 +183,6 @@ def _is_moving(command: Command, status: online.Online) -> bool:
     if command.status != Command.Status.QUEUED:
         return True
     return status.is_online and command.not_before is None
-
-
-def _proofs(command: Command) -> list[tuple[str | Promise, datetime]]:
-    """The grades that it has reached."""
-    reached: list[tuple[Any, datetime | None]] = [
-        (_("sent"), command.sent_at),
-        (_("acknowledged"), command.acknowledged_at),
-        (_("confirmed"), command.confirmed_at),
-        (command.get_load_display(), command.load_at),
-    ]
-    return [(word, at) for word, at in reached if at is not None]
 
 
 def _ending(command: Command, now: datetime) -> str:

@@ -20,7 +20,7 @@ from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from meters import online, overview
-from meters.admin.base import NOTHING, NeverWritten, ReadOnlyAdmin, ToldAdmin, ago, label, local
+from meters.admin.base import NOTHING, ONLINE_VARIANTS, NeverWritten, ReadOnlyAdmin, ToldAdmin, ago, label, local
 from meters.admin.bridge import AsksOfAreas, may_ask
 from meters.admin.control import Control
 from meters.admin.history import History
@@ -28,11 +28,10 @@ from meters.admin.switching import may_switch
 from meters.models import Area, AreaState, FoundInstance
 
 MOST_OFFERED = 5
-BRIDGES = {"online": "success", "offline": "danger", "unknown": "warning"}
 
 
 def bridge(state: AreaState) -> str:
-    return label(state.get_bridge_display(), BRIDGES[state.bridge])
+    return label(state.get_bridge_display(), ONLINE_VARIANTS[state.bridge])
 
 
 def channel(area: Area, state: AreaState) -> str:

@@ -11,17 +11,14 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from meters import commands, online, wishes, words
-from meters.admin.base import NOTHING, aged, ago, label, link, nowrap, quantity, relay
+from meters.admin.base import NOTHING, ONLINE_VARIANTS, aged, ago, label, link, nowrap, quantity, relay
 from meters.admin.devices import named
-from meters.admin.filters import STATUSES
 from meters.models import Meter, MeterState, Want
-
-VARIANTS = {online.Status.ONLINE: "success", online.Status.OFFLINE: "danger", online.Status.UNKNOWN: "warning"}
 
 
 def status(now: online.Online) -> str:
     """The status as a coloured word, with the reason where it is not simply online."""
-    word = label(STATUSES[now.status], VARIANTS[now.status])
+    word = label(online.WORDS[now.status], ONLINE_VARIANTS[now.status])
     if now.is_online:
         return word
     html = '<span class="text-right lg:text-left">{} <span class="text-base-500">{}</span></span>'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -18,7 +17,6 @@ from meters.admin.base import (
     NOTHING,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    Text,
     clock,
     exact,
     label,
@@ -40,7 +38,6 @@ VARIANTS = {
     Status.FAILED: "danger",
     Status.EXPIRED: "warning",
 }
-LOADS = {Command.Load.NONE: _("no load"), Command.Load.FLOWING: _("current still flows")}
 
 
 def pitch_of(meter: str) -> Subquery:
@@ -97,13 +94,7 @@ class CommandColumns:
     @admin.display(description=_("proofs"))
     def proofs(self, command: Command) -> str:
         """What is known to have happened, with the time of each."""
-        steps: list[tuple[Text, datetime | None]] = [
-            (_("sent"), command.sent_at),
-            (_("acknowledged"), command.acknowledged_at),
-            (_("confirmed"), command.confirmed_at),
-            (LOADS.get(Command.Load(command.load), ""), command.load_at),
-        ]
-        told = [(word, clock(at)) for word, at in steps if at and word]
+        told = [(word, clock(at)) for word, at in command.proofs]
         html = '<span class="whitespace-nowrap">{} <span class="text-base-500">{}</span></span>'
         steps_html = format_html_join(" · ", html, told)
         return format_html('<div style="min-width: 15rem">{}</div>', steps_html) if told else NOTHING
