@@ -62,9 +62,9 @@ def share(worker: int, postgres: int, seconds: float, load: Callable[[], None]) 
 
 
 @contextmanager
-def running() -> Iterator[tuple[harness.Services, str, str]]:
+def running() -> Iterator[tuple[harness.OwnServices, str, str]]:
     """Services, database URL, broker URL."""
-    services = harness.Services(durable=True)
+    services = harness.OwnServices(durable=True)
     state = State(Path(tempfile.mkdtemp(prefix="campsite-bench-")))
     broker = Mosquitto(state) if mosquitto.program() else Iotcore(state)
     try:
@@ -80,7 +80,8 @@ def running() -> Iterator[tuple[harness.Services, str, str]]:
 def django(services: harness.Services, database_url: str) -> None:
     import django
 
-    os.environ.update(DATABASE_URL=database_url, REDIS_URL=services.valkey.url, SECRET_KEY="x")
+    os.environ.update(DATABASE_URL=database_url, REDIS_URL=services.redis_url, SECRET_KEY="x")
+    os.environ["CHANNEL_PREFIX"] = harness.channels(database_url)
     os.environ["DJANGO_SETTINGS_MODULE"] = "campsite.settings"
     django.setup()
 

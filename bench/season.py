@@ -261,7 +261,7 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="1: the whole year; 0.01: a hundredth of it")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    services = harness.Services(durable=True)
+    services = harness.OwnServices(durable=True)
     try:
         services.start()
         django(services, services.new_database())

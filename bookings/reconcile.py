@@ -63,7 +63,9 @@ ORDER = list(Kind)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that a person should look at. `why`: what is known of the cause; `since`: from when on it is so."""
+    """Something that a person should look at. `why`: what is known of the cause; `since`: from when on it is so;
+    `hold`: why the relay is left as it is, as in Want.Hold.
+    """
 
     kind: Kind
     pitch: Pitch | None = None
@@ -71,6 +73,7 @@ class Problem:
     meter: Meter | None = None
     why: str | Promise = ""
     since: datetime | None = None
+    hold: str = ""
 
     @property
     def words(self) -> Promise:
@@ -170,11 +173,12 @@ def _of_meter(seen: _Seen, now: datetime) -> Iterator[Problem]:
         kind, why, since = _for_guest(seen)
     else:
         kind, why, since = _for_nobody(seen, now)
+    hold = seen.want.hold if seen.want else ""
     is_under_way = since is not None and now - since < SOON_ENOUGH and seen.online.is_online
-    if kind is None or (is_under_way and not (seen.want and seen.want.hold)):
+    if kind is None or (is_under_way and not hold):
         return
     for stay in case.stays or (None,):
-        yield Problem(kind, stay.pitch if stay else case.pitch, stay, case.meter, why, since)
+        yield Problem(kind, stay.pitch if stay else case.pitch, stay, case.meter, why, since, hold)
 
 
 Finding = tuple[Kind | None, str | Promise, datetime | None]

@@ -43,6 +43,9 @@ SITE_NAME = env.str("SITE_NAME", default="") or _("Electricity")
 SITE_PHONE = env.str("SITE_PHONE", default="")
 SITE_EMAIL = env.str("SITE_EMAIL", default="")
 """How guests reach reception; told on their pages. Empty: they are asked to come."""
+SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
+SITE_CVR = env.str("SITE_CVR", default="")
+"""Where the business is, and its number in Denmark's register; told on guests' statements. Empty: they say nothing."""
 
 # --- services: no defaults, so that nothing is written to the wrong place ------------------------
 
@@ -194,6 +197,7 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 # Serve static files from where they lie, without collectstatic: for developing and trying out.
 WHITENOISE_USE_FINDERS = env.bool("STATIC_IN_PLACE", default=DEBUG or TESTING)
+WHITENOISE_AUTOREFRESH = DEBUG or TESTING  # a file is looked for when it is asked for, not all of them at each start
 
 # --- security ------------------------------------------------------------------------------------
 

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.db import connection
 
 from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
 from campsite.embedded.rumqttd import Iotcore
 from campsite.embedded.state import State
+from tests import migrated
 
 # The suite tries the same examples everywhere; `--hypothesis-profile explore` looks for new ones.
-hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
 hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("suite")
 
@@ -44,8 +46,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that wait most of their time come first, then the browser's, each file of which has one Chromium."""
+    items.sort(key=lambda item: [not item.get_closest_marker(marker) for marker in ("twin", "services", "browser")])
     missing = _missing()
     for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         for marker, reason in missing.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"{marker}: {reason}"))
@@ -59,6 +65,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("not run on this machine")
     for reason, count in sorted(reasons.items()):
         terminalreporter.write_line(f"{count:4} × {reason}")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Each worker's database is a copy of the one that this run migrated."""
+    connection.settings_dict["TEST"]["TEMPLATE"] = migrated.template()
 
 
 class Broker:

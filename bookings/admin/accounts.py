@@ -158,7 +158,6 @@ class ChargeAdmin(OfBooking):
         return [
             path("departures/", self._view(departures.page), name="bookings_charge_departures"),
             path("departures/export/", self._view(departures.export), name="bookings_charge_export"),
-            path("departures/<int:booking_id>/", self._view(departures.note), name="bookings_charge_note"),
             *super().get_urls(),
         ]
 

@@ -9,13 +9,13 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from bookings import privacy
 from bookings.admin import csv_import
 from bookings.admin.asking import question
-from bookings.admin.guests import WithGuests
+from bookings.admin.guests import WithGuests, name_of
 from bookings.models import Booking, Stay
 from meters.admin.base import NOTHING, ReadOnlyInline, label, local
 from meters.commands.rules import person
@@ -98,10 +98,7 @@ class BookingAdmin(WithGuests):
 
     @admin.display(description=_("guest"), ordering="guest__last_name")
     def guest_name(self, booking: Booking) -> str:
-        guest = getattr(booking, "guest", None)
-        if guest is None:
-            return NOTHING
-        return gettext("forgotten") if guest.erased_at else str(guest) or NOTHING
+        return name_of(booking)
 
     @admin.display(description=_("pitches"))
     def pitches(self, booking: Booking) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -11,8 +12,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.cache import add_never_cache_headers
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -67,9 +66,7 @@ def page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         "title": gettext("Bring in a file of Sirvoy's"),
         "opts": model_admin.opts,
     }
-    answer = TemplateResponse(request, "admin/bookings/import.html", base | context)
-    add_never_cache_headers(answer)
-    return answer
+    return TemplateResponse(request, "admin/bookings/import.html", base | context)
 
 
 def _checked(request: HttpRequest) -> dict[str, Any]:
@@ -91,10 +88,7 @@ def _applied(request: HttpRequest) -> dict[str, Any]:
         content, exported_at = signing.loads(request.POST["kept"], salt=SALT, max_age=KEPT_S)
     except signing.BadSignature:
         return {"error": gettext("That was too long ago. Choose the file again, please.")}
-    told_at = parse_datetime(exported_at)
-    if told_at is None:
-        return {"error": gettext("That was too long ago. Choose the file again, please.")}
-    export = _read(content.encode("latin-1"))
+    export, told_at = _read(content.encode("latin-1")), datetime.fromisoformat(exported_at)
     return _shown(csv_import.apply(export, told_at, person(request.user), timezone.now())) | {"is_done": True}
 
 

@@ -1,25 +1,18 @@
-"""The departures list: what to type into Sirvoy today, noting that it was, and the files for the accounts."""
+"""The departures list: what to type into Sirvoy today, and the files for the accounts. That it was typed is noted by
+reception's verbs.
+"""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import (
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBadRequest,
-    HttpResponseNotAllowed,
-    HttpResponseRedirect,
-)
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.cache import add_never_cache_headers
 from django.utils.dateparse import parse_date
 from django.utils.text import slugify
 from django.utils.translation import gettext
@@ -27,23 +20,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import SELECT_CLASSES
 
-from bookings import accounts, departures, exports
+from bookings import departures, exports
 from bookings.admin.guests import may_see
-from bookings.departures import Account, Sure
 from bookings.exports import Kind
-from bookings.models import Booking
-from bookings.reception.forms import ChargeForm
+from bookings.reception import desk
 from meters.admin.pages import DaysForm
-from meters.commands.rules import person
 
-SURE = {Sure.RUNNING: "info", Sure.READ: "success", Sure.ESTIMATED: "warning"}
-ACCOUNT = {
-    Account.NO_TARIFF: "danger",
-    Account.NOTHING: "",
-    Account.DUE: "warning",
-    Account.CHANGED: "danger",
-    Account.CHARGED: "success",
-}
 LETTERS = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"})
 FORMATS = {
     "csv": ("text/csv; charset=utf-8", exports.as_csv),
@@ -66,8 +48,7 @@ def page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     _check(request, "bookings.view_charge")
     today = timezone.localdate()
     day = _day(request.GET.get("day")) or today
-    found = departures.on(day)
-    rows = [(each, SURE[each.sure], ACCOUNT[each.account]) for each in found]
+    rows = desk.leaving(day)
     context = {
         **model_admin.admin_site.each_context(request),
         "title": gettext("Departures"),
@@ -77,40 +58,12 @@ def page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
         "earlier": (day - timedelta(days=1)).isoformat(),
         "later": (day + timedelta(days=1)).isoformat(),
         "rows": rows,
-        "due": departures.total(found),
+        "due": departures.total(each.departure for each in rows),
         "may_see_guests": may_see(request),
         "may_charge": request.user.has_perm("bookings.add_charge"),
         "form": ExportForm(initial={"from": day.replace(day=1), "to": day, "kind": Kind.DEPARTURES}),
     }
-    answer = TemplateResponse(request, "admin/bookings/departures.html", context)
-    add_never_cache_headers(answer)
-    return answer
-
-
-def note(model_admin: ModelAdmin, request: HttpRequest, booking_id: int) -> HttpResponse:
-    """Note that the amount shown was typed into Sirvoy, or (`back`) taken out again."""
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    _check(request, "bookings.add_charge")
-    by = person(request.user)
-    if by is None:
-        raise PermissionDenied
-    booking = get_object_or_404(Booking, pk=booking_id)
-    try:
-        if "back" in request.POST:
-            accounts.take_back(booking, by)
-            text = gettext("Booking %(number)s: the charge was taken back.")
-        else:
-            form = ChargeForm(request.POST)
-            if not form.is_valid():
-                return HttpResponseBadRequest()
-            accounts.charge(booking, by, form.cleaned_data["expected"])
-            text = gettext("Booking %(number)s was charged.")
-        messages.success(request, text % {"number": booking})
-    except accounts.AccountError as error:
-        messages.error(request, f"{booking}: {error}")
-    day = _day(request.POST.get("day")) or timezone.localdate()
-    return HttpResponseRedirect(f"{reverse('admin:bookings_charge_departures')}?{urlencode({'day': day.isoformat()})}")
+    return TemplateResponse(request, "admin/bookings/departures.html", context)
 
 
 def export(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -125,10 +78,9 @@ def export(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     table = exports.table(kind, first, last, has_names=may_see(request))
     ending = "xlsx" if request.GET.get("format") == "xlsx" else "csv"
     content_type, write = FORMATS[ending]
-    answer = HttpResponse(write(table), content_type=content_type)
-    answer["Content-Disposition"] = f'attachment; filename="{slugify(table.title.translate(LETTERS))}.{ending}"'
-    add_never_cache_headers(answer)
-    return answer
+    name = f"{slugify(table.title.translate(LETTERS))}.{ending}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(write(table), content_type=content_type, headers=headers)
 
 
 def _check(request: HttpRequest, permission: str) -> None:

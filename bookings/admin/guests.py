@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
-from meters.admin.base import ReadOnlyAdmin, Text
+from bookings.models import Booking
+from meters.admin.base import NOTHING, ReadOnlyAdmin, Text
 
 SEE = "bookings.view_guest"
 
 
 def may_see(request: HttpRequest) -> bool:
     return bool(request.user.has_perm(SEE))
+
+
+def name_of(booking: Booking) -> str:
+    """The guest's; that he was forgotten; – where Sirvoy named nobody."""
+    guest = getattr(booking, "guest", None)
+    if guest is None:
+        return NOTHING
+    return gettext("forgotten") if guest.erased_at else str(guest) or NOTHING
 
 
 class WithGuests(ReadOnlyAdmin):

@@ -15,7 +15,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from bookings import reports
-from bookings.admin.guests import WithGuests
+from bookings.admin.guests import WithGuests, name_of
 from bookings.models import ProblemReport
 from bookings.reception.reports import show
 from meters.admin.base import NOTHING, label, link, local
@@ -91,10 +91,7 @@ class ProblemReportAdmin(WithGuests):
 
     @admin.display(description=_("guest"), ordering="stay__booking__guest__last_name")
     def guest_name(self, report: ProblemReport) -> str:
-        guest = getattr(report.stay.booking, "guest", None)
-        if guest is None:
-            return NOTHING
-        return gettext("forgotten") if guest.erased_at else str(guest) or NOTHING
+        return name_of(report.stay.booking)
 
     @admin.display(description=_("what"), ordering="kind")
     def what(self, report: ProblemReport) -> str:

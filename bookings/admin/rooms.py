@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from bookings import rooms
 from bookings.models import Room, Stay
-from bookings.reception.forms import PitchField, pitch_of
+from bookings.reception.forms import PitchField
 from meters.admin.base import NOTHING, ReadOnlyAdmin, label, link, local
 from meters.admin.history import History
 from meters.commands.rules import person
@@ -88,9 +88,10 @@ class RoomAdmin(History, ReadOnlyAdmin):
             rooms.assign(room, None, person(request.user), timezone.now())
             messages.success(request, _taken_back(Room.objects.select_related("pitch").get(pk=room.pk)))
         elif form.is_valid():
-            rooms.assign(room, pitch_of(form), person(request.user), timezone.now())
+            pitch = form.cleaned_data["pitch"]
+            rooms.assign(room, pitch, person(request.user), timezone.now())
             text = gettext("Room “%(room)s” is pitch %(pitch)s.")
-            messages.success(request, text % {"room": room, "pitch": pitch_of(form)})
+            messages.success(request, text % {"room": room, "pitch": pitch})
         else:
             messages.error(request, f"{form['pitch'].label}: {' '.join(map(str, form.errors['pitch']))}")
         return HttpResponseRedirect(reverse("admin:bookings_room_change", args=[room.pk]))

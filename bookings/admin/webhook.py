@@ -14,7 +14,6 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.cache import add_never_cache_headers
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -76,9 +75,7 @@ class WebhookTokenAdmin(ReadOnlyAdmin):
         title = gettext("The webhook's new address") if address else gettext("Make a webhook address")
         context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
         template = "admin/bookings/webhook_address.html"
-        answer = TemplateResponse(request, template, context | {"form": form, "address": address})
-        add_never_cache_headers(answer)
-        return answer
+        return TemplateResponse(request, template, context | {"form": form, "address": address})
 
     def _make(self, request: HttpRequest, form: NameForm) -> str:
         try:

@@ -145,7 +145,7 @@ def language(request: HttpRequest) -> HttpResponse:
     back = request.POST.get("next", "")
     answer = see_other(back if back in LEADS_BACK_TO else "portal-page")
     if (chosen := request.POST.get("language", "")) in languages.KNOWN:
-        answer.set_cookie(LANGUAGE, chosen, **_only_here())
+        _keep_language(answer, chosen)
     return answer
 
 
@@ -181,20 +181,26 @@ def _only_here() -> dict[str, Any]:
     return secure | {"max_age": KEPT, "path": reverse("portal-page")}
 
 
+def _keep_language(answer: HttpResponse, chosen: str) -> None:
+    answer.set_cookie(LANGUAGE, chosen, **_only_here())
+
+
 def _spoken(request: HttpRequest, stay: Stay | None, answer: Callable[[], HttpResponse]) -> HttpResponse:
     spoken = _language(request, stay)
     with translation.override(spoken):
         answered = answer()
+    if request.POST.get("language") == spoken:
+        _keep_language(answered, spoken)
     answered.headers["Content-Language"] = spoken
     patch_vary_headers(answered, ["Cookie", "Accept-Language"])
     return private(answered)
 
 
 def _language(request: HttpRequest, stay: Stay | None) -> str:
-    """What he chose on this page, else what is known of him, else his browser's."""
-    chosen = request.COOKIES.get(LANGUAGE, "")
-    if chosen in languages.KNOWN:
-        return chosen
+    """What he chooses now, or chose before, else what is known of him, else his browser's."""
+    for chosen in (request.POST.get("language"), request.COOKIES.get(LANGUAGE)):
+        if chosen in languages.KNOWN:
+            return str(chosen)
     guest = getattr(stay.booking, "guest", None) if stay else None
     known = languages.of_guest(guest) if guest else ""
     return known or _of_browser(request)

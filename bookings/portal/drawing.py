@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from django.utils import timezone
 from django.utils.translation import gettext
 
 from bookings.portal import local
@@ -49,7 +47,7 @@ class Drawing:
 
 def hours(chart: Chart) -> Drawing:
     """Words at midnight (the day) and at noon."""
-    at = [(bar, _local(bar.start)) for bar in chart.bars]
+    at = [(bar, local.at_campsite(bar.start)) for bar in chart.bars]
     words = [(bar, local.day(when) if when.hour == 0 else local.clock(when)) for bar, when in at if when.hour % 12 == 0]
     names = [f"{local.day(when, weekday=True)} {local.clock(when)}" for _bar, when in at]
     return _drawing(chart, words, names)
@@ -58,9 +56,8 @@ def hours(chart: Chart) -> Drawing:
 def days(chart: Chart) -> Drawing:
     """Words below each so many days, the last among them."""
     step = -(-len(chart.bars) // WORDS_OF_DAYS)
-    named = [bar for index, bar in enumerate(reversed(chart.bars)) if index % step == 0]
-    words = [(bar, local.day(_local(bar.start))) for bar in named]
-    return _drawing(chart, words, [local.day(_local(bar.start), weekday=True) for bar in chart.bars])
+    words = [(bar, local.day(bar.start)) for bar in chart.bars[::-step]]
+    return _drawing(chart, words, [local.day(bar.start, weekday=True) for bar in chart.bars])
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -97,10 +94,6 @@ def _sum_up(chart: Chart, names: Sequence[str]) -> str:
         "most": local.number(most.kwh or 0, 2),
         "when": names[chart.bars.index(most)].removesuffix("."),
     }
-
-
-def _local(moment: datetime) -> datetime:
-    return moment.astimezone(timezone.get_default_timezone())
 
 
 def _percent(value: float) -> str:

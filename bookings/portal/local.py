@@ -62,12 +62,12 @@ def fuse(amperes: int) -> str:
 
 def clock(moment: datetime) -> str:
     """The campsite's time of day."""
-    return dates.format_time(_campsites(moment), "short", locale=locale())
+    return dates.format_time(at_campsite(moment), "short", locale=locale())
 
 
 def day(moment: date | datetime, *, weekday: bool = False) -> str:
     """Day and month, without the year."""
-    local = _campsites(moment).date() if isinstance(moment, datetime) else moment
+    local = at_campsite(moment).date() if isinstance(moment, datetime) else moment
     return dates.format_skeleton("MMMEd" if weekday else "MMMd", local, locale=locale())
 
 
@@ -83,7 +83,7 @@ def full_date(day: date) -> str:
 
 def full_moment(at: datetime) -> str:
     """Day, month, year and time of day."""
-    return f"{full_date(_campsites(at).date())} {clock(at)}"
+    return f"{full_date(at_campsite(at).date())} {clock(at)}"
 
 
 def ms(moment: datetime | None) -> str:
@@ -96,5 +96,6 @@ def span(length: timedelta) -> str:
     return dates.format_timedelta(length, threshold=STILL_THIS_UNIT, locale=locale())
 
 
-def _campsites(moment: datetime) -> datetime:
-    return moment.astimezone(timezone.get_default_timezone())
+def at_campsite(moment: datetime) -> datetime:
+    """By the campsite's clock."""
+    return timezone.localtime(moment, timezone.get_default_timezone())

@@ -78,8 +78,10 @@ class Told:
 @door.for_guest
 @require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
-    """The form; his page again once it is sent, else the form with what he wrote and why not."""
-    if request.method != "POST":
+    """The form; his page again once it is sent, else the form with what he wrote and why not. Who chooses a language
+    meanwhile has it in that, with what he wrote.
+    """
+    if request.method != "POST" or "language" in request.POST:
         return _shown(request, stay, now)
     if wait_s := limits.wait_s("report", f"{settings.PORTAL_REPORTS_AN_HOUR}/hour", stay.pk):
         return door.later(_shown(request, stay, now, TOO_OFTEN, status=429), wait_s)

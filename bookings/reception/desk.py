@@ -5,6 +5,7 @@ only.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,11 +19,13 @@ from bookings.reception import reports
 from bookings.reception.reports import Reports
 from bookings.reconcile import Kind, Problem
 from meters import clock
-from meters.models import Pitch
+from meters.models import Pitch, Want
 
-MOST_LIT = 20
-"""Pitches on without a guest: more would push aside what is urgent."""
 URGENT = (Kind.DARK, Kind.NO_METER, Kind.SILENT, Kind.OPEN_LINE, Kind.OVERDUE)
+FOR_ALL = (Want.Hold.OBSERVE, Want.Hold.STOPPED)
+"""Why nothing is switched, where one act of a person ends that for all meters concerned."""
+FEW = 3
+"""So many troubles that one act ends stand one by one; more fill one line together."""
 VARIANTS = {Kind.DARK: "danger", Kind.NO_METER: "danger", Kind.SILENT: "warning", Kind.OVERDUE: "warning"}
 SURE = {Sure.RUNNING: "info", Sure.READ: "success", Sure.ESTIMATED: "warning"}
 ACCOUNT = {
@@ -36,12 +39,15 @@ ACCOUNT = {
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A problem with the way to who can solve it; `guest` and `number` of the booking, where there is one."""
+    """A problem with its colour."""
 
     problem: Problem
-    guest: str
-    number: int | None
     variant: str
+
+    @property
+    def act(self) -> str:
+        """What a person does once for all meters concerned, and this ends; "": nothing such."""
+        return f"{self.problem.kind}-{self.problem.hold}" if self.problem.hold in FOR_ALL else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,38 +82,44 @@ class Leaving:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """All of the first page."""
+    """All of the first page. `alike`: each the troubles that one act of a person ends, where these are many."""
 
     reports: Reports
     troubles: list[Trouble]
+    alike: list[list[Trouble]]
     lit: list[Trouble]
     unclear: list[Unclear]
     notices: list[PackageNotice]
     arrivals: list[Stay]
     departures: list[Leaving]
     pitches: list[Pitch]
-    day: date
+
+    @property
+    def trouble_count(self) -> int:
+        return len(self.troubles) + sum(map(len, self.alike))
 
     @property
     def is_all_well(self) -> bool:
-        return not (self.reports.shown or self.troubles or self.unclear or self.notices)
+        return not (self.reports.shown or self.trouble_count or self.unclear or self.notices)
 
 
 def desk(now: datetime) -> Desk:
     """Everything that the first page shows, in a constant number of queries."""
     today = clock.day_of(now)
-    found = [_trouble(each) for each in reconcile.problems(now)]
+    found = [Trouble(each, VARIANTS.get(each.kind, "")) for each in reconcile.problems(now)]
+    urgent = [each for each in found if each.problem.kind in URGENT]
+    counts = Counter(each.act for each in urgent)
     pitches = list(Pitch.objects.all())
     return Desk(
         reports=reports.still_open(),
-        troubles=[each for each in found if each.problem.kind in URGENT],
-        lit=[each for each in found if each.problem.kind not in URGENT][:MOST_LIT],
+        troubles=[each for each in urgent if not each.act or counts[each.act] <= FEW],
+        alike=[[each for each in urgent if each.act == act] for act in counts if act and counts[act] > FEW],
+        lit=[each for each in found if each.problem.kind not in URGENT],
         unclear=[Unclear(stay, _suggested(stay, pitches)) for stay in stays.to_sort_out(now)],
         notices=list(accounts.untold(now)),
         arrivals=list(arrivals(today)),
-        departures=[Leaving(each, SURE[each.sure], ACCOUNT[each.account]) for each in departures.on(today)],
+        departures=leaving(today),
         pitches=pitches,
-        day=today,
     )
 
 
@@ -118,14 +130,12 @@ def arrivals(day: date) -> QuerySet[Stay]:
     return found.select_related("booking__guest", "pitch", "room").order_by("status", "pitch__number", "pk")
 
 
+def leaving(day: date) -> list[Leaving]:
+    """Who leaves on this day."""
+    return [Leaving(each, SURE[each.sure], ACCOUNT[each.account]) for each in departures.on(day)]
+
+
 # --- inside ----------------------------------------------------------------------------------------------------------
-
-
-def _trouble(problem: Problem) -> Trouble:
-    booking = problem.stay.booking if problem.stay else None
-    guest = getattr(booking, "guest", None)
-    number = booking.sirvoy_id if booking else None
-    return Trouble(problem, str(guest) if guest else "", number, VARIANTS.get(problem.kind, ""))
 
 
 def _suggested(stay: Stay, pitches: Iterable[Pitch]) -> Pitch | None:

@@ -10,11 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from bookings import rooms
 from meters import installations
-from meters.models import Meter, Pitch
-
-
-class Nothing(forms.Form):
-    """Of verbs that need no more than a click."""
+from meters.models import Meter
 
 
 class NoteForm(forms.Form):
@@ -94,8 +90,3 @@ class ChargeForm(forms.Form):
 
 class LanguageForm(forms.Form):
     language = forms.ChoiceField(label=_("Language"), required=False, choices=[("", ""), *settings.LANGUAGES])
-
-
-def pitch_of(form: forms.Form) -> Pitch:
-    found: Pitch = form.cleaned_data["pitch"]
-    return found

@@ -39,18 +39,10 @@ class Then:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A report with the way to its guest."""
+    """A report, and what was known then."""
 
     report: ProblemReport
     outlets: list[Then]
-
-    @property
-    def guest(self) -> str:
-        return str(getattr(self.report.stay.booking, "guest", "") or "")
-
-    @property
-    def number(self) -> int:
-        return self.report.stay.booking.sirvoy_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from bookings import accounts, facts, follow, ledger, links
+from bookings import accounts, follow, ledger, links
 from bookings.accounts import Bill
 from bookings.ledger import Measured, Used
 from bookings.models import Booking, Correction, Guest, PackageSale, Stay, StayMeter
@@ -20,7 +21,7 @@ from bookings.power import Decision
 from bookings.reception import reports
 from bookings.reception.reports import Shown
 from meters import commands, online, overview
-from meters.models import Area, Installation, Meter, MeterState, Source, Want
+from meters.models import Installation, Meter, MeterState, Source, Want
 
 Text = str | Promise
 
@@ -87,11 +88,6 @@ class Outlet:
             return self.want.until
         return self.decision.until if self.decision else None
 
-    @property
-    def is_only_watched(self) -> bool:
-        area = self.meter.device.area
-        return area is not None and area.control == Area.Control.OBSERVE
-
 
 @dataclass(frozen=True, slots=True)
 class Party:
@@ -102,7 +98,6 @@ class Party:
     outlets: list[Outlet]
     lines: list[Measured]
     corrections: list[Correction]
-    leaves_at: datetime | None
     guest: str
     comment: str
 
@@ -191,7 +186,6 @@ def _party(
         outlets=outlets.get(stay.pk, []),
         lines=[each for each in measured if each.line.stay_id == stay.pk],
         corrections=[each for each in corrections if each.stay_id == stay.pk],
-        leaves_at=facts.leaving(stay),
         guest=str(of_room.get("name") or ""),
         comment=str(of_room.get("comment") or ""),
     )
@@ -218,7 +212,8 @@ def _meters(ids: set[int], now: datetime) -> dict[int, Outlet]:
     """The meters as they are now, without a line."""
     if not ids:
         return {}
-    link, decisions, wants = online.link(now), follow.decisions(ids, now), _wants(ids, now)
+    link, decisions, wants = online.link(now), follow.decisions(ids, now), commands.in_force(ids, now)
+    prefetch_related_objects(list(wants.values()), "by")
     return {
         meter.pk: Outlet(
             meter=meter,
@@ -230,10 +225,3 @@ def _meters(ids: set[int], now: datetime) -> dict[int, Outlet]:
         )
         for meter in overview.meters(now).filter(pk__in=ids)
     }
-
-
-def _wants(ids: set[int], now: datetime) -> dict[int, Want]:
-    """What is in force, with who said so."""
-    found = {want.pk: want for want in commands.in_force(ids, now).values()}
-    told = Want.objects.select_related("by").in_bulk(found)
-    return {want.meter_id: want for want in told.values()}

@@ -34,7 +34,10 @@ SETTINGS = {
     "dynamic_shared_memory_type": "mmap",  # containers have a /dev/shm of 64 MB
     "jit": "off",
 }
-FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FORGETFUL = {
+    **{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
+    **{"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "4GB", "autovacuum": "off"},
+}
 """For tests: a crash of the machine may cost everything."""
 
 

@@ -55,8 +55,10 @@ def leaving(number: str = "101", kwh: str = "10", **values) -> Booking:
     return booking
 
 
-def post(client: Client, booking: Booking, **fields):
-    return client.post(reverse("admin:bookings_charge_note", args=[booking.pk]), fields, follow=True)
+def note(client: Client, booking: Booking, verb: str = "charge", **fields):
+    """As the list's buttons do."""
+    today = {"day": timezone.localdate().isoformat()}
+    return client.post(reverse("reception_verb", args=[booking.pk, verb]), today | fields, follow=True)
 
 
 # --- tariffs and packages' texts -------------------------------------------------------------------------------------
@@ -121,17 +123,19 @@ def test_the_departures_list_tells_pitch_guest_kwh_and_amount(reception):
 def test_noting_a_charge_and_taking_it_back(reception):
     make.tariff()
     booking = leaving()
-    assert "was charged" in post(reception, booking, expected="45.00").content.decode()
+    answer = note(reception, booking, expected="45.00")
+    assert answer.redirect_chain == [(f"{DEPARTURES}?day={timezone.localdate()}", 302)]
+    assert "was charged" in answer.content.decode()
     assert Charge.objects.get().by.username == "one of reception"
-    assert "charged" in reception.get(DEPARTURES).content.decode()
-    post(reception, booking, back="1")
+    assert "Take back" in reception.get(DEPARTURES).content.decode()
+    note(reception, booking, "take-back", sure="1")
     assert accounts.bill([booking.pk])[booking.pk].charged == 0
 
 
 @pytest.mark.parametrize("said", [{}, {"expected": "much"}, {"expected": "sNaN"}])
 def test_without_the_amount_that_was_seen_nothing_is_charged(reception, said):
     make.tariff()
-    assert post(reception, leaving(), **said).status_code == 400
+    assert "expected: " in note(reception, leaving(), **said).content.decode()
     assert not Charge.objects.exists()
 
 
@@ -139,15 +143,15 @@ def test_an_amount_that_grew_meanwhile_is_not_noted(reception):
     make.tariff()
     booking = leaving()
     make.used(booking.stays.get(), "1")
-    assert "Meanwhile it is 49.50" in post(reception, booking, expected="45.00").content.decode()
+    assert "Meanwhile it is 49.50" in note(reception, booking, expected="45.00").content.decode()
     assert not Charge.objects.exists()
 
 
 def test_an_error_is_told_and_a_get_notes_nothing(reception):
     booking = leaving()
-    assert "no tariff fits" in post(reception, booking, expected="0").content.decode()
-    assert reception.get(reverse("admin:bookings_charge_note", args=[booking.pk])).status_code == 405
-    assert post(reception, Booking(pk=0)).status_code == 404
+    assert "no tariff fits" in note(reception, booking, expected="0").content.decode()
+    assert reception.get(reverse("reception_verb", args=[booking.pk, "charge"])).status_code == 405
+    assert note(reception, Booking(pk=0)).status_code == 404
 
 
 @pytest.mark.parametrize("day", ["", "x", "2026-02-30", "9999-01-01", "2026-07-01"])

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bookings import stays
 from bookings.models import Booking, Guest, Room, Stay, StayMeter, WebhookEvent
 from tests import make
 from tests.bookings.sirvoy import NOON, booking, received, room, work
+from tests.properties import fewer
 
 pytestmark = pytest.mark.django_db
 KNOWN = ["101", "102", "103", "F1"]
@@ -154,10 +155,7 @@ def _fresh() -> None:
         model.objects.all().delete()
 
 
-suite = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=120)
-
-
-@suite
+@fewer(6)
 @given(histories(), st.randoms(use_true_random=False))
 def test_any_order_and_repetition_ends_in_the_same_state(bodies: list[dict[str, Any]], chance: random.Random) -> None:
     _fresh()
@@ -173,7 +171,7 @@ EVENING = NOON - timedelta(hours=16)
 """20:00 of the day before: what the calendar does comes later."""
 
 
-@settings(suite, max_examples=60)
+@fewer(6)
 @given(histories(), st.randoms(use_true_random=False))
 def test_any_order_ends_in_the_same_ledger(bodies: list[dict[str, Any]], chance: random.Random) -> None:
     """Also when they came and went, and what they pay: each event counts from when Sirvoy made it."""
@@ -188,7 +186,7 @@ def test_any_order_ends_in_the_same_ledger(bodies: list[dict[str, Any]], chance:
     assert told([(event, EVENING + number * minute) for number, event in enumerate(mixed)]) == expected
 
 
-@suite
+@fewer(4)
 @given(histories())
 def test_the_newest_alone_tells_where_everybody_is(bodies: list[dict[str, Any]]) -> None:
     """Apart from what older ones teach of rooms that are named now by their id alone, and what it does not tell."""
@@ -204,7 +202,7 @@ def _tells_all(body: dict[str, Any]) -> bool:
     return bool(body["rooms"]) and all(body[name] is not None for name in (*flags, "totalAdults"))
 
 
-@suite
+@fewer(4)
 @given(histories())
 def test_all_of_it_once_more_changes_nothing(bodies: list[dict[str, Any]]) -> None:
     _fresh()
@@ -218,7 +216,7 @@ def test_all_of_it_once_more_changes_nothing(bodies: list[dict[str, Any]]) -> No
     assert everything() == before
 
 
-@suite
+@fewer(4)
 @given(histories())
 def test_whatever_happens_nobody_has_lines_but_those_who_are_here(bodies: list[dict[str, Any]]) -> None:
     _fresh()

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bookings import ledger
@@ -18,6 +18,7 @@ from meters import directory, installations, readings, snapshots
 from meters.models import Meter, MeterState, Reading, Snapshot
 from meters.zigbee2mqtt import State
 from tests import make
+from tests.properties import fewer
 
 pytestmark = pytest.mark.django_db
 
@@ -196,7 +197,7 @@ def by_hand(meter: Meter, at: datetime) -> int:
     return wh
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@fewer(6)
 @given(histories, st.booleans())
 def test_no_kwh_is_billed_twice_none_is_invented_and_none_gets_lost(
     history: list[tuple[int, tuple[str, int, object]]], is_fresh: bool
@@ -240,7 +241,7 @@ HAND_OVER = [
 
 
 @example(HAND_OVER, True)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@fewer(8)
 @given(histories, st.booleans())
 def test_it_is_the_same_however_late_the_values_are_settled(
     history: list[tuple[int, tuple[str, int, object]]], is_fresh: bool

@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -17,11 +16,6 @@ from tests.bookings.guest import enter, page, read
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 Status = Stay.Status
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 def expected(day: date = date(2026, 7, 10), **values) -> Stay:

@@ -6,7 +6,6 @@ from io import StringIO
 
 import pytest
 from django.core import signing
-from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
@@ -19,11 +18,6 @@ from tests.bookings.guest import COMES_IN, enter, page, post, read
 
 pytestmark = pytest.mark.django_db
 TODAY = date(2026, 7, 10)
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 def here(pitch: str = "101", **guest: object) -> Stay:

@@ -7,7 +7,6 @@ from statistics import median
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from playwright.sync_api import Browser, Page, expect
 
 from bookings import links
@@ -32,7 +31,6 @@ ROUNDS = 5
 
 @pytest.fixture
 def address(server: boards.Server) -> str:
-    cache.clear()
     return f"http://127.0.0.1:{server.port}"
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from auditlog.models import LogEntry
-from django.core.cache import cache
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.test import Client
@@ -26,11 +25,6 @@ from tests.bookings.guest import enter, page, post
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 def camper(hours: float = 3) -> tuple[Stay, Meter]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone, translation
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
@@ -30,7 +29,6 @@ SOON_MS = 15_000
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    cache.clear()
     monkeypatch.setattr(hub, "REST_S", 0.01)
     monkeypatch.setattr(hub, "TICK_S", 0.0)
     monkeypatch.setattr(hub, "CHECKED_EVERY_S", 0.2)

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from auditlog.models import LogEntry
-from django.core.cache import cache
 from django.db import connections
 from django.http import HttpResponse
 from django.test import Client
@@ -19,11 +18,6 @@ from tests.bookings.guest import enter, page, post, read
 
 db = pytest.mark.django_db
 committing = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 def camper(language: str = "en", **values: object) -> tuple[Stay, Client]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.core.cache import cache
 from django.db import connection
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.test import Client
@@ -31,11 +30,6 @@ PAGE, FILE = reverse("portal-receipt"), reverse("portal-receipt-pdf")
 HOUR = timedelta(hours=1)
 LANGUAGES = ["da", "de", "nl", "en", "nb", "sv"]
 Quality = Snapshot.Quality
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 def camper(number: str = "101", *, language: str = "en", **guest: Any) -> tuple[Stay, Meter]:
@@ -297,6 +291,17 @@ def test_the_head_names_guest_booking_pitch_and_days(settings):
         assert "As it is known on" in told
         assert "Skovlund" in told
         assert "+45 12 34 56 78 · hej@example.com" in told
+
+
+def test_the_business_is_named_with_address_and_number_where_these_are_set(settings):
+    stay, _meter = camper()
+    for told in (shown(stay), printed(stay)):
+        assert "CVR" not in told
+    settings.SITE_ADDRESS, settings.SITE_CVR = "Strandvejen 1, 8400 Ebeltoft", "12345678"
+    for told in (shown(stay), printed(stay)):
+        assert "Strandvejen 1, 8400 Ebeltoft · CVR 12345678" in told
+    settings.SITE_ADDRESS = ""
+    assert " CVR 12345678" in printed(stay)
 
 
 # --- as a PDF --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from tests.bookings import test_portal_browser as portal
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 browser, server, context, page = portal.browser, portal.server, portal.context, portal.page  # fixtures
-nobody_tried = portal.nobody_tried
 AT_LEAST_PX = 44
 
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
@@ -20,11 +19,6 @@ from tests.bookings.guest import enter, page, post, read
 
 pytestmark = pytest.mark.django_db
 FORM = reverse("portal-report")
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 def camper(number: str = "101", meters: int = 1, language: str = "en", **values: Any) -> tuple[Stay, list[Meter]]:
@@ -133,6 +127,21 @@ def test_it_is_whole_in_each_language(language: str) -> None:
         assert f'<html lang="{language}"' in shown
         for english in ("The breaker trips", "Report a problem"):
             assert (english in shown) == (language == "en")
+
+
+def test_who_chooses_a_language_meanwhile_keeps_what_he_wrote(settings: Any) -> None:
+    settings.PORTAL_REPORTS_AN_HOUR = 1
+    stay, _meters = camper()
+    browser = enter(stay)
+    answers = [send(browser, language="da", kind="other", text="Not yet <all>") for _time in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200], "it counts for no report"
+    shown = read(answers[-1])
+    assert '<html lang="da"' in shown
+    assert "Not yet &lt;all&gt;</textarea>" in shown
+    assert "checked" in shown
+    assert not ProblemReport.objects.exists()
+    assert '<html lang="da"' in page(browser)
+    assert '<html lang="da"' in read(send(browser, language="xx", kind="other"))
 
 
 # --- refused ---------------------------------------------------------------------------------------------------------

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
-
-
 def camper(*, relay: bool = True, area: Area | None = None, **pitch: object) -> tuple[Stay, Meter]:
     """A guest whose power is on by the policy."""
     stay = make.stay(make.pitch("101", **pitch), began_at=timezone.now() - HOUR)

@@ -213,6 +213,20 @@ def test_a_check_in_whose_power_did_not_come_on_stands_at_the_top_until_it_did(r
     assert sheet(stay) not in shown.partition("Arrivals today")[0]
 
 
+@pytest.mark.parametrize(("count", "alone", "alike"), [(3, 4, []), (4, 1, [4])])
+def test_what_one_act_ends_for_many_guests_is_one_line_that_tells_how_many(reception, count, alone, alike):
+    until = timezone.now() + timedelta(hours=1)
+    for number in range(count + 1):
+        _stay, meter = settled(str(number), relay=False)
+        make.want(meter, True, Source.POLICY, ago_s=300, until=until, hold="observe" if number else "unasked_off")
+    answer = reception.get(HOME)
+    desk, shown = answer.context["desk"], answer.content.decode()
+    assert (len(desk.troubles), [len(many) for many in desk.alike]) == (alone, alike)
+    assert f"To be solved <b>{count + 1}</b>" in shown
+    assert shown.count("Its area only observes") == count + len(alike)
+    assert shown.count('<details class="many"') == len(alike)
+
+
 def test_an_unknown_room_is_said_to_be_a_pitch_with_one_click(reception, django_capture_on_commit_callbacks):
     pitch = make.pitch("12")
     now = timezone.now()

@@ -111,6 +111,23 @@ def test_a_pitch_being_typed_is_not_taken_away_by_what_follows(page: Page) -> No
     assert room.pitch.number == "12"
 
 
+def test_a_list_that_was_unfolded_to_be_read_follows_and_stays_unfolded(page: Page) -> None:
+    meters = [settled(str(number), relay=False)[1] for number in range(5)]
+    for meter in meters:
+        make.want(meter, True, Source.POLICY, ago_s=300, until=timezone.now() + timedelta(hours=1), hold="observe")
+    page.goto("/admin/reception/")
+    many = page.locator("details.many")
+    expect(many.locator("li").first).to_be_hidden()
+    many.locator("summary").click()
+    expect(many.locator("li")).to_have_count(5)
+    MeterState.objects.filter(meter=meters[0]).update(relay=True)
+    page.clock.run_for(6_000)
+    expect(many.locator("li")).to_have_count(4)
+    expect(many.locator("li").first).to_be_visible()
+    expect(many.locator("summary")).to_be_focused()
+    assert fits(page)
+
+
 @pytest.mark.parametrize("viewport", [NARROW, {"width": 1400, "height": 900}])
 def test_nothing_is_wider_than_the_window(page: Page, viewport: dict) -> None:
     stay, meter = settled("101", relay=False)
@@ -135,6 +152,16 @@ def test_the_card_opens_beside_and_prints(page: Page) -> None:
     card.wait_for_load_state()
     expect(card.locator("svg.qr")).to_be_visible()
     assert card.evaluate("window.printed")
+
+
+def test_a_new_webhook_address_is_copied_with_one_click(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/admin/bookings/webhooktoken/add/")
+    page.locator("input[name=name]").fill("Sirvoy")
+    page.keyboard.press("Enter")
+    page.locator("[data-copies]").click()
+    expect(page.get_by_role("status").filter(visible=True)).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#address").input_value()
 
 
 def test_what_was_refused_stands_in_its_form_again(page: Page) -> None:

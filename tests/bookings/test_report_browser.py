@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -22,11 +21,6 @@ context, page, staffs = guests.context, guests.page, boards.page
 Server = boards.Server
 SIZES = [(320, 640), (390, 844), (1400, 900)]
 LONG = "Kein Strom seit heute früh um zehn. Wasserkocher und Heizung waren an 😟 " + "w" * 90
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried() -> None:
-    cache.clear()
 
 
 @pytest.fixture
@@ -91,6 +85,20 @@ def test_it_is_done_by_keys_alone(page: Page) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator(".reports li")).to_contain_text("The kettle")
+
+
+def test_who_chooses_a_language_meanwhile_keeps_what_he_wrote(page: Page) -> None:
+    guests.enter(page, with_two_outlets("en"))
+    page.goto("/stay/report/")
+    page.get_by_label("The kWh look wrong").check()
+    page.get_by_label("In your own words").fill("Since ten")
+    page.locator("summary").click()
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page.get_by_label("In Ihren eigenen Worten")).to_have_value("Since ten")
+    page.get_by_role("radio", checked=True).press("Enter")  # sends it, and chooses no other language
+    expect(page.locator(".reports li")).to_contain_text("Since ten")
+    made = ProblemReport.objects.get()
+    assert (made.kind, made.text, made.language) == ("kwh", "Since ten", "de")
 
 
 def test_everything_that_is_pressed_is_large_enough_for_a_thumb(page: Page) -> None:

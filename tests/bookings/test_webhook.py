@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as settings_now
-from django.core.cache import cache
 from django.core.signals import request_finished
 from django.db import close_old_connections, connection
 from django.http import HttpResponse
@@ -38,11 +37,6 @@ pytestmark = pytest.mark.django_db
 EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.json"))
 Status = WebhookEvent.Status
 WRONG = "/hooks/sirvoy/sirvoy-wrongwrongwrongwrong/"
-
-
-@pytest.fixture(autouse=True)
-def _nobody_was_counted():
-    cache.clear()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.core import mail as outbox
@@ -101,9 +102,14 @@ def test_staff_see_the_mail_without_making_a_link():
     stay = came(language="de")
     client = Client()
     client.force_login(make.superuser())
-    shown = client.get(reverse("reception_link_mail", args=[stay.pk])).content.decode()
-    assert 'lang="de"' in shown
-    assert "/p/…/" in shown
+    answer = client.get(reverse("reception_link_mail", args=[stay.pk]))
+    head, _iframe, frame = answer.content.decode().partition("<iframe")
+    assert "anna@example.com" in head
+    assert "Strom: Ihr Strom" in head
+    within = re.search('srcdoc="([^"]+)"', frame)[1]
+    assert '<html lang="de">' in unescape(within)
+    assert "/p/…/" in unescape(within)
+    assert "<" not in within, "it ends the frame nowhere"
     assert not PortalLink.objects.exists()
     client.force_login(make.staff("nobody"))
     assert client.get(reverse("reception_link_mail", args=[stay.pk])).status_code == 403

@@ -27,9 +27,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from campsite.embedded.postgres import Postgres
 from campsite.embedded.processes import Process
+from campsite.embedded.services import given
 from campsite.embedded.state import State
 from campsite.embedded.valkey import Valkey
 from meters.simulation import definitions
+from tests import migrated
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60.0
@@ -48,11 +50,49 @@ def until(find: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -> T:
 
 
 class Services:
-    """PostgreSQL and Valkey that a test may restart. Each database is a copy of a migrated one."""
+    """PostgreSQL and Valkey of the run: each test has a database of its own there, and the channels named after it."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="campsite-services-"))
         self.state = State(self.root)
+        self._made: list[str] = []
+
+    def start(self) -> None:
+        """Both run already."""
+
+    def stop(self) -> None:
+        for name in self._made:
+            migrated.drop(name)
+        self._remove()
+
+    @property
+    def redis_url(self) -> str:
+        return given("REDIS_URL")
+
+    def new_database(self) -> str:
+        """The URL of a fresh migrated database."""
+        self._made.append(f"test_processes_{os.getpid()}_{next(_numbers)}")
+        return migrated.copy(self._made[-1])
+
+    def manage(self, *words: str, database_url: str, mqtt_url: str = "", **environment: str) -> Process:
+        """`manage.py …` against these services; its output goes to a file of its own."""
+        ours = {"DATABASE_URL": database_url, "REDIS_URL": self.redis_url, "MQTT_URL": mqtt_url}
+        ours |= {"CHANNEL_PREFIX": channels(database_url), "SECRET_KEY": "x", "DEBUG": "0"}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+        log = self.state.log(f"{words[0]}-{next(_numbers)}")
+        command = [sys.executable, "manage.py", *words]
+        return Process(words[0], command, log, environment=kept | ours | environment, directory=ROOT)
+
+    def _remove(self) -> None:
+        self.state.remove()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+class OwnServices(Services):
+    """PostgreSQL and Valkey that a test may stop and start again."""
+
+    def __init__(self, *, durable: bool = False) -> None:
+        super().__init__()
         self.postgres = Postgres(self.state, durable=durable)
         self.valkey = Valkey(self.state)
 
@@ -64,24 +104,22 @@ class Services:
     def stop(self) -> None:
         self.valkey.stop()
         self.postgres.stop()
-        self.state.remove()
-        shutil.rmtree(self.root, ignore_errors=True)
+        self._remove()
+
+    @property
+    def redis_url(self) -> str:
+        return self.valkey.url
 
     def new_database(self) -> str:
-        """The URL of a fresh migrated database."""
         name = f"campsite_{next(_numbers)}"
         with self.postgres._connect("postgres") as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE campsite OWNER campsite")
         return f"{self.postgres.url.rpartition('/')[0]}/{name}"
 
-    def manage(self, *words: str, database_url: str, mqtt_url: str = "", **environment: str) -> Process:
-        """`manage.py …` against these services; its output goes to a file of its own."""
-        ours = {"DATABASE_URL": database_url, "REDIS_URL": self.valkey.url, "MQTT_URL": mqtt_url}
-        ours |= {"SECRET_KEY": "x", "DEBUG": "0"}
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-        log = self.state.log(f"{words[0]}-{next(_numbers)}")
-        command = [sys.executable, "manage.py", *words]
-        return Process(words[0], command, log, environment=kept | ours | environment, directory=ROOT)
+
+def channels(database_url: str) -> str:
+    """The prefix of the channels of those who use this database."""
+    return database_url.rpartition("/")[2]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from django.db import connection
 from django.utils import timezone
 
@@ -18,14 +19,17 @@ from tests.meters.harness import Services, until
 
 GATE = 77
 
+with_own_services = pytest.mark.parametrize("services", ["own"], indirect=True)
+"""For a test that stops PostgreSQL or Valkey."""
+
 
 @contextmanager
-def services_and_broker(kind: str) -> Iterator[tuple[Services, Broker]]:
-    """Both run, on ports and in folders of their own, and leave nothing behind. `kind`: as Broker's."""
+def services_and_broker(kind: str, make: type[Services] = Services) -> Iterator[tuple[Services, Broker]]:
+    """Both run and leave nothing behind. `kind`: as Broker's."""
     with ExitStack() as stack:
         root = Path(tempfile.mkdtemp(prefix="campsite-broker-"))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
-        services = Services()
+        services = make()
         stack.callback(services.stop)
         services.start()
         broker = Broker(kind, root)

@@ -19,13 +19,13 @@ from typing import Any
 import psycopg
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
-from django.conf import settings
 from django.db import connection
 
 from meters import leader, live, mqtt, notify, rejected
 from meters.models import Area, AreaState, Device, FoundInstance, Meter, RejectedMessage, WorkerState
 from tests.meters import harness
 from tests.meters.harness import Fleet, Services, Workers, kill, says, terminate, until
+from tests.meters.surroundings import with_own_services
 
 pytestmark = pytest.mark.services
 
@@ -37,6 +37,7 @@ class Site:
     services: Services
     broker: Any
     workers: Workers
+    database_url: str
     fleets: list[Fleet] = field(default_factory=list)
 
     def fleet(self, base: str = "z2m", meters: int = 50, **more: Any) -> Fleet:
@@ -57,7 +58,7 @@ class Site:
 def site(services: Services, broker: Any, django_db_blocker: Any) -> Iterator[Site]:
     database_url = services.new_database()
     with django_db_blocker.unblock(), harness.speaking_to(database_url):
-        site = Site(services, broker, Workers(services, database_url, broker.url))
+        site = Site(services, broker, Workers(services, database_url, broker.url), database_url)
         try:
             yield site
         finally:
@@ -308,6 +309,7 @@ def test_what_another_thread_sends_goes_out_at_once(broker: Any) -> None:
 
 
 @on_mosquitto
+@with_own_services
 def test_a_database_that_restarts_or_stays_away_costs_nothing(site: Site) -> None:
     fleet, worker = site.fleet(), site.workers.start()
     until(lambda: Meter.objects.count() == fleet.meters, "the meters")
@@ -333,9 +335,8 @@ def next_tick(site: Site) -> dict[str, Any]:
     """What the boards are told next."""
 
     async def listen() -> Any:
-        configured: Any = settings.CHANNEL_LAYERS["default"]["CONFIG"]
-        hosts = [{"address": site.services.valkey.url}]
-        layer = RedisPubSubChannelLayer(hosts=hosts, prefix=configured["prefix"])
+        hosts = [{"address": site.services.redis_url}]
+        layer = RedisPubSubChannelLayer(hosts=hosts, prefix=harness.channels(site.database_url))
         channel = await layer.new_channel()
         await layer.group_add(live.GROUP, channel)
         try:
@@ -348,6 +349,7 @@ def next_tick(site: Site) -> dict[str, Any]:
 
 
 @on_mosquitto
+@with_own_services
 def test_boards_are_told_again_after_redis_was_away_and_readings_do_not_mind(site: Site) -> None:
     fleet, worker = site.fleet(), site.workers.start()
     until(lambda: Meter.objects.count() == fleet.meters, "the meters")

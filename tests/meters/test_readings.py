@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import DataError, connection
 from django.db.models import Sum
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meters import directory
@@ -17,6 +17,7 @@ from meters.models import CounterEpoch, HourlyUsage, Meter, MeterState, Quaranti
 from meters.readings import Report, hours, store
 from meters.zigbee2mqtt import State
 from tests import make
+from tests.properties import fewer
 
 pytestmark = pytest.mark.django_db
 
@@ -242,7 +243,7 @@ def honest(history: list[tuple[int, int | None, int | None]]) -> list[dict[str, 
     return told
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fewer(4)
 @given(history=steps, order=st.randoms(use_true_random=False), cached=st.booleans())
 def test_any_order_and_repetition_ends_in_the_same_hours_and_energy(
     history: list[tuple[int, int | None, int | None]], order: Any, cached: bool
@@ -263,7 +264,7 @@ def test_any_order_and_repetition_ends_in_the_same_hours_and_energy(
     assert latest(first).energy_kwh * 1000 == (values[-1] - values[0] if values else 0)
 
 
-@settings(max_examples=50, deadline=None)
+@fewer(4)
 @given(st.lists(st.tuples(st.integers(1, 200), st.integers(0, 40_000)), min_size=1, max_size=15), st.integers(1, 4))
 def test_whatever_the_counter_does_the_hours_sum_to_the_energy_and_rebuild_alike(
     history: list[tuple[int, int]], size: int

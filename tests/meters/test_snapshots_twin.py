@@ -35,16 +35,6 @@ KINDS = 4
 """One of each kind: TS011F_plug_1, plug_3 (polled), with thresholds, DIN relay (polled)."""
 
 
-@pytest.fixture(scope="module")
-def services() -> Iterator[Services]:
-    made = Services()
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
 @pytest.fixture(params=CONFIGURATIONS)
 def twin(
     request: pytest.FixtureRequest, services: Services, broker: Broker, twin_dir: Path, django_db_blocker: Any

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -27,7 +28,7 @@ from meters.models import Area, AreaState, Command, Device, Meter, Order, Readin
 from tests import make
 from tests.conftest import Broker
 from tests.meters import harness
-from tests.meters.harness import ObeyingFleet, Services, Workers, kill, says, terminate, until
+from tests.meters.harness import ObeyingFleet, OwnServices, Services, Workers, kill, says, terminate, until
 from tests.meters.surroundings import gate, let_go_of_everything, services_and_broker
 
 pytestmark = pytest.mark.services
@@ -98,9 +99,9 @@ class Site:
         self.workers.end_all()
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Site]:
-    with services_and_broker("mosquitto" if mosquitto.program() else "iotcore") as (services, broker):
+@contextmanager
+def running(make: type[Services]) -> Iterator[Site]:
+    with services_and_broker("mosquitto" if mosquitto.program() else "iotcore", make) as (services, broker):
         found = Site(services, broker)
         try:
             yield found
@@ -108,14 +109,33 @@ def shared() -> Iterator[Site]:
             found.end()
 
 
+@contextmanager
+def at_work(site: Site, blocker: Any) -> Iterator[Site]:
+    with blocker.unblock(), harness.speaking_to(site.database_url):
+        site.worker()
+        try:
+            yield site
+        finally:
+            site.end_test()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Site]:
+    with running(Services) as found:
+        yield found
+
+
 @pytest.fixture
 def site(shared: Site, django_db_blocker: Any) -> Iterator[Site]:
-    with django_db_blocker.unblock(), harness.speaking_to(shared.database_url):
-        shared.worker()
-        try:
-            yield shared
-        finally:
-            shared.end_test()
+    with at_work(shared, django_db_blocker) as found:
+        yield found
+
+
+@pytest.fixture
+def own_site(django_db_blocker: Any) -> Iterator[Site]:
+    """For a test that stops PostgreSQL."""
+    with running(OwnServices) as made, at_work(made, django_db_blocker) as found:
+        yield found
 
 
 def meter(fleet: ObeyingFleet, number: int = 0) -> Meter:
@@ -419,8 +439,9 @@ def test_a_stale_off_is_sent_after_an_outage_where_the_area_acts(site: Site, set
     until(lambda: not fleet.relay[0], "it to be off")
 
 
-def test_a_database_that_is_away_for_20_s_costs_no_command_and_no_second_one_and_no_reading(site: Site) -> None:
+def test_a_database_that_is_away_for_20_s_costs_no_command_and_no_second_one_and_no_reading(own_site: Site) -> None:
     """One command is under way when it goes, another one waits for its meter, which is heard meanwhile."""
+    site = own_site
     fleet, worker = site.fleet(2), site.worker()
     be_off_the_air(fleet, 1)
     switch(fleet, False, 1)
@@ -429,6 +450,7 @@ def test_a_database_that_is_away_for_20_s_costs_no_command_and_no_second_one_and
     wait_held(fleet)
     connection.close()
     before = says(worker, "nothing is sent")
+    assert isinstance(site.services, OwnServices)
     site.services.postgres.stop()
     until(lambda: says(worker, "nothing is sent") > before, "the worker to miss it")
     fleet.release()

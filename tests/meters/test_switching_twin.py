@@ -20,7 +20,7 @@ from tests.meters import harness
 from tests.meters.harness import FILTERED, Services, Twin, Workers, kill, terminate, until
 from tests.meters.surroundings import gate, let_go_of_everything, services_and_broker
 
-pytestmark = [pytest.mark.services, pytest.mark.twin, pytest.mark.mosquitto]
+pytestmark = [pytest.mark.services, pytest.mark.twin, pytest.mark.mosquitto, pytest.mark.xdist_group("switching_twin")]
 
 CONFIGURATION = {
     "device_options": {"filtered_cache": FILTERED, "qos": 1},

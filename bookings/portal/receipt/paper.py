@@ -73,9 +73,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """`head`: names and what they are; `notes`: what must be known first; `foot`: how it is to be read."""
+    """`business`: its address and number; `reach`: how it is reached; `head`: names and what they are; `notes`: what
+    must be known first; `foot`: how it is to be read.
+    """
 
     site: str
+    business: str
     reach: str
     title: str
     head: tuple[tuple[str, str], ...]
@@ -89,7 +92,8 @@ def write(receipt: Receipt) -> Paper:
     tables = [_ledger(receipt), _account(receipt.bill), _price(receipt.bill)]
     return Paper(
         site=str(settings.SITE_NAME),
-        reach=" · ".join(filter(None, (settings.SITE_PHONE, settings.SITE_EMAIL))),
+        business=_joined(settings.SITE_ADDRESS, settings.SITE_CVR and f"CVR {settings.SITE_CVR}"),
+        reach=_joined(settings.SITE_PHONE, settings.SITE_EMAIL),
         title=gettext("Interim electricity statement") if receipt.is_interim else gettext("Electricity receipt"),
         head=_head(receipt),
         notes=_notes(receipt),
@@ -273,6 +277,10 @@ def _row(columns: Sequence[Column], *texts: str) -> Row:
 
 def _sum(columns: Sequence[Column], name: str, text: str) -> Row:
     return Row((Cell(name, span=len(columns) - 1), Cell(text, is_number=True)), is_sum=True)
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(filter(None, parts))
 
 
 def _kwh(value: Decimal) -> str:

@@ -89,7 +89,8 @@ class _Sheet(FPDF):
 def _top(sheet: _Sheet, paper: Paper) -> None:
     _say(sheet, paper.site, HEADING, "B")
     sheet.set_text_color(GREY)
-    _say(sheet, paper.reach, SMALL)
+    for words in filter(None, (paper.business, paper.reach)):
+        _say(sheet, words, SMALL)
     sheet.set_text_color(0)
     sheet.ln(6)
     _say(sheet, paper.title, TITLE, "B")

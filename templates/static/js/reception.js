@@ -129,13 +129,26 @@ async function follow() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const news = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
-      const inUse = part.contains(document.activeElement) || part.querySelector("details[open]") || typedIn(part);
-      if (news && !inUse && news.innerHTML !== part.innerHTML) part.innerHTML = news.innerHTML;
+      if (news && !isInUse(part)) renew(part, news);
     }
     document.body.classList.remove("without-server");
   } catch {
     document.body.classList.add("without-server");
   }
+}
+
+/** A list that is only unfolded to be read follows, too, and stays unfolded. */
+function renew(part, news) {
+  for (const open of part.querySelectorAll("details.many[open]")) news.querySelector(`#${open.id}`)?.setAttribute("open", "");
+  if (news.innerHTML === part.innerHTML) return;
+  const list = document.activeElement.closest("details.many")?.id;
+  part.innerHTML = news.innerHTML;
+  if (list) document.getElementById(list)?.querySelector("summary").focus({ preventScroll: true });
+}
+
+function isInUse(part) {
+  const isHeld = part.contains(document.activeElement) && !document.activeElement.matches(".many > summary");
+  return isHeld || part.querySelector("details[open]:not(.many)") || typedIn(part);
 }
 
 const typedIn = (part) => [...part.querySelectorAll("input:not([type=hidden])")].some((input) => input.value !== input.defaultValue);

@@ -15,7 +15,7 @@ import pytest
 from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from meters import commands, partitions
@@ -26,6 +26,7 @@ from meters.models import Command, Meter, MeterState, Source, Want
 from meters.mqtt import Message
 from tests import make
 from tests.meters.messages import COORDINATOR, IEEE, listed
+from tests.properties import fewer
 
 pytestmark = pytest.mark.django_db
 
@@ -255,7 +256,7 @@ TWICE = [("mode", "deaf"), ("click", "guest", True, None), ("end", "guest"), ("c
 REPEATED = [("mode", "stuck"), ("click", "staff", True, None), ("fail",), ("poll",)]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@fewer(10)
 @example(is_filtered=True, actions=TWICE, last=True)
 @example(is_filtered=False, actions=REPEATED, last=True)
 @given(is_filtered=st.booleans(), actions=st.lists(ACTIONS, min_size=8, max_size=20), last=st.booleans())

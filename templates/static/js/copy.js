@@ -1,0 +1,16 @@
+// A button copies what stands in the field that it names.
+
+for (const button of document.querySelectorAll("[data-copies]")) {
+  const field = document.getElementById(button.dataset.copies);
+  const copied = document.getElementById("copied");
+  field.addEventListener("focus", () => field.select());
+  button.addEventListener("click", async () => {
+    field.focus();
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {
+      document.execCommand("copy"); // without TLS there is no clipboard
+    }
+    copied.textContent = copied.dataset.words;
+  });
+}

@@ -1,0 +1,70 @@
+"""Migrated databases on the run's PostgreSQL: one is migrated in a run, whoever needs one of his own gets a copy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import environ
+import psycopg
+from psycopg.sql import SQL, Identifier, Literal
+
+from campsite.embedded.services import given
+
+ROOT = Path(__file__).resolve().parent.parent
+MIGRATE_TIMEOUT_S = 300
+LOCK = 7_301_077
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+"""The same in all workers of a run."""
+
+
+def template() -> str:
+    """The name of the database to copy. The first who asks in a run makes it; the others wait for him."""
+    name = f"test_{_place()['dbname']}_migrated"
+    with server() as ours:
+        ours.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        made_by = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+        if ours.execute(made_by, [name]).fetchone() != (RUN,):
+            drop(name)
+            ours.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+            words = [sys.executable, "manage.py", "migrate", "-v0"]
+            environment = os.environ | {"DATABASE_URL": url(name), "SECRET_KEY": "x"}
+            subprocess.run(words, cwd=ROOT, check=True, timeout=MIGRATE_TIMEOUT_S, env=environment)
+            ours.execute(SQL("COMMENT ON DATABASE {} IS {}").format(Identifier(name), Literal(RUN)))
+    return name
+
+
+def copy(name: str) -> str:
+    """The URL of a new database of this name."""
+    source = template()
+    with server() as ours:
+        ours.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(source)))
+    return url(name)
+
+
+def drop(name: str) -> None:
+    """Whoever is connected to it is thrown out."""
+    with server() as ours:
+        ours.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+
+
+def url(name: str) -> str:
+    return f"{given('DATABASE_URL').rpartition('/')[0]}/{name}"
+
+
+@contextmanager
+def server() -> Iterator[psycopg.Connection[Any]]:
+    """A connection to the run's PostgreSQL, outside of any test's database."""
+    with psycopg.connect(**_place(), autocommit=True, connect_timeout=5) as ours:
+        yield ours
+
+
+def _place() -> dict[str, Any]:
+    found = environ.Env.db_url_config(given("DATABASE_URL"))
+    names = {"NAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
+    return {ours: found[theirs] for theirs, ours in names.items() if found.get(theirs)}
