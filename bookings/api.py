@@ -9,16 +9,13 @@ from django.db.models import Prefetch, QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers
-from rest_framework.permissions import IsAdminUser
-from rest_framework.request import Request
 from rest_framework.routers import SimpleRouter
-from rest_framework.views import APIView
 
 from bookings import ledger
 from bookings.admin.guests import SEE
 from bookings.ledger import Used
 from bookings.models import Stay, StayMeter
-from meters.api.base import MISSING, REFUSED, ReadOnly
+from meters.api.base import MISSING, REFUSED, Permitted, ReadOnly
 from meters.api.errors import ErrorSerializer
 from meters.api.serializers import time
 from meters.models import Pitch
@@ -26,13 +23,9 @@ from meters.models import Pitch
 NOT_SEEN = {403: OpenApiResponse(ErrorSerializer, description="Only for staff who may see stays.")}
 
 
-class MaySeeStays(IsAdminUser):
-    """Staff with the permission to see stays, as in the admin."""
-
+class MaySeeStays(Permitted):
+    needs = "bookings.view_stay"
     message = "This needs the permission to see stays."
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return super().has_permission(request, view) and request.user.has_perm("bookings.view_stay")
 
 
 class StayMeterSerializer(serializers.ModelSerializer[StayMeter]):
@@ -78,7 +71,7 @@ class StaySerializer(serializers.ModelSerializer[Stay]):
         guest = getattr(stay.booking, "guest", None)
         return str(guest) if guest else ""
 
-    @extend_schema_field(serializers.DecimalField(12, 3, coerce_to_string=False))
+    @extend_schema_field(serializers.DecimalField(12, 3))
     def get_used_kwh(self, stay: Stay) -> Any:
         return _used(stay).kwh
 

@@ -79,17 +79,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        # socket_timeout None: redis-py 8 would otherwise end every idle subscription after 5 s.
         "CONFIG": {
             # Several installations may share a Redis; each hears only its own.
             "prefix": env.str("CHANNEL_PREFIX", default="campsite"),
-            "hosts": [
-                {
-                    "address": REDIS_URL or "redis://localhost",
-                    "socket_timeout": None,
-                    "socket_connect_timeout": 2,
-                }
-            ],
+            "hosts": [{"address": REDIS_URL or "redis://localhost", "socket_connect_timeout": 2}],
         },
     }
 }
@@ -98,13 +91,11 @@ Q_CLUSTER = {
     "name": "campsite",
     "orm": "default",
     "workers": 2,
-    "recycle": 500,
     "timeout": 600,  # seconds: the longest a job may take
     "retry": 700,  # must exceed the longest job, or it is handed out twice
     "max_attempts": 1,  # jobs are periodic: the next run is the retry
     "ack_failures": True,
     "catch_up": False,  # after an outage once, not once for every missed minute
-    "save_limit": 250,
     "label": _("Background jobs"),
 }
 
@@ -198,7 +189,6 @@ LANGUAGES = [
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = ["campsite.formats"]
 TIME_ZONE = env.str("TIME_ZONE", default="Europe/Copenhagen")
-USE_TZ = True
 
 # --- static files --------------------------------------------------------------------------------
 
@@ -211,10 +201,7 @@ WHITENOISE_AUTOREFRESH = DEBUG or TESTING  # a file is looked for when it is ask
 
 # --- security ------------------------------------------------------------------------------------
 
-SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
-SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = True
 # Behind TLS: set HTTPS=1; cookies then never travel in the clear.
 HTTPS = env.bool("HTTPS", default=False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -247,8 +234,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["meters.api.bodies.Json"],
     "DEFAULT_METADATA_CLASS": None,  # the schema describes; OPTIONS would tell half of it
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.LimitOffsetPagination",
-    "PAGE_SIZE": 100,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "meters.api.errors.handle",
     "COERCE_DECIMAL_TO_STRING": False,
@@ -351,37 +336,6 @@ DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="campsite@localhost")
 
 # --- the admin -----------------------------------------------------------------------------------
 
-
-PAGES: set[str] = set()
-"""Names of the pages that have a line of their own in the admin's menu."""
-
-
-def _is_page(request: Any) -> bool:
-    return bool(request.resolver_match and request.resolver_match.url_name in PAGES)
-
-
-def _menu(title: Any, icon: str, table: str) -> dict[str, Any]:
-    """A line of the admin's menu that leads to a table's list, for those who may see it."""
-    app, model = table.split("_")
-    link = reverse_lazy(f"admin:{table}_changelist")
-    return {
-        "title": title,
-        "icon": icon,
-        "link": link,
-        "permission": lambda request: request.user.has_perm(f"{app}.view_{model}"),
-        "active": lambda request: request.path.startswith(str(link)) and not _is_page(request),
-    }
-
-
-def _page(title: Any, icon: str, view: str, permission: str) -> dict[str, Any]:
-    """A line of the admin's menu that leads to a page of its own."""
-    link = reverse_lazy(f"admin:{view}")
-    PAGES.add(view)
-    return {"title": title, "icon": icon, "link": link, "permission": lambda request: request.user.has_perm(permission)}
-
-
-RECEPTION_NEEDS = ("bookings.view_stay", "bookings.view_guest")
-"""Permissions without which reception's pages are not shown."""
 TEAL = {
     "50": "oklch(98.4% .014 180.7)",
     "100": "oklch(95.3% .051 180.8)",
@@ -404,75 +358,10 @@ UNFOLD = {
     "STYLES": [lambda request: static("css/admin.css")],
     "COLORS": {"primary": TEAL},
     "SHOW_VIEW_ON_SITE": False,
-    "SHOW_LANGUAGES": False,
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": True,
-        "navigation": [
-            {
-                "title": _("Electricity"),
-                "items": [
-                    {"title": _("Live board"), "icon": "dashboard", "link": reverse_lazy("board")},
-                    _menu(_("Meters"), "electric_meter", "meters_meter"),
-                    _menu(_("Pitches"), "camping", "meters_pitch"),
-                    _menu(_("Installations"), "link", "meters_installation"),
-                    _menu(_("Areas"), "hub", "meters_area"),
-                ],
-            },
-            {
-                "title": _("Bookings"),
-                "items": [
-                    {
-                        "title": _("Reception"),
-                        "icon": "concierge",
-                        "link": reverse_lazy("reception"),
-                        "permission": lambda request: request.user.has_perms(RECEPTION_NEEDS),
-                    },
-                    _page(_("Departures"), "logout", "bookings_charge_departures", "bookings.view_charge"),
-                    _menu(_("Bookings"), "event", "bookings_booking"),
-                    _menu(_("Reported problems"), "feedback", "bookings_problemreport"),
-                    _menu(_("Packages that run low"), "battery_alert", "bookings_packagenotice"),
-                    _menu(_("Packages sold"), "battery_plus", "bookings_packagesale"),
-                    _menu(_("Charges"), "receipt_long", "bookings_charge"),
-                    _menu(_("Tariffs"), "sell", "bookings_tariff"),
-                    _menu(_("Packages in Sirvoy"), "manage_search", "bookings_packagepattern"),
-                    _menu(_("Rooms in Sirvoy"), "meeting_room", "bookings_room"),
-                    _menu(_("Events from Sirvoy"), "mail", "bookings_webhookevent"),
-                    _menu(_("Webhook"), "webhook", "bookings_webhooktoken"),
-                ],
-            },
-            {
-                "title": _("Switching"),
-                "items": [
-                    _menu(_("Stop everything automatic"), "front_hand", "meters_automaticstop"),
-                    _menu(_("Orders"), "touch_app", "meters_order"),
-                    _menu(_("Commands"), "bolt", "meters_command"),
-                    _menu(_("What is wanted"), "rule", "meters_want"),
-                    _menu(_("Power rules"), "power", "bookings_powerrule"),
-                    _page(
-                        _("Use without a guest"), "person_off", "bookings_powerrule_vacancy", "bookings.view_powerrule"
-                    ),
-                    {"title": _("How switching works"), "icon": "help", "link": reverse_lazy("board-help")},
-                ],
-            },
-            {
-                "title": _("Technique"),
-                "collapsible": True,
-                "items": [
-                    _menu(_("Devices"), "router", "meters_device"),
-                    _menu(_("Requests to Zigbee2MQTT"), "forum", "meters_bridgerequest"),
-                    _menu(_("Quarantined values"), "report", "meters_quarantinedreading"),
-                    _menu(_("Counter epochs"), "restart_alt", "meters_counterepoch"),
-                    _menu(_("Rejected messages"), "block", "meters_rejectedmessage"),
-                    _menu(_("Found Zigbee2MQTTs"), "travel_explore", "meters_foundinstance"),
-                    _menu(_("Worker"), "settings_heart", "meters_workerstate"),
-                    _menu(_("Users"), "person", "auth_user"),
-                    _menu(_("Groups"), "group", "auth_group"),
-                    _menu(_("Tokens"), "key", "authtoken_tokenproxy"),
-                    _menu(_("Audit log"), "history", "auditlog_logentry"),
-                ],
-            },
-        ],
+        "navigation": "campsite.menu.navigation",
     },
 }
 

@@ -66,7 +66,9 @@ def update() -> None:
     """Bring the catalogues up to the marked strings: new ones come in empty, those no longer used go."""
     for language in LANGUAGES:
         catalogue = read(language)
-        catalogue.update(extracted(language), no_fuzzy_matching=True)
+        marked = extracted(language)
+        marked.creation_date = catalogue.creation_date  # else each update would touch each file
+        catalogue.update(marked, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
         path = catalogue_path(language)
         path.parent.mkdir(parents=True, exist_ok=True)

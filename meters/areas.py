@@ -1,14 +1,19 @@
-"""What each Zigbee2MQTT says of itself. The only module that writes AreaState, AreaHealth and FoundInstance."""
+"""What each Zigbee2MQTT says of itself, and whether its area acts.
+
+The only module that writes AreaState, AreaHealth and FoundInstance.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import Q
 
-from meters.models import AreaHealth, AreaState, FoundInstance
+from meters import notify
+from meters.models import Area, AreaHealth, AreaState, FoundInstance
 from meters.zigbee2mqtt import BridgeInfo, Groups, Health
 
 logger = logging.getLogger(__name__)
@@ -17,6 +22,18 @@ MOST_FOUND = 50
 """So many of the unknown instances are kept, those seen last."""
 LONGEST_TOPIC = 200
 LONGEST_COMMAND = 400
+
+
+def set_control(areas: Sequence[Area], control: str) -> list[Area]:
+    """Let these areas act, or only observe; returns those that did otherwise before. Noted by the audit log."""
+    changed = [area for area in areas if area.control != control]
+    with transaction.atomic():
+        for area in changed:
+            area.control = control
+            area.save(update_fields=["control"])
+        notify.touch()
+        notify.wake()
+    return changed
 
 
 def apply_bridge_state(area_id: int, online: bool, at: datetime) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from auditlog.models import LogEntry
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -103,6 +104,13 @@ def replace(old: Meter, new: Meter, at: datetime, by: Person) -> Installation:
 def open_installation(meter: Meter) -> Installation | None:
     """Where the meter hangs until further notice."""
     return Installation.objects.select_related("pitch").filter(meter=meter, period__upper_inf=True).first()
+
+
+def free() -> QuerySet[Meter]:
+    """The meters that hang nowhere and that an area still lists, the newest first."""
+    hanging = Installation.objects.filter(period__upper_inf=True).values("meter")
+    present = Meter.objects.select_related("device__area").filter(device__removed_at=None)
+    return present.exclude(pk__in=hanging).order_by("-device__first_seen_at", "-pk")
 
 
 def check(meter: Meter, pitch: Pitch, at: datetime) -> None:

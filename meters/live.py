@@ -124,7 +124,7 @@ def describe_worker(worker: WorkerState | None, now: datetime) -> dict[str, Any]
 
 
 def describe_areas(areas: Iterable[Area], worker: WorkerState | None) -> list[dict[str, Any]]:
-    return [_area(area, getattr(area, "state", None) or AreaState(area=area), worker) for area in areas]
+    return [_area(area, AreaState.of(area), worker) for area in areas]
 
 
 def _area(area: Area, state: AreaState, worker: WorkerState | None) -> dict[str, Any]:

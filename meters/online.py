@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
-from meters.models import AreaState, Meter, OnlineSpan, Watch, WorkerState
+from meters.models import AreaState, Meter, MeterState, OnlineSpan, Watch, WorkerState
 
 EXPECTED_GAPS = 2.5
 SHORTEST_EXPECTED = timedelta(minutes=15)
@@ -35,6 +35,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
+WORDS = {Status.ONLINE: _("online"), Status.OFFLINE: _("offline"), Status.UNKNOWN: _("unknown")}
 REASONS = {
     "ok": _("heard as expected"),
     "worker": _("the link to the broker is down, nothing is being heard"),
@@ -150,10 +151,9 @@ def fact_fields(prefix: str = "") -> tuple[str, ...]:
 
 def status(meter: Meter, link: Link, now: datetime) -> Online:
     """Whether this meter is online, and why or why not. `meter` comes from `meters()`."""
-    device, state = meter.device, getattr(meter, "state", None)
-    heard_at, gap_s = (state.heard_at, state.gap_s) if state else (None, None)
-    facts = Facts(device.area_id, device.removed_at, device.disabled, device.left_at, device.available, heard_at, gap_s)
-    return judge(facts, link, now)
+    device, state = meter.device, MeterState.of(meter)
+    of_device = (device.area_id, device.removed_at, device.disabled, device.left_at, device.available)
+    return judge(Facts(*of_device, state.heard_at, state.gap_s), link, now)
 
 
 def statuses(now: datetime, worker: WorkerState | None = None) -> dict[int, Online]:

@@ -189,7 +189,6 @@ def plan(request: HttpRequest, body: Body) -> Body:
     """What an order would do: {meters: [id], state} → counts, seconds, and meters as [{id, name}]."""
     now = timezone.now()
     told = commands.orders.preview(_meters(body), _state(body), now)
-    messages = {error.code: str(error.message) for error in (commands.NoRelay, commands.Gone)}
     return {
         "state": told.state,
         "meters": told.meters,
@@ -197,7 +196,7 @@ def plan(request: HttpRequest, body: Body) -> Body:
         "already": told.already,
         "offline": _named(told.offline),
         "depending": _named(told.depending),
-        "skipped": [_name(meter) | {"code": code, "message": messages[code]} for meter, code in told.skipped],
+        "skipped": [_name(meter) | {"code": why.code} for meter, why in told.skipped],
         "needs_reason": told.needs_reason,
         "deadline": live.ms(now + timedelta(seconds=settings.COMMAND_DEADLINE_S)),
     }

@@ -4,13 +4,13 @@ from typing import Any
 
 from django.urls import path
 
-from meters import help, switching, views
+from meters import switching, views
 from meters.consumers import BoardConsumer
 
 urlpatterns = [
     path("board/", views.board, name="board"),
     path("board/state.json", views.board_state, name="board-state"),
-    path("board/help/", help.page, name="board-help"),
+    path("board/help/", views.help_page, name="board-help"),
     path("board/meters/<str:ieee>/", views.meter, name="meter"),
     path("board/plan/", switching.plan, name="switching-plan"),
     path("board/orders/", switching.order, name="switching-order"),

@@ -1,13 +1,15 @@
-"""The live board and a meter's page, for staff. They show; they decide nothing."""
+"""The live board, its help and a meter's page, for staff. They show; they decide nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.views.decorators import staff_member_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
@@ -24,11 +26,6 @@ from meters.models import Command, FoundInstance, Meter, MeterState
 VALUES_FROZEN_AFTER = timedelta(hours=1)
 """A voltage that has not moved for so long is not measured any more. The same in static/js/board/truth.js."""
 DAYS_SHOWN = 7
-STATUS_WORDS = {
-    online.Status.ONLINE: _("Online"),
-    online.Status.OFFLINE: _("Offline"),
-    online.Status.UNKNOWN: _("Unknown"),
-}
 QUARANTINED_SHOWN = 5
 COMMANDS_SHOWN = 10
 
@@ -49,6 +46,18 @@ def board_state(request: HttpRequest) -> HttpResponse:
     if not (request.user.is_active and request.user.is_staff):
         return JsonResponse({"error": "staff only"}, status=HTTPStatus.FORBIDDEN)
     return JsonResponse(live.snapshot())
+
+
+@staff_member_required
+def help_page(request: HttpRequest) -> HttpResponse:
+    """What becomes of a command, and what the software does by itself."""
+    told = {
+        "attempts": queue.ATTEMPTS,
+        "deadline_minutes": round(settings.COMMAND_DEADLINE_S / 60),
+        "corrections": settings.CORRECTIONS_AN_HOUR,
+        "offs": settings.AUTOMATIC_OFFS_AN_HOUR,
+    }
+    return render(request, "board/help.html", told)
 
 
 @staff_member_required
@@ -74,7 +83,7 @@ class Value:
     unit: str
     at: datetime | None
     is_stale: bool
-    phases: list[tuple[str, Decimal | int | None]]
+    phases: Sequence[tuple[str, Decimal | int | None]] = ()
 
 
 def _page(meter: Meter, now: datetime) -> dict[str, Any]:
@@ -87,10 +96,10 @@ def _page(meter: Meter, now: datetime) -> dict[str, Any]:
         "device": meter.device,
         "now": now,
         "status": status,
-        "status_word": STATUS_WORDS[status.status],
+        "status_word": online.WORDS[status.status],
         "symbol": _symbol(meter, status, now),
         "reason": online.REASONS[status.reason],
-        "state": getattr(meter, "state", None),
+        "state": MeterState.of(meter),
         "values": _values(meter, status, now),
         "installation": meter.installations.filter(period__contains=now).select_related("pitch").first(),
         "chart": charts.bar_chart(history.hours(meter, timezone.localdate(now), now)),
@@ -118,37 +127,23 @@ def _is_frozen(state: MeterState, now: datetime) -> bool:
 
 
 def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
-    state = getattr(meter, "state", None) or MeterState(meter=meter)
+    state = MeterState.of(meter)
     frozen, gone = _is_frozen(state, now), not status.is_online
 
-    def value(label: Any, number: Any, unit: str, at: datetime | None, stale: bool, phases: Any = None) -> Value:
+    def measured(label: Any, unit: str, number: Any, at: datetime | None, phases: list[Any] | None) -> Value:
         by_phase = [(f"L{index}", told) for index, told in enumerate(phases or [], 1)]
-        return Value(label, number, unit, at, stale, by_phase)
+        return Value(label, number, unit, at or state.phases_at, gone or frozen, by_phase)
 
     switch = None if state.relay is None else _("on") if state.relay else _("off")
     if not meter.device.has_relay and switch is None:
         switch = _("has none")
     return [
-        value(_("Switch"), switch, "", state.relay_at, gone),
-        value(_("Power"), state.power_w, "W", state.power_at or state.phases_at, gone or frozen, state.phase_power_w),
-        value(
-            _("Voltage"),
-            state.voltage_v,
-            "V",
-            state.voltage_at or state.phases_at,
-            gone or frozen,
-            state.phase_voltage_v,
-        ),
-        value(
-            _("Current"),
-            state.current_a,
-            "A",
-            state.current_at or state.phases_at,
-            gone or frozen,
-            state.phase_current_a,
-        ),
-        value(_("Counter"), state.counter_kwh, "kWh", state.counter_at, gone),
-        value(_("Radio link"), state.linkquality, "/ 255", state.linkquality_at, gone),
+        Value(_("Switch"), switch, "", state.relay_at, gone),
+        measured(_("Power"), "W", state.power_w, state.power_at, state.phase_power_w),
+        measured(_("Voltage"), "V", state.voltage_v, state.voltage_at, state.phase_voltage_v),
+        measured(_("Current"), "A", state.current_a, state.current_at, state.phase_current_a),
+        Value(_("Counter"), state.counter_kwh, "kWh", state.counter_at, gone),
+        Value(_("Radio link"), state.linkquality, "/ 255", state.linkquality_at, gone),
     ]
 
 
@@ -157,10 +152,9 @@ def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """A command as it is shown: its grades of proof with their times, and how it ended or stands."""
+    """A command as it is shown, and how it ended or stands."""
 
     command: Command
-    proofs: list[tuple[str | Promise, datetime]]
     text: str
 
 
@@ -181,7 +175,7 @@ def _switching(meter: Meter, status: online.Online, now: datetime) -> dict[str, 
         "wish_word": words.BOARD.get(wish, ""),
         "is_switching": wish.startswith("being_"),
         "is_moving": under_way is not None and _is_moving(under_way, status),
-        "efforts": [Effort(command, _proofs(command), _ending(command, now)) for command in newest],
+        "efforts": [Effort(command, _ending(command, now)) for command in newest],
         "under_way": under_way,
         "is_cancellable": under_way is not None and not under_way.automatic and under_way.claimed_at is None,
         "offer": words.BOARD.get(wishes.offer(ruling, wish), ""),
@@ -192,17 +186,6 @@ def _is_moving(command: Command, status: online.Online) -> bool:
     if command.status != Command.Status.QUEUED:
         return True
     return status.is_online and command.not_before is None
-
-
-def _proofs(command: Command) -> list[tuple[str | Promise, datetime]]:
-    """The grades that it has reached."""
-    reached: list[tuple[Any, datetime | None]] = [
-        (_("sent"), command.sent_at),
-        (_("acknowledged"), command.acknowledged_at),
-        (_("confirmed"), command.confirmed_at),
-        (command.get_load_display(), command.load_at),
-    ]
-    return [(word, at) for word, at in reached if at is not None]
 
 
 def _ending(command: Command, now: datetime) -> str:

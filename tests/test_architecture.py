@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.core.management import call_command
 from django.db.models import ForeignKey, ForeignObjectRel
 
 ROOT = Path(settings.BASE_DIR)
@@ -55,6 +56,11 @@ def test_imports_point_one_way(app: str) -> None:
 def test_no_further_app() -> None:
     ours = {config.name for config in apps.get_app_configs() if Path(config.path).is_relative_to(ROOT / config.name)}
     assert ours == {*APPS, "campsite"}
+
+
+@pytest.mark.django_db
+def test_every_change_of_a_table_has_its_migration() -> None:
+    call_command("makemigrations", check=True, dry_run=True)
 
 
 @pytest.mark.parametrize("package", ONLY)

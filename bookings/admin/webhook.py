@@ -24,7 +24,7 @@ from bookings import inbox, site, tokens
 from bookings.admin.asking import question
 from bookings.admin.guests import WithGuests
 from bookings.models import WebhookEvent, WebhookToken
-from meters.admin.base import NOTHING, ReadOnlyAdmin, ago, label, local
+from meters.admin.base import NOTHING, ReadOnlyAdmin, ago, label, local, nowrap
 
 Status = WebhookEvent.Status
 VARIANTS = {
@@ -200,7 +200,7 @@ class WebhookEventAdmin(WithGuests):
 
     @admin.display(description=_("received"), ordering="received_at")
     def came(self, event: WebhookEvent) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', local(event.received_at))
+        return nowrap(local(event.received_at))
 
     @admin.display(description=_("made by Sirvoy"), ordering="generated_at")
     def made(self, event: WebhookEvent) -> str:

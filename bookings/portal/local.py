@@ -1,27 +1,18 @@
-"""Numbers, amounts, dates and ages as the language that is spoken writes them. By Babel's copy of Unicode's CLDR."""
+"""Numbers, amounts and dates as the language that is spoken writes them. By Babel's copy of Unicode's CLDR."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from babel import Locale, dates, numbers
+from babel import dates, numbers
 from django.conf import settings
-from django.utils import timezone, translation
-from django.utils.translation import gettext
+from django.utils import timezone
 
 from meters import live
+from meters.ages import STILL_THIS_UNIT, locale
 
-LOCALES = {"en": "en_GB"}
-"""English as it is written in Europe: the day before the month."""
 VOLT = 230
-STILL_THIS_UNIT = 1.5
-"""85 minutes are 85 minutes, not an hour."""
-
-
-def locale() -> Locale:
-    language = (translation.get_language() or "en").partition("-")[0]
-    return Locale.parse(LOCALES.get(language, language))
 
 
 def number(value: Decimal | float, digits: int = 0) -> str:
@@ -94,17 +85,6 @@ def full_date(day: date) -> str:
 def full_moment(at: datetime) -> str:
     """Day, month, year and time of day."""
     return f"{full_date(at_campsite(at).date())} {clock(at)}"
-
-
-def age(at: datetime, now: datetime) -> str:
-    """How long ago, in words."""
-    passed = max(now - at, timedelta(0))
-    if passed < timedelta(minutes=1):
-        return gettext("just now")
-    words = dates.format_timedelta(
-        -passed, granularity="minute", threshold=STILL_THIS_UNIT, add_direction=True, locale=locale()
-    )
-    return str(words)
 
 
 def ms(moment: datetime | None) -> str:

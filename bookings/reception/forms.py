@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from bookings import rooms
-from meters.admin.exchange import free
+from meters import installations
 from meters.models import Meter
 
 
@@ -64,7 +64,7 @@ class ExchangeForm(MeterForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["new"].queryset = free()  # type: ignore[attr-defined]
+        self.fields["new"].queryset = installations.free()  # type: ignore[attr-defined]
 
 
 class LateForm(forms.Form):

@@ -25,10 +25,11 @@ from bookings.reception import sheet as sheets
 from bookings.reception import typed
 from bookings.reception.actions import for_staff
 from bookings.reception.verbs import MAY
-from meters.admin.exchange import free
+from meters import installations
 from meters.models import Pitch
 
-NEEDS = settings.RECEPTION_NEEDS
+NEEDS = ("bookings.view_stay", "bookings.view_guest")
+"""Permissions without which reception's pages are not shown."""
 
 
 @require_safe
@@ -62,7 +63,7 @@ def booking(request: HttpRequest, number: int) -> HttpResponse:
     told = {
         "title": gettext("Booking %(number)s") % {"number": number},
         "sheet": sheets.sheet(found, timezone.now()),
-        "free": list(free()[:50]),
+        "free": list(installations.free()[:50]),
         "pitches": Pitch.objects.values_list("number", flat=True),
         "languages": settings.LANGUAGES,
     }

@@ -36,13 +36,13 @@ class Outlet:
     meter: Meter
     line: StayMeter | None
     online: online.Online
-    state: MeterState | None
+    state: MeterState
     decision: Decision | None
     want: Want | None
 
     @property
     def relay(self) -> bool | None:
-        return self.state.relay if self.state else None
+        return self.state.relay
 
     @property
     def is_switchable(self) -> bool:
@@ -220,7 +220,7 @@ def _meters(ids: set[int], now: datetime) -> dict[int, Outlet]:
             meter=meter,
             line=None,
             online=online.status(meter, link, now),
-            state=getattr(meter, "state", None),
+            state=MeterState.of(meter),
             decision=decisions.get(meter.pk),
             want=wants.get(meter.pk),
         )

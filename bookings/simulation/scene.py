@@ -11,7 +11,7 @@ from django.db.models import Max
 from bookings.models import Booking, Mode, PackagePattern, PowerRule, Tariff
 from bookings.simulation.told import Place, Told
 from meters import notify
-from meters.models import Area, Installation, Pitch
+from meters.models import Area, Installation, MeterState, Pitch
 
 NAME = "Simulated Sirvoy"
 """Of its webhook address, by which its bookings are known."""
@@ -54,10 +54,9 @@ def places() -> list[Place]:
     found: dict[str, Place] = {}
     hanging = Installation.objects.filter(period__upper_inf=True, pitch__kind__in=SOLD).order_by("pk")
     for each in hanging.select_related("pitch", "meter__device__area", "meter__state"):
-        state = getattr(each.meter, "state", None)
         area = each.meter.device.area
         weight = 1.0 if area is None or area.control != Area.Control.ACT else 6.0
-        if weight > 1 and state and state.relay is False:
+        if weight > 1 and MeterState.of(each.meter).relay is False:
             weight = 30.0
         pitch = each.pitch
         found.setdefault(pitch.number, Place(pitch.number, pitch.kind, FIRST_ROOM + pitch.pk, weight))

@@ -7,6 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from bookings.portal import local
+from meters import ages
 
 register = template.Library()
 register.filter("number", local.number)
@@ -38,7 +39,7 @@ def relay_ago(at: datetime, now: datetime) -> SafeString:
 
 
 def _time(at: datetime, now: datetime, what: str) -> SafeString:
-    told = (at.isoformat(timespec="seconds"), local.ms(at), what, local.age(at, now))
+    told = (at.isoformat(timespec="seconds"), local.ms(at), what, ages.ago(at, now))
     return format_html('<time datetime="{}" data-at="{}" data-of="{}">{}</time>', *told)
 
 

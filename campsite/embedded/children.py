@@ -4,9 +4,8 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
-from campsite.embedded.processes import Failed, Process, identity
+from campsite.embedded.processes import Failed, Kept, Process, identity
 from campsite.embedded.progress import say
 from campsite.embedded.state import State
 
@@ -20,23 +19,17 @@ def manage(*words: str) -> list[str]:
     return [sys.executable, "-m", "campsite.embedded.child", *words]
 
 
-class Child:
+class Child(Kept):
     """One process of the product. Only its main process is told to stop: qcluster hangs if its workers hear it."""
+
+    stop_timeout_s = 15
 
     def __init__(self, name: str, words: Sequence[str], state: State, environment: Mapping[str, str]) -> None:
         self.name, self._words, self._state, self._environment = name, words, state, environment
-        self.process: Process | None = None
 
     def start(self) -> None:
         log = self._state.log(self.name)
         self.process = Process(self.name, self._words, log, environment=self._environment, directory=ROOT)
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.stop(timeout_s=15)
-
-    def is_alive(self) -> bool:
-        return self.process is not None and self.process.is_alive()
 
     def run(self, timeout_s: float) -> None:
         """To its end. Raises Failed when that is not a good one."""
@@ -46,14 +39,6 @@ class Child:
                 self.process.wait_success(timeout_s)
         finally:
             self.stop()
-
-
-class Kept(Protocol):
-    name: str
-    process: Process | None
-
-    def start(self) -> None: ...
-    def is_alive(self) -> bool: ...
 
 
 def identified(kept: Iterable[Kept]) -> dict[str, tuple[int, str | None]]:

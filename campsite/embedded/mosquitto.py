@@ -9,7 +9,7 @@ import socket
 from functools import cached_property
 from pathlib import Path
 
-from campsite.embedded.processes import Failed, Process
+from campsite.embedded.processes import Failed, Kept, Process
 from campsite.embedded.state import State
 
 USER = "campsite"
@@ -23,13 +23,13 @@ def program() -> Path | None:
     return Path(found) if found else None
 
 
-class Mosquitto:
+class Mosquitto(Kept):
     name = "mosquitto"
+    stop_timeout_s = 10
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.directory = state.home / self.name
-        self.process: Process | None = None
 
     @cached_property
     def port(self) -> int:
@@ -52,13 +52,6 @@ class Mosquitto:
             orphan_signal=signal.SIGTERM,  # so that it saves
         )
         self.process.wait_ready(lambda: is_listening(self.port), timeout_s=20)
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.stop(timeout_s=10)
-
-    def is_alive(self) -> bool:
-        return self.process is not None and self.process.is_alive()
 
     def forget(self) -> None:
         """Drop all sessions and retained messages; only while it is stopped."""

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from campsite.embedded import account
-from campsite.embedded.processes import Failed, Process, end_leftover, identity
+from campsite.embedded.processes import Failed, Kept, Process, end_leftover, identity
 from campsite.embedded.state import State
 
 NAME = "campsite"
@@ -41,13 +41,13 @@ FORGETFUL = {
 """For tests: a crash of the machine may cost everything."""
 
 
-class Postgres:
+class Postgres(Kept):
     name = "postgres"
+    stop_timeout_s = 20
 
     def __init__(self, state: State, *, durable: bool) -> None:
         self.state, self.durable = state, durable
         self.directory = state.home / "postgres"
-        self.process: Process | None = None
 
     @cached_property
     def programs(self) -> Path:
@@ -88,13 +88,6 @@ class Postgres:
             orphan_signal=signal.SIGINT,
         )
         self.process.wait_ready(self._is_ready, timeout_s=60)
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.stop(timeout_s=20)
-
-    def is_alive(self) -> bool:
-        return self.process is not None and self.process.is_alive()
 
     @property
     def _password(self) -> str:

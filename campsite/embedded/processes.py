@@ -159,6 +159,26 @@ class Process:
         return "\n    ".join([f"The end of {self.log}:", *lines])
 
 
+class Kept:
+    """What runs as one process of ours; it is started again when that dies."""
+
+    name: str
+    process: Process | None = None
+    stop_timeout_s = 5.0
+    """How long it may take to end when it is told to."""
+
+    def start(self) -> None:
+        """Ready when it returns. Raises Failed."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.stop(self.stop_timeout_s)
+
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.is_alive()
+
+
 def _open_log(log: Path) -> IO[bytes]:
     """For appending; one that has grown too long is set aside."""
     log.parent.mkdir(mode=0o700, exist_ok=True)

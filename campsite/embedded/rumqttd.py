@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from campsite.embedded.mosquitto import USER, is_listening
-from campsite.embedded.processes import Process
+from campsite.embedded.processes import Kept, Process
 from campsite.embedded.state import State, write_private
 
 # Each topic filter keeps segments x size bytes in memory: the bound of what waits for an absent client.
@@ -33,12 +33,11 @@ dynamic_filters = true
 """
 
 
-class Iotcore:
+class Iotcore(Kept):
     name = "iotcore"
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.process: Process | None = None
 
     @cached_property
     def port(self) -> int:
@@ -58,13 +57,6 @@ class Iotcore:
         log = self.state.log(self.name)
         self.process = Process(self.name, words, log, environment=ours, stdin=subprocess.PIPE)
         self.process.wait_ready(lambda: is_listening(self.port), timeout_s=20)
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.stop(timeout_s=5)
-
-    def is_alive(self) -> bool:
-        return self.process is not None and self.process.is_alive()
 
     def forget(self) -> None:
         """It has forgotten already."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from campsite.embedded import services
-from campsite.embedded.children import ROOT, Child, Errand, Keeper, Kept, identified, manage
-from campsite.embedded.processes import Failed, Interrupted, signals
+from campsite.embedded.children import ROOT, Child, Errand, Keeper, identified, manage
+from campsite.embedded.processes import Failed, Interrupted, Kept, signals
 from campsite.embedded.progress import say
 from campsite.embedded.state import Busy, Card, State, is_free
 

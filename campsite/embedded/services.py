@@ -3,27 +3,16 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Protocol
 
 from campsite import environment
 from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
 from campsite.embedded.postgres import Postgres
-from campsite.embedded.processes import Process
 from campsite.embedded.rumqttd import Iotcore
 from campsite.embedded.state import State
 from campsite.embedded.valkey import Valkey
 
-
-class Service(Protocol):
-    name: str
-    process: Process | None
-
-    @property
-    def url(self) -> str: ...
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def is_alive(self) -> bool: ...
+Service = Postgres | Valkey | Mosquitto | Iotcore
 
 
 def given(variable: str) -> str:

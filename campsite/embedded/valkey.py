@@ -9,17 +9,16 @@ from functools import cached_property
 from pathlib import Path
 
 from campsite.embedded import account
-from campsite.embedded.processes import Failed, Process
+from campsite.embedded.processes import Failed, Kept, Process
 from campsite.embedded.state import State
 
 
-class Valkey:
+class Valkey(Kept):
     name = "valkey"
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.directory = state.home / "valkey"
-        self.process: Process | None = None
 
     @cached_property
     def socket(self) -> Path:
@@ -45,13 +44,6 @@ class Valkey:
         words = [_program(self.state.account), configuration]
         self.process = Process(self.name, words, self.state.log(self.name), account=self.state.account)
         self.process.wait_ready(self._is_ready, timeout_s=20)
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.stop(timeout_s=5)
-
-    def is_alive(self) -> bool:
-        return self.process is not None and self.process.is_alive()
 
     def _is_ready(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django_q.models import OrmQ, Schedule, Success
@@ -24,7 +24,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from meters.admin import history
-from meters.admin.base import NOTHING, Text, link, local
+from meters.admin.base import NOTHING, Text, link, local, nowrap
 
 # Of background jobs only those that failed are anybody's business: the schedules stand in code.
 for _model in (User, Group, TokenProxy, LogEntry, OrmQ, Schedule, Success):
@@ -178,7 +178,7 @@ class AuditAdmin(LogEntryAdmin, ModelAdmin):
 
     @admin.display(description=_("when"), ordering="timestamp")
     def at(self, entry: LogEntry) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', local(entry.timestamp))
+        return nowrap(local(entry.timestamp))
 
     @admin.display(description=_("who"))
     def who(self, entry: LogEntry) -> str:

@@ -20,7 +20,7 @@ from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from meters import online, overview
-from meters.admin.base import NOTHING, NeverWritten, ReadOnlyAdmin, ToldAdmin, ago, label, local
+from meters.admin.base import NOTHING, ONLINE_VARIANTS, NeverWritten, ReadOnlyAdmin, ToldAdmin, ago, label, local
 from meters.admin.bridge import AsksOfAreas, may_ask
 from meters.admin.control import Control
 from meters.admin.history import History
@@ -28,12 +28,11 @@ from meters.admin.switching import may_switch
 from meters.models import Area, AreaState, FoundInstance
 
 MOST_OFFERED = 5
-BRIDGES = {"online": "success", "offline": "danger", "unknown": "warning"}
 
 
 def bridge(area_id: int, link: online.Link) -> str:
     told = AreaState.Bridge(link.bridge(area_id))
-    return label(told.label, BRIDGES[told])
+    return label(told.label, ONLINE_VARIANTS[told])
 
 
 def channel(area: Area, state: AreaState) -> str:
@@ -160,7 +159,7 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
         area = self.get_object(request, object_id)
         context = {
             "area": area,
-            "retained": state_of(area).retained_commands if isinstance(area, Area) else [],
+            "retained": AreaState.of(area).retained_commands if isinstance(area, Area) else [],
             "may_switch": may_switch(request),
             "may_change": self.has_change_permission(request),
             "may_ask": may_ask(request),
@@ -184,11 +183,11 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
 
     @admin.display(description=_("channel"))
     def channel_now(self, area: Area) -> str:
-        return channel(area, state_of(area))
+        return channel(area, AreaState.of(area))
 
     @admin.display(description=_("version"))
     def version(self, area: Area) -> str:
-        return state_of(area).version or NOTHING
+        return AreaState.of(area).version or NOTHING
 
     @admin.display(description=_("in service"), ordering="in_service")
     def service(self, area: Area) -> str:
@@ -198,11 +197,7 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
 
     @admin.display(description=_("last message"), ordering="state__seen_at")
     def seen(self, area: Area) -> str:
-        return ago(state_of(area).seen_at)
-
-
-def state_of(area: Area) -> AreaState:
-    return getattr(area, "state", None) or AreaState(area=area)
+        return ago(AreaState.of(area).seen_at)
 
 
 # --- instances found on the broker -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -15,13 +15,12 @@ from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
-from django.utils.timesince import timesince
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from meters import notify
+from meters import ages, notify
 from meters.models import Installation
 
 Text = str | Promise
@@ -93,6 +92,7 @@ class PeriodColumns:
 
 NOTHING = "–"
 admin.site.empty_value_display = NOTHING
+ONLINE_VARIANTS = {"online": "success", "offline": "danger", "unknown": "warning"}
 ON_OFF: dict[bool, tuple[Text, str]] = {True: (_("on"), "success"), False: (_("off"), "")}
 
 
@@ -107,14 +107,16 @@ def label(text: Text, variant: str = "", hint: Text = "") -> str:
     return render_to_string("unfold/helpers/label.html", {"text": text, "variant": variant, "label_title": hint})
 
 
+def nowrap(text: Any) -> str:
+    """On one line, also in a narrow column."""
+    return format_html('<span class="whitespace-nowrap">{}</span>', text)
+
+
 def ago(moment: datetime | None) -> str:
     """ "5 minutes ago", with the exact time in the tooltip."""
     if moment is None:
         return NOTHING
-    if timezone.now() - moment < timedelta(minutes=1):
-        words = gettext("just now")
-    else:
-        words = gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
+    words = ages.ago(moment, timezone.now())
     return format_html('<span class="whitespace-nowrap" title="{}">{}</span>', local(moment), words)
 
 
@@ -139,9 +141,7 @@ def quantity(value: Any, unit: str, places: int = 0) -> str:
     """A value with its unit, as the language writes numbers."""
     if value is None:
         return NOTHING
-    return format_html(
-        '<span class="whitespace-nowrap">{} {}</span>', formats.number_format(value, places, force_grouping=True), unit
-    )
+    return nowrap(f"{formats.number_format(value, places, force_grouping=True)} {unit}")
 
 
 def aged(value: str, moment: datetime | None) -> str:

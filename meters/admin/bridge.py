@@ -23,7 +23,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from meters import requests, zigbee2mqtt
-from meters.admin.base import NOTHING, ReadOnlyAdmin, Text, label, local
+from meters.admin.base import NOTHING, ReadOnlyAdmin, Text, label, local, nowrap
 from meters.models import Area, BridgeRequest, Device, Listing
 
 REFRESH_S = 2
@@ -90,7 +90,7 @@ class BridgeRequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("made"), ordering="created_at")
     def made(self, asked: BridgeRequest) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', local(asked.created_at))
+        return nowrap(local(asked.created_at))
 
     @admin.display(description=_("request"), ordering="request")
     def what(self, asked: BridgeRequest) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,7 +13,18 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from meters import commands
-from meters.admin.base import NOTHING, ReadOnlyAdmin, ReadOnlyInline, Text, clock, exact, label, link, local, relay
+from meters.admin.base import (
+    NOTHING,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    clock,
+    exact,
+    label,
+    link,
+    local,
+    nowrap,
+    relay,
+)
 from meters.admin.filters import EndedFilter, FailureFilter, HoldFilter, StateFilter
 from meters.admin.switching import may_switch
 from meters.models import Command, Installation, Want
@@ -28,7 +38,6 @@ VARIANTS = {
     Status.FAILED: "danger",
     Status.EXPIRED: "warning",
 }
-LOADS = {Command.Load.NONE: _("no load"), Command.Load.FLOWING: _("current still flows")}
 
 
 def pitch_of(meter: str) -> Subquery:
@@ -85,13 +94,7 @@ class CommandColumns:
     @admin.display(description=_("proofs"))
     def proofs(self, command: Command) -> str:
         """What is known to have happened, with the time of each."""
-        steps: list[tuple[Text, datetime | None]] = [
-            (_("sent"), command.sent_at),
-            (_("acknowledged"), command.acknowledged_at),
-            (_("confirmed"), command.confirmed_at),
-            (LOADS.get(Command.Load(command.load), ""), command.load_at),
-        ]
-        told = [(word, clock(at)) for word, at in steps if at and word]
+        told = [(word, clock(at)) for word, at in command.proofs]
         html = '<span class="whitespace-nowrap">{} <span class="text-base-500">{}</span></span>'
         steps_html = format_html_join(" · ", html, told)
         return format_html('<div style="min-width: 15rem">{}</div>', steps_html) if told else NOTHING
@@ -222,11 +225,11 @@ class WantColumns:
 
     @admin.display(description=_("in force since"), ordering="since")
     def from_when(self, want: Want) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', local(want.since))
+        return nowrap(local(want.since))
 
     @admin.display(description=_("until"), ordering="until")
     def until_when(self, want: Want) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', local(want.ended_at or want.until))
+        return nowrap(local(want.ended_at or want.until))
 
 
 def ranked(wants: QuerySet[Want]) -> QuerySet[Want]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -17,21 +16,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from meters import commands, notify
+from meters import areas as verbs
+from meters import commands
 from meters.admin import switching
 from meters.models import Area, Want
-
-
-def set_control(areas: Sequence[Area], control: str) -> list[Area]:
-    """Let these areas act, or only observe; returns those that did otherwise before. Noted by the audit log."""
-    changed = [area for area in areas if area.control != control]
-    with transaction.atomic():
-        for area in changed:
-            area.control = control
-            area.save(update_fields=["control"])
-        notify.touch()
-        notify.wake()
-    return changed
 
 
 def held_back(areas: Sequence[Area]) -> list[Want]:
@@ -60,12 +48,11 @@ class Control(ModelAdmin):
         if control not in Area.Control.values:
             raise Http404
         asked = request.POST if request.method == "POST" else request.GET
-        ids = [int(word) for word in asked.getlist("area") if word.isdecimal() and len(word) < 18]
-        areas = list(Area.objects.filter(pk__in=ids))
+        areas = list(Area.objects.filter(pk__in=switching.ids(asked.getlist("area"))))
         if not areas:
             raise Http404
         if request.method == "POST":
-            _tell(request, set_control(areas, control))
+            _tell(request, verbs.set_control(areas, control))
             return HttpResponseRedirect(_home(areas))
         return self._page(request, areas, control)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -22,13 +21,6 @@ from meters.models import Installation, Meter
 
 LOOK_AGAIN_S = 15
 """Where no meter is free, the page looks again by itself: the new one is just being paired."""
-
-
-def free() -> QuerySet[Meter]:
-    """The meters that hang nowhere and that an area still lists, newest first."""
-    hanging = Installation.objects.filter(period__upper_inf=True).values("meter")
-    present = Meter.objects.select_related("device__area").filter(device__removed_at=None)
-    return present.exclude(pk__in=hanging).order_by("-device__first_seen_at", "-pk")
 
 
 class FreeMeterField(forms.ModelChoiceField):
@@ -52,7 +44,7 @@ class ExchangeForm(forms.Form):
     def __init__(self, *args: Any, old: Installation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.old = old
-        self.fields["new"].queryset = free()  # type: ignore[attr-defined]
+        self.fields["new"].queryset = installations.free()  # type: ignore[attr-defined]
 
     def clean_at(self) -> Any:
         at = self.cleaned_data["at"]
@@ -82,7 +74,7 @@ def page(model_admin: ModelAdmin, request: HttpRequest, meter: Meter) -> HttpRes
     form = ExchangeForm(request.POST if request.method == "POST" else None, old=old)
     if form.is_valid() and _exchange(request, meter, form):
         return HttpResponseRedirect(reverse("admin:meters_meter_change", args=[form.cleaned_data["new"].pk]))
-    any_free = free().exists()
+    any_free = installations.free().exists()
     context = {
         **model_admin.admin_site.each_context(request),
         "title": gettext("Exchange %(meter)s") % {"meter": meter},

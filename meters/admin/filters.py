@@ -14,23 +14,17 @@ from django.utils.translation import gettext_lazy as _
 from meters import online, overview, zigbee2mqtt
 from meters.models import Command, Device, Installation, Meter, Want
 
-STATUSES = {
-    online.Status.ONLINE: _("online"),
-    online.Status.OFFLINE: _("offline"),
-    online.Status.UNKNOWN: _("unknown"),
-}
-
 
 class OnlineFilter(admin.SimpleListFilter):
     title = _("online")
     parameter_name = "online"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(status.value, text) for status, text in STATUSES.items()]
+        return [(status.value, text) for status, text in online.WORDS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Meter]) -> QuerySet[Meter]:
         asked = self.value()
-        if asked not in {status.value for status in STATUSES}:
+        if asked not in list(online.Status):
             return queryset
         return overview.with_status(queryset, online.Status(asked), timezone.now())
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from meters import commands
-from meters.admin.base import NOTHING, ReadOnlyAdmin, Text, label, local, relay
+from meters.admin.base import NOTHING, ReadOnlyAdmin, Text, label, local, nowrap, relay
 from meters.admin.commands import CommandInline, cancel, pitch_of
 from meters.admin.filters import StateFilter
 from meters.admin.switching import may_switch
@@ -107,7 +107,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("made"), ordering="created_at")
     def made(self, order: Order) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', local(order.created_at))
+        return nowrap(local(order.created_at))
 
     @admin.display(description=_("on or off"), ordering="state")
     def to(self, order: Order) -> str:

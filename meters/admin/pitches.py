@@ -7,14 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
-from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from meters import overview
-from meters.admin.base import NOTHING, PeriodColumns, ReadOnlyInline, ToldAdmin
+from meters.admin.base import NOTHING, PeriodColumns, ReadOnlyInline, ToldAdmin, link
 from meters.admin.history import History
 from meters.models import Installation, Pitch
 
@@ -64,6 +62,4 @@ class PitchAdmin(History, ToldAdmin):
 
 def links(installations: list[Installation]) -> str:
     """The meters' names, each leading to the meter."""
-    rows = ((reverse("admin:meters_meter_change", args=[each.meter_id]), each.meter) for each in installations)
-    html = '<a class="text-primary-600 dark:text-primary-500 whitespace-nowrap" href="{}">{}</a>'
-    return format_html_join(mark_safe(", "), html, rows)
+    return format_html_join(", ", "{}", ((link("meters_meter", each.meter_id, each.meter),) for each in installations))

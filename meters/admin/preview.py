@@ -15,7 +15,6 @@ from meters import commands
 from meters.admin.base import ON_OFF, Text, label, local
 from meters.models import Meter, Pitch
 
-WHY_NOT: dict[str, Text] = {error.code: error.message for error in (commands.NoRelay, commands.Gone)}
 MOST_SECONDS = 90
 """Longer than this is told in minutes."""
 
@@ -84,7 +83,7 @@ def notes(preview: commands.orders.Preview) -> list[str]:
 
 def rows(meters: Iterable[Meter], preview: commands.orders.Preview, now: datetime) -> list[Row]:
     """Those on which somebody may depend first, those that are left out last."""
-    skipped = {meter.pk: WHY_NOT.get(code, code) for meter, code in preview.skipped}
+    skipped = {meter.pk: why.message for meter, why in preview.skipped}
     offline = {meter.pk for meter in preview.offline}
     pitches = commands.serving([meter.pk for meter in preview.depending], now)
     found = []

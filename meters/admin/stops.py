@@ -9,13 +9,12 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from meters import commands
-from meters.admin.base import NOTHING, ReadOnlyAdmin, ReasonForm, label, local
+from meters.admin.base import NOTHING, ReadOnlyAdmin, ReasonForm, label, local, nowrap
 from meters.models import Area, AutomaticStop
 
 
@@ -72,7 +71,7 @@ class AutomaticStopAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("since"), ordering="since")
     def from_when(self, stop: AutomaticStop) -> str:
-        return format_html('<span class="whitespace-nowrap">{}</span>', local(stop.since))
+        return nowrap(local(stop.since))
 
     @admin.display(description=_("by"))
     def whose(self, stop: AutomaticStop) -> str:

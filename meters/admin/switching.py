@@ -90,8 +90,7 @@ def _order(request: HttpRequest, meters: Sequence[Meter], state: bool, form: Swi
     try:
         made = commands.order(meters, state, told["reason"], request.user, told["until"], key)
     except commands.SwitchingError as error:
-        field = {"needs_reason": "reason", "bad_time": "until"}.get(error.code)
-        form.add_error(field, forms.ValidationError(str(error), error.code))
+        form.add_error(error.field or None, forms.ValidationError(str(error), error.code))
         return None
     return made
 
@@ -135,7 +134,7 @@ class Switching(ModelAdmin):
         if not may_switch(request):
             raise PermissionDenied
         asked = request.POST if request.method == "POST" else request.GET
-        return chosen(_ids(asked.getlist("meter")), _ids(asked.getlist("area")))
+        return chosen(ids(asked.getlist("meter")), ids(asked.getlist("area")))
 
     def _none(self, request: HttpRequest) -> HttpResponse:
         messages.warning(request, gettext("There is no such meter."))
@@ -160,5 +159,6 @@ def chosen(meters: Iterable[int], areas: Iterable[int] = ()) -> list[Meter]:
     return list(overview.meters(timezone.now()).filter(Q(pk__in=list(meters)) | here))
 
 
-def _ids(words: Iterable[str]) -> list[int]:
+def ids(words: Iterable[str]) -> list[int]:
+    """Those of these words that are ids."""
     return [int(word) for word in words if word.isdecimal() and len(word) < 18]

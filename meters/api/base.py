@@ -35,22 +35,23 @@ NOT_SEEN = {403: OpenApiResponse(ErrorSerializer, description="Only for staff wh
 Anything = TypeVar("Anything", bound=Model)
 
 
-class MaySwitch(IsAdminUser):
-    """Staff with the permission to switch meters, as in the admin."""
+class Permitted(IsAdminUser):
+    """Staff with a permission, as in the admin."""
 
+    needs: str
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return super().has_permission(request, view) and request.user.has_perm(self.needs)
+
+
+class MaySwitch(Permitted):
+    needs = "meters.switch_meter"
     message = "This needs the permission to switch meters."
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return super().has_permission(request, view) and request.user.has_perm("meters.switch_meter")
 
-
-class MaySeeCommands(IsAdminUser):
-    """Staff with the permission to see commands, as in the admin."""
-
+class MaySeeCommands(Permitted):
+    needs = "meters.view_command"
     message = "This needs the permission to see commands."
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return super().has_permission(request, view) and request.user.has_perm("meters.view_command")
 
 
 class English:

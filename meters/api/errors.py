@@ -13,9 +13,6 @@ from rest_framework.views import exception_handler
 
 from meters.commands import SwitchingError
 
-TO_BLAME = {"needs_reason": "reason", "bad_time": "until"}
-"""By the code of a SwitchingError: the field that would mend it. Without one, things as they are forbid it."""
-
 
 class ErrorDetailSerializer(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="For machines: invalid, not_authenticated, permission_denied, not_found …")
@@ -48,7 +45,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     elif isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
     elif isinstance(error, SwitchingError):
-        error = Refused(error.code, str(error), TO_BLAME.get(error.code, ""))
+        error = Refused(error.code, str(error), error.field)
     response = exception_handler(error, context)
     if response is None or not isinstance(error, exceptions.APIException):
         return None

@@ -13,7 +13,6 @@ from rest_framework.request import Request
 from meters import clock
 
 LONGEST = {"hour": timedelta(days=62), "day": timedelta(days=400)}
-DEFAULT = {"hour": timedelta(hours=24), "day": timedelta(days=30)}
 YEARS = range(2000, 2100)
 NO_TIME = "Not a time. Write it in ISO 8601, e.g. 2026-07-01T00:00:00+02:00."
 

@@ -27,9 +27,7 @@ def time(source: str | None = None, help_text: str = "") -> serializers.DateTime
 
 
 def decimal(source: str | None, digits: int, places: int, help_text: str) -> serializers.DecimalField:
-    return serializers.DecimalField(
-        digits, places, source=source, coerce_to_string=False, allow_null=True, read_only=True, help_text=help_text
-    )
+    return serializers.DecimalField(digits, places, source=source, allow_null=True, read_only=True, help_text=help_text)
 
 
 def whole(source: str, help_text: str) -> serializers.IntegerField:
@@ -129,8 +127,8 @@ class PhaseSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField(help_text="As Zigbee2MQTT names it, e.g. a, b, c.")
     power_w = serializers.IntegerField(allow_null=True, help_text="Power in W.")
-    voltage_v = serializers.DecimalField(5, 1, coerce_to_string=False, allow_null=True, help_text="Voltage in V.")
-    current_a = serializers.DecimalField(10, 3, coerce_to_string=False, allow_null=True, help_text="Current in A.")
+    voltage_v = serializers.DecimalField(5, 1, allow_null=True, help_text="Voltage in V.")
+    current_a = serializers.DecimalField(10, 3, allow_null=True, help_text="Current in A.")
 
 
 class WantSerializer(serializers.ModelSerializer[Want]):
@@ -225,8 +223,8 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
 
     @extend_schema_field(serializers.ChoiceField(choices=ON_OFF, allow_null=True))
     def get_relay(self, meter: Meter) -> str | None:
-        state = _state(meter)
-        return None if state is None or state.relay is None else "on" if state.relay else "off"
+        relay = MeterState.of(meter).relay
+        return None if relay is None else "on" if relay else "off"
 
     @extend_schema_field(serializers.ChoiceField(choices=ON_OFF, allow_null=True))
     def get_wanted(self, meter: Meter) -> str | None:
@@ -240,18 +238,18 @@ class MeterSerializer(serializers.ModelSerializer[Meter]):
 
     @extend_schema_field(PhaseSerializer(many=True, allow_null=True))
     def get_phases(self, meter: Meter) -> list[dict[str, Any]] | None:
-        state, names = _state(meter), meter.device.phases
-        if state is None or state.phases_at is None:
+        state, names = MeterState.of(meter), meter.device.phases
+        if state.phases_at is None:
             return None
         columns = [state.phase_power_w, state.phase_voltage_v, state.phase_current_a]
         rows = zip(names, *[_padded(column, len(names)) for column in columns], strict=True)
         keys = ("name", "power_w", "voltage_v", "current_a")
         return [dict(zip(keys, row, strict=True)) for row in rows]
 
-    @extend_schema_field(serializers.DecimalField(12, 3, coerce_to_string=False, allow_null=True))
+    @extend_schema_field(serializers.DecimalField(12, 3, allow_null=True))
     def get_energy_kwh(self, meter: Meter) -> Any:
-        state = _state(meter)
-        return state.energy_kwh if state and state.counter_at else None
+        state = MeterState.of(meter)
+        return state.energy_kwh if state.counter_at else None
 
 
 def _online(meter: Meter, context: Mapping[str, Any]) -> online.Online:
@@ -260,10 +258,6 @@ def _online(meter: Meter, context: Mapping[str, Any]) -> online.Online:
 
 def _want(meter: Meter) -> Want | None:
     return getattr(meter, "want", None)
-
-
-def _state(meter: Meter) -> MeterState | None:
-    return getattr(meter, "state", None)
 
 
 def _padded(values: list[Any] | None, length: int) -> list[Any]:

@@ -7,9 +7,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class SwitchingError(Exception):
-    """Expected, and to be shown to whoever asked."""
+    """Expected, and to be shown to whoever asked. `field`: what of an order would mend it; "": nothing would."""
 
     code = "switching"
+    field = ""
     message: str | Promise = _("This cannot be switched.")
 
     def __init__(self, message: str | Promise = "") -> None:
@@ -32,6 +33,7 @@ class Gone(SwitchingError):
 
 class NeedsReason(SwitchingError):
     code = "needs_reason"
+    field = "reason"
     message = _("Somebody may depend on this power: write why it is switched off.")
 
 
@@ -42,6 +44,7 @@ class Protected(SwitchingError):
 
 class BadTime(SwitchingError):
     code = "bad_time"
+    field = "until"
     message = _("The end must lie in the future.")
 
 

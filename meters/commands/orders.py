@@ -12,6 +12,7 @@ from django.db.models import Count, F, Q
 
 from meters import online
 from meters.commands import allowed, wants
+from meters.commands.errors import SwitchingError
 from meters.models import Command, Meter, Order, Source, Want
 
 SHOWN_FOR = timedelta(minutes=2)
@@ -26,7 +27,7 @@ Status = Command.Status
 class Preview:
     """What would happen. `seconds`: how long until the last command is sent; meters that are offline wait longer.
 
-    `skipped`: (meter, code of the reason); `depending`: meters whose pitch is occupied or protected; `needs_reason`:
+    `skipped`: (meter, why); `depending`: meters whose pitch is occupied or protected; `needs_reason`:
     whether the order is refused without a reason.
     """
 
@@ -35,7 +36,7 @@ class Preview:
     seconds: int
     offline: list[Meter]
     already: int
-    skipped: list[tuple[Meter, str]]
+    skipped: list[tuple[Meter, type[SwitchingError]]]
     depending: list[Meter]
     needs_reason: bool
 
@@ -66,7 +67,7 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
     skipped, chosen = [], []
     for meter in meters:
         if why := allowed.unswitchable(meter):
-            skipped.append((meter, why.code))
+            skipped.append((meter, why))
         else:
             chosen.append(meter)
     link = online.link(now)

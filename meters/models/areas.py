@@ -133,6 +133,11 @@ class AreaState(models.Model):
         value = self.pause_on_backoff_gt
         return value is not None and 8 <= value <= 15
 
+    @classmethod
+    def of(cls, area: Area) -> AreaState:
+        """What this area's Zigbee2MQTT last said; nothing is known where it was never heard."""
+        return getattr(area, "state", None) or cls(area_id=area.pk)
+
 
 class AreaHealth(models.Model):
     """History of `bridge/health`. Written only by meters/areas.py."""

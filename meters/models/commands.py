@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from meters.models.areas import Area
@@ -208,6 +210,17 @@ class Command(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status in self.OPEN
+
+    @property
+    def proofs(self) -> list[tuple[str | Promise, datetime]]:
+        """What is known to have happened, with the time of each."""
+        steps: list[tuple[str | Promise, datetime | None]] = [
+            (_("sent"), self.sent_at),
+            (_("acknowledged"), self.acknowledged_at),
+            (_("confirmed"), self.confirmed_at),
+            (self.get_load_display(), self.load_at),
+        ]
+        return [(word, at) for word, at in steps if at is not None]
 
 
 class AutomaticStop(models.Model):

@@ -56,6 +56,11 @@ class MeterState(models.Model):
     def __str__(self) -> str:
         return str(self.meter_id)
 
+    @classmethod
+    def of(cls, meter: Meter) -> MeterState:
+        """What this meter last told; nothing is known where it was never heard."""
+        return getattr(meter, "state", None) or cls(meter_id=meter.pk)
+
 
 class Reading(models.Model):
     """One report of a meter as the device said it, a partition a UTC day. Written only by meters/readings.

@@ -1,13 +1,12 @@
-"""Units for people: the tables hold Wh, mA and tenths of a volt."""
-
-from datetime import datetime, timedelta
+"""Ages and units for people: the tables hold Wh, mA and tenths of a volt."""
 
 from django import template
 from django.utils import formats
-from django.utils.timesince import timesince
-from django.utils.translation import gettext as _
+
+from meters import ages
 
 register = template.Library()
+register.filter("ago", ages.ago)
 
 
 @register.filter
@@ -20,11 +19,3 @@ def kilo(value: int | None, digits: int) -> str:
 def tenth(value: int | None) -> str:
     """Tenths of a volt as whole volts; empty where nothing was told."""
     return "" if value is None else formats.number_format(value / 10, 0)
-
-
-@register.filter
-def ago(moment: datetime, now: datetime) -> str:
-    """How long ago, in words."""
-    if now - moment < timedelta(minutes=1):
-        return _("just now")
-    return _("%(age)s ago") % {"age": timesince(moment, now)}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bookings.portal import charts, drawing, local
 from bookings.portal.charts import HOUR, Known, Stretch
+from meters import ages
 
 T0 = datetime(2026, 7, 12, 10, tzinfo=UTC)
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -132,7 +133,7 @@ def test_numbers_amounts_dates_and_ages_are_in_the_local_form():
                 local.amount(Decimal("1234.5")),
                 local.moment(at),
                 local.day(date(2026, 11, 24), weekday=True),
-                local.age(at, at + timedelta(minutes=52)),
+                ages.ago(at, at + timedelta(minutes=52)),
                 local.span(timedelta(days=2)),
                 local.power(3140),
             ]

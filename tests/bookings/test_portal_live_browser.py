@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from bookings import links
 from bookings.models import PortalLink, Stay
-from bookings.portal import hub, local
-from meters import live
+from bookings.portal import hub
+from meters import ages, live
 from meters.models import Meter, MeterState
 from tests import make
 from tests.bookings.test_portal_browser import SIZES, camper, enter, fits
@@ -154,7 +154,7 @@ def test_ages_and_watts_are_in_the_servers_words(page: Page, language: str) -> N
     )
     now = timezone.now()
     with translation.override(language):
-        told = [local.age(now - timedelta(seconds=passed, milliseconds=500), now) for passed in passed_s]
+        told = [ages.ago(now - timedelta(seconds=passed, milliseconds=500), now) for passed in passed_s]
     assert shown == told
 
 

@@ -335,7 +335,7 @@ def next_tick(site: Site) -> dict[str, Any]:
     """What the boards are told next."""
 
     async def listen() -> Any:
-        hosts = [{"address": site.services.redis_url, "socket_timeout": None}]
+        hosts = [{"address": site.services.redis_url}]
         layer = RedisPubSubChannelLayer(hosts=hosts, prefix=harness.channels(site.database_url))
         channel = await layer.new_channel()
         await layer.group_add(live.GROUP, channel)

@@ -58,7 +58,7 @@ def test_who_cannot_be_switched_is_skipped_with_the_reason() -> None:
         make.switchable(),
     )
     told = preview([bare, gone, good])
-    assert (told.meters, told.skipped) == (1, [(bare, "no_relay"), (gone, "gone")])
+    assert (told.meters, told.skipped) == (1, [(bare, commands.NoRelay), (gone, commands.Gone)])
 
 
 def test_only_an_off_of_who_depends_on_it_needs_a_reason() -> None:

@@ -116,7 +116,7 @@ class Strip {
 }
 
 /** "37 of 80 on, 2 failed, 3 waiting for the meter". */
-export function sayProgress(order) {
+function sayProgress(order) {
   const parts = [say(order.state ? "progress_on" : "progress_off", { n: order.confirmed, all: order.total })];
   for (const name of ["failed", "offline", "cancelled"]) if (order[name]) parts.push(say(`progress_${name}`, { n: order[name] }));
   return parts.join(", ");

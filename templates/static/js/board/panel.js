@@ -55,7 +55,7 @@ export class Panel {
     const { meter, state } = seen;
     setText(this.#part("h2"), label);
     setText(this.#part(".place"), [meter.name === label ? "" : meter.name, area?.name ?? say("no_area")].filter(Boolean).join(" · "));
-    setAttribute(this.#part(".now"), "data-state", state);
+    setAttribute(this.#part(".sample"), "data-state", state);
     setAttribute(this.#part(".now use"), "href", `#symbol-${state}`);
     setText(this.#part(".now strong"), why(seen, now));
     setText(this.#part(".now-power"), meter.power_w === null ? "" : `${watts(meter.power_w)}, ${age(now - meter.power_at)}`);

@@ -34,7 +34,6 @@ export class Tile {
     const heardFor = meter.heard_at === null ? null : now - meter.heard_at;
     setAttribute(this.node, "data-state", state);
     setAttribute(this.node, "data-old", seen.isOld ? "" : null);
-    setAttribute(this.node, "data-problem", seen.isProblem ? "" : null);
     setAttribute(parts.use, "href", `#symbol-${state}`);
     setAttribute(this.node, "data-wish", seen.sign || null);
     if (seen.sign) setAttribute(parts.wishUse, "href", `#symbol-${seen.sign}`);

@@ -1,6 +1,6 @@
 // What is true of a meter at a moment: pure functions of the store. The same order of questions as meters/online.py.
 
-export const IDLE_BELOW_W = 5;
+const IDLE_BELOW_W = 5;
 const SOON_FROZEN_MS = 3600_000; // as VALUES_FROZEN_AFTER in meters/views.py
 const DELIBERATE = new Set(["removed", "disabled", "left"]);
 
@@ -13,7 +13,7 @@ export function isLinked(worker, now) {
 }
 
 /** {status: online|offline|unknown, reason: a key of the reasons}. */
-export function statusOf(meter, store, now) {
+function statusOf(meter, store, now) {
   if (DELIBERATE.has(meter.reason)) return { status: "offline", reason: meter.reason };
   if (!isLinked(store.worker, now)) return { status: "unknown", reason: "worker" };
   const area = store.areas.get(meter.area);

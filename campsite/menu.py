@@ -1,0 +1,107 @@
+"""The admin's menu: where each line leads, and what one must be allowed to see it. The theme asks at each page."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from bookings.reception import pages as reception
+
+Text = str | Promise
+
+
+class Line(NamedTuple):
+    """`view`: the name of the address that it leads to."""
+
+    title: Text
+    icon: str
+    view: str
+    needs: tuple[str, ...] = ()
+
+
+def _table(title: Text, icon: str, table: str) -> Line:
+    """To a table's list, for those who may see it."""
+    app, model = table.split("_")
+    return Line(title, icon, f"admin:{table}_changelist", (f"{app}.view_{model}",))
+
+
+MENU: list[tuple[Text, list[Line]]] = [
+    (
+        _("Electricity"),
+        [
+            Line(_("Live board"), "dashboard", "board"),
+            _table(_("Meters"), "electric_meter", "meters_meter"),
+            _table(_("Pitches"), "camping", "meters_pitch"),
+            _table(_("Installations"), "link", "meters_installation"),
+            _table(_("Areas"), "hub", "meters_area"),
+        ],
+    ),
+    (
+        _("Bookings"),
+        [
+            Line(_("Reception"), "concierge", "reception", reception.NEEDS),
+            Line(_("Departures"), "logout", "admin:bookings_charge_departures", ("bookings.view_charge",)),
+            _table(_("Bookings"), "event", "bookings_booking"),
+            _table(_("Reported problems"), "feedback", "bookings_problemreport"),
+            _table(_("Packages that run low"), "battery_alert", "bookings_packagenotice"),
+            _table(_("Packages sold"), "battery_plus", "bookings_packagesale"),
+            _table(_("Charges"), "receipt_long", "bookings_charge"),
+            _table(_("Tariffs"), "sell", "bookings_tariff"),
+            _table(_("Packages in Sirvoy"), "manage_search", "bookings_packagepattern"),
+            _table(_("Rooms in Sirvoy"), "meeting_room", "bookings_room"),
+            _table(_("Events from Sirvoy"), "mail", "bookings_webhookevent"),
+            _table(_("Webhook"), "webhook", "bookings_webhooktoken"),
+        ],
+    ),
+    (
+        _("Switching"),
+        [
+            _table(_("Stop everything automatic"), "front_hand", "meters_automaticstop"),
+            _table(_("Orders"), "touch_app", "meters_order"),
+            _table(_("Commands"), "bolt", "meters_command"),
+            _table(_("What is wanted"), "rule", "meters_want"),
+            _table(_("Power rules"), "power", "bookings_powerrule"),
+            Line(
+                _("Use without a guest"), "person_off", "admin:bookings_powerrule_vacancy", ("bookings.view_powerrule",)
+            ),
+            Line(_("How switching works"), "help", "board-help"),
+        ],
+    ),
+    (
+        _("Technique"),
+        [
+            _table(_("Devices"), "router", "meters_device"),
+            _table(_("Requests to Zigbee2MQTT"), "forum", "meters_bridgerequest"),
+            _table(_("Quarantined values"), "report", "meters_quarantinedreading"),
+            _table(_("Counter epochs"), "restart_alt", "meters_counterepoch"),
+            _table(_("Rejected messages"), "block", "meters_rejectedmessage"),
+            _table(_("Found Zigbee2MQTTs"), "travel_explore", "meters_foundinstance"),
+            _table(_("Worker"), "settings_heart", "meters_workerstate"),
+            _table(_("Users"), "person", "auth_user"),
+            _table(_("Groups"), "group", "auth_group"),
+            _table(_("Tokens"), "key", "authtoken_tokenproxy"),
+            _table(_("Audit log"), "history", "auditlog_logentry"),
+        ],
+    ),
+]
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The lines that this person may follow. We are where the longest address leads that this page's begins with."""
+    groups: list[dict[str, Any]] = []
+    for title, lines in MENU:
+        items = [_item(line) for line in lines if request.user.has_perms(line.needs)]
+        groups.append({"title": title, "items": items, "collapsible": title == MENU[-1][0]})  # of no use on most days
+    found = [item for group in groups for item in group["items"]]
+    here = max((item["link"] for item in found if request.path.startswith(item["link"])), key=len, default="")
+    for item in found:
+        item["active"] = item["link"] == here
+    return groups
+
+
+def _item(line: Line) -> dict[str, Any]:
+    return {"title": line.title, "icon": line.icon, "link": reverse(line.view)}
