@@ -61,7 +61,7 @@ def test_the_vat_of_a_package_is_that_of_when_it_was_sold():
     tariff.save()
     make.guest(booking)
     (departure,), (day,) = rows(Kind.DEPARTURES), rows(Kind.DAYS)
-    assert (departure[-4], day[-2], day[-1]) == (20, 100, 20)
+    assert (departure[-5], day[-3], day[-2]) == (20, 100, 20)
 
 
 @pytest.mark.django_db
