@@ -155,7 +155,7 @@ def _fresh() -> None:
         model.objects.all().delete()
 
 
-@fewer(6)
+@fewer(8)
 @given(histories(), st.randoms(use_true_random=False))
 def test_any_order_and_repetition_ends_in_the_same_state(bodies: list[dict[str, Any]], chance: random.Random) -> None:
     _fresh()
@@ -171,7 +171,7 @@ EVENING = NOON - timedelta(hours=16)
 """20:00 of the day before: what the calendar does comes later."""
 
 
-@fewer(6)
+@fewer(8)
 @given(histories(), st.randoms(use_true_random=False))
 def test_any_order_ends_in_the_same_ledger(bodies: list[dict[str, Any]], chance: random.Random) -> None:
     """Also when they came and went, and what they pay: each event counts from when Sirvoy made it."""
@@ -186,7 +186,7 @@ def test_any_order_ends_in_the_same_ledger(bodies: list[dict[str, Any]], chance:
     assert told([(event, EVENING + number * minute) for number, event in enumerate(mixed)]) == expected
 
 
-@fewer(4)
+@fewer(5)
 @given(histories())
 def test_the_newest_alone_tells_where_everybody_is(bodies: list[dict[str, Any]]) -> None:
     """Apart from what older ones teach of rooms that are named now by their id alone, and what it does not tell."""
@@ -202,7 +202,7 @@ def _tells_all(body: dict[str, Any]) -> bool:
     return bool(body["rooms"]) and all(body[name] is not None for name in (*flags, "totalAdults"))
 
 
-@fewer(4)
+@fewer(5)
 @given(histories())
 def test_all_of_it_once_more_changes_nothing(bodies: list[dict[str, Any]]) -> None:
     _fresh()
@@ -216,7 +216,7 @@ def test_all_of_it_once_more_changes_nothing(bodies: list[dict[str, Any]]) -> No
     assert everything() == before
 
 
-@fewer(4)
+@fewer(5)
 @given(histories())
 def test_whatever_happens_nobody_has_lines_but_those_who_are_here(bodies: list[dict[str, Any]]) -> None:
     _fresh()

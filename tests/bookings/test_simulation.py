@@ -26,6 +26,7 @@ from bookings.simulation.told import Place
 from meters.models import Area, Pitch
 from tests import make
 from tests.meters.harness import until
+from tests.properties import fewer
 
 FIRST = date(2026, 4, 20)
 NOON = datetime(2026, 7, 12, 10, tzinfo=UTC)
@@ -102,6 +103,7 @@ def test_a_season_plays_through_the_inbox() -> None:
 # --- a day -----------------------------------------------------------------------------------------------------------
 
 
+@fewer(5)
 @given(st.integers(0, 10_000))
 def test_a_day_goes_on_for_ever(seed: int) -> None:
     day = Day(PLACES, 900_000, seed)
