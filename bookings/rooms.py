@@ -15,7 +15,6 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Q
 
-from bookings import stays
 from bookings.models import Room
 from bookings.sirvoy import RoomTold
 from meters.models import Pitch
@@ -82,7 +81,7 @@ def plain(name: str) -> str:
 def assign(room: Room, pitch: Pitch | None, by: User | None, now: datetime) -> None:
     """Staff say which pitch the room is, once and for all; None takes it back: then its name decides again.
 
-    When that is committed, the bookings that have the room are set right.
+    `stays.assign_room` also sets the bookings right that have it.
     """
     with transaction.atomic():
         room = Room.objects.select_for_update(of=("self",), no_key=True).select_related("pitch").get(pk=room.pk)
@@ -92,7 +91,6 @@ def assign(room: Room, pitch: Pitch | None, by: User | None, now: datetime) -> N
         room.save(update_fields=["pitch", "is_set_by_staff", "set_by"])
         changes = {"pitch": [str(before), str(room.pitch)], "is_set_by_staff": ["", str(room.is_set_by_staff)]}
         LogEntry.objects.log_create(room, action=LogEntry.Action.UPDATE, changes=changes, actor=by)
-        transaction.on_commit(lambda: stays.heal(now))
 
 
 def rematch() -> int:

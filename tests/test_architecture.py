@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,22 @@ def test_imports_point_one_way(app: str) -> None:
     for path, tree in modules(app):
         used = {name.partition(".")[0] for name in imports(tree)} & {*APPS, "campsite"}
         assert used - {app} <= ALLOWED[app], path
+
+
+def test_no_modules_import_each_other() -> None:
+    """Nor in a ring: there is an order to read them in. CycleError names the ring."""
+    trees = {
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree
+        for path, tree in modules(*APPS, "campsite")
+    }
+    needs: dict[str, set[str]] = {}
+    for name, tree in trees.items():
+        froms = [
+            (node.module, each.name) for node in tree.body if isinstance(node, ast.ImportFrom) for each in node.names
+        ]
+        told = [f"{module}.{what}" if f"{module}.{what}" in trees else module for module, what in froms]
+        needs[name] = {module for module in told if module in trees and module != name}
+    TopologicalSorter(needs).prepare()
 
 
 def test_no_further_app() -> None:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from bookings import rooms
+from bookings import stays
 from bookings.models import Room, Stay
 from bookings.reception.forms import PitchField
 from meters.admin.base import NOTHING, ReadOnlyAdmin, label, link, local
@@ -85,11 +85,11 @@ class RoomAdmin(History, ReadOnlyAdmin):
             raise PermissionDenied
         room, form = get_object_or_404(Room, pk=room_id), PitchForm(request.POST)
         if "back" in request.POST:
-            rooms.assign(room, None, person(request.user), timezone.now())
+            stays.assign_room(room, None, person(request.user), timezone.now())
             messages.success(request, _taken_back(Room.objects.select_related("pitch").get(pk=room.pk)))
         elif form.is_valid():
             pitch = form.cleaned_data["pitch"]
-            rooms.assign(room, pitch, person(request.user), timezone.now())
+            stays.assign_room(room, pitch, person(request.user), timezone.now())
             text = gettext("Room “%(room)s” is pitch %(pitch)s.")
             messages.success(request, text % {"room": room, "pitch": pitch})
         else:

@@ -16,7 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from bookings import accounts, guests, ledger, links, reports, rooms, stays
+from bookings import accounts, guests, ledger, links, reports, stays
 from bookings.models import Booking, PackageNotice, ProblemReport, Room, Stay
 from bookings.reception import forms
 from meters import commands, installations
@@ -175,7 +175,7 @@ OF_BOOKING = {
 
 
 def _assign(room: Room, typed: Typed, by: User, now: datetime) -> Said:
-    rooms.assign(room, typed["pitch"], by, now)
+    stays.assign_room(room, typed["pitch"], by, now)
     return gettext("Room “%(room)s” is pitch %(pitch)s.") % {"room": room, "pitch": typed["pitch"]}
 
 

@@ -5,7 +5,7 @@
 what reception, and guests, do.
 """
 
-from bookings.stays.advance import advance, compare, heal, to_sort_out
+from bookings.stays.advance import advance, assign_room, compare, to_sort_out
 from bookings.stays.errors import (
     BadTime,
     CheckedOutInSirvoy,
@@ -44,13 +44,13 @@ __all__ = [
     "UnknownOutlet",
     "add_meter",
     "advance",
+    "assign_room",
     "check_out",
     "choose_outlet",
     "compare",
     "exchange",
     "find_outlet",
     "flags",
-    "heal",
     "lock",
     "move",
     "reconcile",

@@ -9,17 +9,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from bookings import ledger, rooms
-from bookings.models import Booking, Stay
+from bookings.models import Booking, Room, Stay
 from bookings.power import follow
 from bookings.stays.arrange import times_of
 from bookings.stays.reconcile import ENDED, reconcile
 from bookings.stays.status import flags, status_of
 from meters import clock
+from meters.models import Pitch
 
 logger = logging.getLogger(__name__)
 NEAR = timedelta(days=14)
@@ -41,9 +43,11 @@ def compare(now: datetime) -> int:
     return _reconcile(present.values_list("booking_id", flat=True), now)
 
 
-def heal(now: datetime) -> int:
-    """Reconcile the bookings of rooms that became another pitch; returns how many."""
-    return _reconcile(_misplaced(), now)
+def assign_room(room: Room, pitch: Pitch | None, by: User | None, now: datetime) -> None:
+    """Staff say which pitch the room is; when that is committed, the bookings that have it are set right."""
+    with transaction.atomic():
+        rooms.assign(room, pitch, by, now)
+        transaction.on_commit(lambda: _reconcile(_misplaced(), now))
 
 
 def to_sort_out(now: datetime | None = None) -> QuerySet[Stay]:

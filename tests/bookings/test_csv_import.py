@@ -12,7 +12,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bookings import csv_import, guests
+from bookings import csv_import, privacy
 from bookings.csv_import import NotAnExport, What
 from bookings.models import Booking, Guest, Stay, WebhookEvent
 from tests import make
@@ -396,7 +396,7 @@ def test_a_check_out_that_is_known_is_not_taken_back():
 @pytest.mark.django_db
 def test_a_guest_who_was_forgotten_stays_so():
     booking = known()
-    guests.erase(booking, None, NOW)
+    privacy.forget(booking, None, NOW)
     bring_in(LINE.replace("2026-07-17", "2026-07-19").replace(",,", ",Ib,"))
     assert Guest.objects.get().last_name == ""
     newest = WebhookEvent.objects.latest("pk")

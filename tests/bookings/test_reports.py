@@ -11,7 +11,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from bookings import guests, privacy, reports
+from bookings import privacy, reports
 from bookings.models import ProblemReport, Stay
 from meters.models import Command, Meter, Source, Want
 from tests import make
@@ -260,7 +260,7 @@ def test_with_the_guest_his_words_and_the_note_are_forgotten_and_what_the_meter_
     other, _meters = camper("102")
     made, others = report(stay, text="I am Anna Müller"), report(other, text="I am Bo")
     reports.solve(made, anna, "Told Anna", timezone.now())
-    guests.erase(stay.booking, anna, timezone.now())
+    privacy.forget(stay.booking, anna, timezone.now())
     made.refresh_from_db()
     others.refresh_from_db()
     assert (made.text, made.note, made.solved_by) == ("", "", anna)

@@ -109,7 +109,7 @@ def test_saying_which_pitch_a_room_is_heals_the_bookings_that_have_it(django_cap
     send(booking(room("Ved søen", id=9), number=47102, arrival="2026-07-18", departure="2026-07-20"))
     assert list(stays.to_sort_out(NOON)) == list(Stay.objects.all())
     with django_capture_on_commit_callbacks(execute=True):
-        rooms.assign(Room.objects.get(), pitch, make.staff(), NOON)
+        stays.assign_room(Room.objects.get(), pitch, make.staff(), NOON)
     assert not stays.to_sort_out(NOON)
     assert {stay.pitch for stay in Stay.objects.all()} == {pitch}
     assert [line.meter for line in Stay.objects.get(booking__sirvoy_id=47101).lines.all()] == [meter]

@@ -10,7 +10,7 @@ from auditlog.models import LogEntry
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
-from bookings import guests
+from bookings import guests, privacy
 from bookings.models import Booking, Guest, PackagePattern, Room, Stay, WebhookEvent
 from tests import make
 from tests.bookings.sirvoy import NOON, NUMBER, booking, received, room, send, work
@@ -186,7 +186,7 @@ def test_nothing_odd_keeps_a_booking_from_being_known(odd):
 def test_an_erased_guest_is_gone_from_the_row_and_from_the_events():
     send(booking(room("101", guestName="Per")))
     by = make.staff()
-    guests.erase(only(), by, NOON)
+    privacy.forget(only(), by, NOON)
     guest = Guest.objects.get()
     assert (guest.first_name, guest.last_name, guest.plates, guest.room_guests) == ("", "", "", [])
     assert (guest.country, guest.erased_at) == ("DE", NOON)
@@ -199,7 +199,7 @@ def test_an_erased_guest_is_gone_from_the_row_and_from_the_events():
 @db
 def test_an_erased_guest_does_not_come_back_with_a_later_event():
     send(booking())
-    guests.erase(only(), None, NOON)
+    privacy.forget(only(), None, NOON)
     send(booking(minute=1, adults=3))
     assert only().adults == 3
     assert Guest.objects.get().last_name == ""
@@ -211,19 +211,19 @@ def test_guests_are_forgotten_some_time_after_they_left(settings):
     send(booking(came=True, left=True))
     send(booking(number=47102, departure="2026-08-17"))
     later = NOON + timedelta(days=36)
-    assert guests.erase_departed(NOON) == 0
-    assert guests.erase_departed(later) == 1
-    assert guests.erase_departed(later) == 0
+    assert privacy.erase_due(NOON) == 0
+    assert privacy.erase_due(later) == 1
+    assert privacy.erase_due(later) == 0
     assert list(Guest.objects.filter(erased_at=None).values_list("booking__sirvoy_id", flat=True)) == [47102]
 
 
 @db
 def test_what_comes_of_an_erased_guest_is_forgotten_too():
     send(booking())
-    guests.erase(only(), None, NOON)
+    privacy.forget(only(), None, NOON)
     event = received(booking(minute=1))
     work(event)
-    assert guests.erase_departed(NOON) == 1
+    assert privacy.erase_due(NOON) == 1
     event.refresh_from_db()
     assert bytes(event.body) == b""
 
@@ -231,7 +231,7 @@ def test_what_comes_of_an_erased_guest_is_forgotten_too():
 @db
 def test_who_is_still_here_is_not_forgotten():
     send(booking(room(), came=True))
-    assert guests.erase_departed(NOON + timedelta(days=400)) == 0
+    assert privacy.erase_due(NOON + timedelta(days=400)) == 0
 
 
 @pytest.mark.django_db
