@@ -42,6 +42,7 @@ class Pass:
     reports: list[readings.Report] = field(default_factory=list)
     refusals: list[rejected.Refusal] = field(default_factory=list)
     heard_areas: set[int] = field(default_factory=set)
+    heard: dict[int, datetime] = field(default_factory=dict)
     others: dict[int, datetime] = field(default_factory=dict)
     returned: set[int] = field(default_factory=set)
     inventories: dict[int, int] = field(default_factory=dict)

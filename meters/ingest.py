@@ -99,6 +99,8 @@ class Ingest:
         rejected.note(work.refusals)
         now = batch[-1].received_at
         registry.note_heard(work.others)
+        if work.heard:
+            registry.note_available(work.heard)
         if work.returned and registry.note_returned(work.returned):
             self.forget()
         outcome.areas.update(self._note_live(work, now))
@@ -229,6 +231,7 @@ class Ingest:
             work.outcome.all_changed = True
         if known.has_left:
             work.returned.add(known.device_id)
+        work.heard[known.device_id] = max(measured_at, work.heard.get(known.device_id, measured_at))
         if known.meter_id is None:
             work.others[known.device_id] = measured_at
             return

@@ -58,6 +58,20 @@ def set_available(area_id: int, ieee_address: str, available: bool, at: datetime
     return Device.objects.values_list("pk", flat=True).get(ieee_address=ieee_address)
 
 
+def note_available(heard: Mapping[int, datetime]) -> None:
+    """Who was heard (devices by id, when) after it was called unavailable is available: a broker that crashed hands out
+    words of before, and Zigbee2MQTT, which has told otherwise since, does not repeat it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE meters_device d SET available = true, available_since = h.at
+            FROM unnest(%s::bigint[], %s::timestamptz[]) h (id, at)
+            WHERE d.id = h.id AND d.available IS FALSE AND d.available_since < h.at
+            """,
+            [list(heard), list(heard.values())],
+        )
+
+
 def apply_event(area_id: int, event: Event, at: datetime) -> int | None:
     """Note that a device got power (announce), left or joined; returns the device's id where it is known."""
     device = Device.objects.filter(ieee_address=event.ieee_address)

@@ -135,6 +135,17 @@ def test_availability_is_believed_from_the_owner_only(ingest: Ingest) -> None:
     assert device().available is False
 
 
+def test_who_is_heard_after_an_offline_is_available(ingest: Ingest) -> None:
+    """A broker that crashed hands out an `offline` of before, and Zigbee2MQTT sees nothing to tell."""
+    ingest.process([inventory(B, listed("101,2"))])
+    ingest.process([message(f"{B}/101,2/availability", {"state": "offline"}, retained=True, minute=5)])
+    late = {"last_seen": (T0 + timedelta(minutes=4)).isoformat()}
+    ingest.process([state(B, "101,2", 6, power=1, **late)])
+    assert device().available is False
+    ingest.process([state(B, "101,2", 7, power=1)])
+    assert (device().available, device().available_since) == (True, T0 + timedelta(minutes=7))
+
+
 def test_the_inventory_never_says_that_a_device_is_available(ingest: Ingest) -> None:
     ingest.process([inventory(B, listed("101,2")), message(f"{B}/101,2/availability", b"offline")])
     ingest.process([inventory(B, listed("101,2", vendor="x"), retained=True)])
