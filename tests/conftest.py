@@ -132,18 +132,20 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
 
 @pytest.fixture(scope="session")
 def twin_dir() -> Path:
-    """The directory of the Zigbee2MQTT twin with its packages: TWIN_DIR, else a copy kept between runs.
+    """Mark tests that use it with `twin`."""
+    try:
+        return twin_directory()
+    except (subprocess.SubprocessError, OSError) as failed:
+        pytest.skip(f"twin: npm ci failed: {failed}")
 
-    Mark tests that use it with `twin`.
-    """
+
+def twin_directory() -> Path:
+    """The Zigbee2MQTT twin with its packages: TWIN_DIR, else a copy kept between runs."""
     if given := os.environ.get("TWIN_DIR"):
         return Path(given)
     version = sha256((TWIN / "package-lock.json").read_bytes()).hexdigest()[:10]
     copy = Path.home() / ".cache" / f"campsite-twin-{version}"
-    try:
-        _install_twin(copy)
-    except (subprocess.SubprocessError, OSError) as failed:
-        pytest.skip(f"twin: npm ci failed in {copy}: {failed}")
+    _install_twin(copy)
     return copy
 
 
