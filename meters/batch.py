@@ -46,5 +46,6 @@ class Pass:
     others: dict[int, datetime] = field(default_factory=dict)
     returned: set[int] = field(default_factory=set)
     inventories: dict[int, int] = field(default_factory=dict)
+    early: dict[tuple[int, str], bool] = field(default_factory=dict)
     noted: dict[int, datetime] = field(default_factory=dict)
     proofs: commands.Proofs = field(default_factory=commands.Proofs)

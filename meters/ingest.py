@@ -114,6 +114,7 @@ class Ingest:
         self._noted |= work.noted
         for area in work.inventories:
             self._early = {key: told for key, told in self._early.items() if key[0] != area}
+        self._early |= work.early
 
     def _note_connection(self, message: Message) -> None:
         if self._connected is None or message.generation != self._connected[0]:
@@ -197,7 +198,8 @@ class Ingest:
             work.refusals.append(refusal)
         work.inventories[area.id] = message.generation
         for device in told.devices:
-            if (available := self._early.get((area.id, device.friendly_name))) is not None:
+            key = area.id, device.friendly_name
+            if (available := work.early.pop(key, self._early.get(key))) is not None:
                 registry.set_available(area.id, device.ieee_address, available, message.received_at)
         work.outcome.all_changed = True
         self.forget()
@@ -205,11 +207,11 @@ class Ingest:
     def _availability(self, work: Pass, area: AreaEntry, told: zigbee2mqtt.Availability, message: Message) -> None:
         ieee_address = area.names.get(told.name)
         if ieee_address is None:
-            # The retained word on a device that was removed stays on the broker: no news. Groups have one too.
-            if not message.retained and told.name not in area.groups:
-                raise Rejected("unknown_device", told.name)
-            if not self._has_inventory(work, area, message) and len(self._early) < MOST_EARLY:
-                self._early[area.id, told.name] = told.online  # brokers hand out what they retain in any order
+            # Of a device that joins it is told before the device is listed; brokers hand out what they retain in any
+            # order. But the retained word on a device that was removed stays on the broker: no news.
+            is_news = not (message.retained and self._has_inventory(work, area, message))
+            if is_news and told.name not in area.groups and len(self._early) < MOST_EARLY:
+                work.early[area.id, told.name] = told.online
             return
         registry.set_available(area.id, ieee_address, told.online, message.received_at)
         known = self._known().devices.get(ieee_address)

@@ -152,6 +152,13 @@ def test_the_inventory_never_says_that_a_device_is_available(ingest: Ingest) -> 
     assert device().available is False
 
 
+def test_of_a_device_that_joins_it_is_told_that_it_is_available_before_it_is_listed(ingest: Ingest) -> None:
+    ingest.process([inventory(B), message(f"{B}/{IEEE}/availability", {"state": "online"})])
+    ingest.process([inventory(B, listed(IEEE), minute=1)])
+    assert device().available is True
+    assert codes() == {}
+
+
 def test_the_retained_word_on_a_removed_device_is_no_news(ingest: Ingest) -> None:
     ingest.process([message(f"{B}/gone/availability", b"online", retained=True)])
     assert codes() == {}
