@@ -8,10 +8,9 @@ second and area, so that the network stays free; who does not answer is asked ag
 from __future__ import annotations
 
 import json
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -21,7 +20,7 @@ from meters.models import Meter
 from meters.mqtt import NotConnected
 from meters.online import Online
 
-ASK_AGAIN_S = 600.0
+ASK_AGAIN = timedelta(minutes=10)
 COUNTER = json.dumps({"read": {"cluster": "seMetering", "attributes": ["currentSummDelivered"]}})
 """To the topic `set`: Zigbee2MQTT has no converter for a `get` of the energy."""
 
@@ -34,7 +33,7 @@ class Asker:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._asked: dict[int, float] = {}
+        self._asked: dict[int, datetime] = {}
         self._waiting: dict[str, deque[tuple[int, str]]] = {}
         self._doubted: set[int] = set()
 
@@ -46,18 +45,25 @@ class Asker:
         """Queue every online meter that was not asked of late and whose relay is unknown, or was told before we were
         connected or its Zigbee2MQTT ran; and those in doubt.
         """
-        now = time.monotonic()
-        recent = {meter for meter, at in self._asked.items() if now - at < ASK_AGAIN_S}
         online = {meter for meter, status in statuses.items() if status.is_online}
         unknown = Q(state__relay=None) | Q(state__relay_at__lt=F("device__area__state__bridge_since"))
         if connected_at:
             unknown |= Q(state__relay_at__lt=connected_at)
-        due = Q(unknown, pk__in=online - recent) | Q(pk__in=online & self._doubted)
+        due = Q(unknown) | Q(pk__in=self._doubted)
         self._waiting.clear()
-        for meter, base_topic, ieee_address in Meter.objects.filter(
-            due, device__has_relay=True, device__relay_readable=True
-        ).values_list("pk", "device__area__base_topic", "device__ieee_address"):
-            self._waiting.setdefault(base_topic, deque()).append((meter, ieee_address))
+        place = ("device__area__base_topic", "device__area__state__bridge_since", "device__ieee_address")
+        for meter, base_topic, bridge_since, ieee_address in Meter.objects.filter(
+            due, pk__in=online, device__has_relay=True, device__relay_readable=True
+        ).values_list("pk", *place):
+            if meter in self._doubted or not self._was_asked_of_late(meter, bridge_since, connected_at):
+                self._waiting.setdefault(base_topic, deque()).append((meter, ieee_address))
+
+    def _was_asked_of_late(self, meter: int, *absences: datetime | None) -> bool:
+        """And since the absences ended."""
+        asked_at = self._asked.get(meter)
+        if asked_at is None or timezone.now() - asked_at > ASK_AGAIN:
+            return False
+        return all(ended_at is None or ended_at < asked_at for ended_at in absences)
 
     def ask(self) -> None:
         """Ask one meter of each area. Without a connection nobody is asked, and nobody counts as asked."""
@@ -65,11 +71,12 @@ class Asker:
             if not meters:
                 continue
             meter, ieee_address = meters.popleft()
+            now = timezone.now()
             try:
-                self._ask(meter, f"{base_topic}/{ieee_address}/get", timezone.now())
+                self._ask(meter, f"{base_topic}/{ieee_address}/get", now)
             except NotConnected:
                 return
-            self._asked[meter] = time.monotonic()
+            self._asked[meter] = now
             self._doubted.discard(meter)
 
 

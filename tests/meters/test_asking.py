@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from meters import online
 from meters.asking import Asker
-from meters.models import Meter
+from meters.models import AreaState, Meter, MeterState
 from meters.mqtt import NotConnected
 from tests import make
 
@@ -91,3 +91,16 @@ def test_after_an_absence_positions_are_asked_for_again() -> None:
     asked(broker, asker, 5, now - timedelta(minutes=2))
     assert {meter for meter, _ in broker.sent} == {meter.pk for meter in meters.values()}, "told before we listened"
     assert len(broker.sent) == 2, "once"
+
+
+def test_who_was_asked_before_an_absence_is_asked_after_it_again() -> None:
+    """Two restarts of a Zigbee2MQTT within minutes: the answer of in between tells nothing of now."""
+    make.worker()
+    meter = heard(make.meter(area=make.area()), True)
+    broker = Broker()
+    asker = Asker(broker.ask)
+    for times in (1, 2):
+        now = timezone.now()
+        AreaState.objects.update(bridge_since=now)
+        MeterState.objects.filter(meter=meter).update(relay_at=now - timedelta(seconds=1))
+        assert len(asked(broker, asker, 3)) == times
