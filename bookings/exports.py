@@ -199,7 +199,7 @@ def _amount(lines: Iterable[Line]) -> Decimal:
 
 def _charges(first: date, last: date) -> Rows:
     columns = [
-        *(gettext("when"), gettext("booking"), gettext("sold"), gettext("kWh"), gettext("price a kWh incl. VAT")),
+        *(gettext("when"), gettext("booking"), gettext("sold"), "kWh", gettext("price a kWh incl. VAT")),
         *(gettext("amount incl. VAT"), gettext("VAT in %"), gettext("of it VAT"), gettext("by")),
     ]
     day = TruncDate("at", tzinfo=timezone.get_default_timezone())
