@@ -57,6 +57,7 @@ class TariffForm(forms.ModelForm):
 @admin.register(Tariff)
 class TariffAdmin(ModelAdmin):
     form = TariffForm
+    save_as = True  # a new price is the old tariff with another day
     list_display = ["name", "mode", "for_kinds", "season_only", "valid_from", "price", "cut_when_empty"]
     list_filter = ["mode", "season_only"]
     fieldsets = [
