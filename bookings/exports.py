@@ -33,6 +33,8 @@ from bookings.prices import ZERO, Line
 Cell = str | int | Decimal | date | datetime | None
 FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
 LONGEST_D = 400
+WIDEST = 40
+"""Letters, of a column in Excel."""
 NOT_IN_A_FILE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -95,6 +97,7 @@ def as_excel(content: Table) -> bytes:
     from openpyxl import Workbook
     from openpyxl.cell.cell import WriteOnlyCell
     from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
 
     def written(cell: Cell) -> Any:
         if isinstance(cell, datetime):
@@ -107,6 +110,10 @@ def as_excel(content: Table) -> bytes:
     book = Workbook(write_only=True)
     sheet = book.create_sheet(gettext("electricity").capitalize())
     sheet.freeze_panes = "A2"
+    for number, column in enumerate(zip(content.columns, *content.rows, strict=True), 1):
+        # Excel shows a time that does not fit as ####.
+        widest = max(len(f"{cell:%Y-%m-%d %H:%M:%S}" if isinstance(cell, datetime) else str(cell)) for cell in column)
+        sheet.column_dimensions[get_column_letter(number)].width = min(widest + 2, WIDEST)
     head = [written(name) for name in content.columns]
     for cell in head:
         cell.font = Font(bold=True)
@@ -199,7 +206,7 @@ def _amount(lines: Iterable[Line]) -> Decimal:
 
 def _charges(first: date, last: date) -> Rows:
     columns = [
-        *(gettext("when"), gettext("booking"), gettext("sold"), gettext("kWh"), gettext("price a kWh incl. VAT")),
+        *(gettext("when"), gettext("booking"), gettext("sold"), "kWh", gettext("price a kWh incl. VAT")),
         *(gettext("amount incl. VAT"), gettext("VAT in %"), gettext("of it VAT"), gettext("by")),
     ]
     day = TruncDate("at", tzinfo=timezone.get_default_timezone())

@@ -31,44 +31,62 @@ def _table(title: Text, icon: str, table: str) -> Line:
 
 MENU: list[tuple[Text, list[Line]]] = [
     (
-        _("Electricity"),
+        _("Every day"),
         [
+            Line(_("Reception"), "concierge", "reception", reception.NEEDS),
             Line(_("Live board"), "dashboard", "board"),
-            _table(_("Meters"), "electric_meter", "meters_meter"),
-            _table(_("Pitches"), "camping", "meters_pitch"),
-            _table(_("Installations"), "link", "meters_installation"),
-            _table(_("Areas"), "hub", "meters_area"),
+            Line(_("Departures"), "logout", "admin:bookings_charge_departures", ("bookings.view_charge",)),
+            _table(_("Reported problems"), "feedback", "bookings_problemreport"),
+            _table(_("Stop everything automatic"), "front_hand", "meters_automaticstop"),
         ],
     ),
     (
         _("Bookings"),
         [
-            Line(_("Reception"), "concierge", "reception", reception.NEEDS),
-            Line(_("Departures"), "logout", "admin:bookings_charge_departures", ("bookings.view_charge",)),
             _table(_("Bookings"), "event", "bookings_booking"),
-            _table(_("Reported problems"), "feedback", "bookings_problemreport"),
             _table(_("Packages that run low"), "battery_alert", "bookings_packagenotice"),
             _table(_("Packages sold"), "battery_plus", "bookings_packagesale"),
             _table(_("Charges"), "receipt_long", "bookings_charge"),
             _table(_("Tariffs"), "sell", "bookings_tariff"),
-            _table(_("Packages in Sirvoy"), "manage_search", "bookings_packagepattern"),
-            _table(_("Rooms in Sirvoy"), "meeting_room", "bookings_room"),
-            _table(_("Events from Sirvoy"), "mail", "bookings_webhookevent"),
-            _table(_("Webhook"), "webhook", "bookings_webhooktoken"),
+        ],
+    ),
+    (
+        _("Electricity"),
+        [
+            _table(_("Meters"), "electric_meter", "meters_meter"),
+            _table(_("Pitches"), "camping", "meters_pitch"),
+            _table(_("Installations"), "link", "meters_installation"),
+            _table(_("Areas"), "hub", "meters_area"),
+            Line(
+                _("Use without a guest"), "person_off", "admin:bookings_powerrule_vacancy", ("bookings.view_powerrule",)
+            ),
         ],
     ),
     (
         _("Switching"),
         [
-            _table(_("Stop everything automatic"), "front_hand", "meters_automaticstop"),
             _table(_("Orders"), "touch_app", "meters_order"),
             _table(_("Commands"), "bolt", "meters_command"),
             _table(_("What is wanted"), "rule", "meters_want"),
             _table(_("Power rules"), "power", "bookings_powerrule"),
-            Line(
-                _("Use without a guest"), "person_off", "admin:bookings_powerrule_vacancy", ("bookings.view_powerrule",)
-            ),
             Line(_("How switching works"), "help", "board-help"),
+        ],
+    ),
+    (
+        _("Staff"),
+        [
+            _table(_("Users"), "person", "auth_user"),
+            _table(_("Groups"), "group", "auth_group"),
+            _table(_("Audit log"), "history", "auditlog_logentry"),
+        ],
+    ),
+    (
+        _("Sirvoy"),
+        [
+            _table(_("Rooms in Sirvoy"), "meeting_room", "bookings_room"),
+            _table(_("Packages in Sirvoy"), "manage_search", "bookings_packagepattern"),
+            _table(_("Events from Sirvoy"), "mail", "bookings_webhookevent"),
+            _table(_("Webhook"), "webhook", "bookings_webhooktoken"),
         ],
     ),
     (
@@ -81,13 +99,12 @@ MENU: list[tuple[Text, list[Line]]] = [
             _table(_("Rejected messages"), "block", "meters_rejectedmessage"),
             _table(_("Found Zigbee2MQTTs"), "travel_explore", "meters_foundinstance"),
             _table(_("Worker"), "settings_heart", "meters_workerstate"),
-            _table(_("Users"), "person", "auth_user"),
-            _table(_("Groups"), "group", "auth_group"),
             _table(_("Tokens"), "key", "authtoken_tokenproxy"),
-            _table(_("Audit log"), "history", "auditlog_logentry"),
         ],
     ),
 ]
+FOLDED = [title for title, _lines in MENU[-2:]]
+"""Of no use on most days."""
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
@@ -95,7 +112,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups: list[dict[str, Any]] = []
     for title, lines in MENU:
         items = [_item(line) for line in lines if request.user.has_perms(line.needs)]
-        groups.append({"title": title, "items": items, "collapsible": title == MENU[-1][0]})  # of no use on most days
+        groups.append({"title": title, "items": items, "collapsible": title in FOLDED})
     found = [item for group in groups for item in group["items"]]
     here = max((item["link"] for item in found if request.path.startswith(item["link"])), key=len, default="")
     for item in found:

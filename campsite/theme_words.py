@@ -23,6 +23,7 @@ WORDS = [
     _("Recent searches"),
     _("No recent searches"),
     _("Loading more results..."),
+    _("Choose file to upload"),
     _("Submit"),
     _("More actions"),
     _("Expand row"),

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html_join
+from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -44,7 +45,7 @@ MOST_EXAMPLES = 10
 
 class TariffForm(forms.ModelForm):
     kinds = forms.MultipleChoiceField(
-        label=Tariff._meta.get_field("kinds").verbose_name,
+        label=capfirst(Tariff._meta.get_field("kinds").verbose_name),
         choices=Pitch.Kind.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
@@ -56,6 +57,7 @@ class TariffForm(forms.ModelForm):
 @admin.register(Tariff)
 class TariffAdmin(ModelAdmin):
     form = TariffForm
+    save_as = True  # a new price is the old tariff with another day
     list_display = ["name", "mode", "for_kinds", "season_only", "valid_from", "price", "cut_when_empty"]
     list_filter = ["mode", "season_only"]
     fieldsets = [

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -33,7 +34,7 @@ VARIANTS = {What.NEW: "success", What.CHANGED: "info", What.HELD: "danger", What
 class UploadForm(forms.Form):
     file = forms.FileField(label=_("Sirvoy's export of bookings, CSV"), widget=UnfoldAdminFileFieldWidget)
     exported_at = forms.DateTimeField(
-        label=_("exported"),
+        label=capfirst(_("exported")),
         help_text=_("When you exported it, by the campsite's clock: what Sirvoy told later is not overruled."),
         widget=forms.DateTimeInput(
             format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local", "class": " ".join(INPUT_CLASSES)}

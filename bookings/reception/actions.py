@@ -18,6 +18,8 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape, format_html
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
 
@@ -120,7 +122,9 @@ def _refusal(error: Exception) -> str:
     """With the guest who stands in the way, where there is one: staff may know."""
     other = getattr(error, "stay", None)
     if isinstance(other, Stay):
-        return gettext("%(why)s It is booking %(number)s.") % {"why": error, "number": other.booking}
+        number = format_html('<a class="underline" href="{}">{}</a>', _sheet(other.booking), other.booking)
+        told = {"why": escape(error), "number": number}
+        return mark_safe(gettext("%(why)s It is booking %(number)s.") % told)  # noqa: S308  (both are escaped)
     return str(error)
 
 

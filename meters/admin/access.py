@@ -11,8 +11,8 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
-from django.db.models import Q
-from django.http import HttpRequest
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch
 from django.utils.html import format_html_join
 from django.utils.text import capfirst
@@ -22,6 +22,7 @@ from rest_framework.authtoken.admin import TokenAdmin as DrfTokenAdmin
 from rest_framework.authtoken.models import TokenProxy
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from meters.admin import history
 from meters.admin.base import NOTHING, Text, link, local, nowrap
@@ -81,8 +82,19 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
 
     form = UserChangeForm
     add_form = UserCreationForm
+    add_form_template = None  # it would say that groups come on a second page
+    add_fieldsets = [(None, {"fields": ["username", "first_name", "last_name", "password1", "password2", "groups"]})]
     change_password_form = AdminPasswordChangeForm
+    list_display = ["username", "first_name", "last_name", "in_groups", "is_active", "last_login"]
     list_filter = ["is_staff", "is_superuser", "is_active", ("groups", GroupFilter)]
+    filter_horizontal = ["user_permissions"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description=_("groups"))
+    def in_groups(self, user: User) -> str:
+        return ", ".join(map(group_words, user.groups.all())) or NOTHING
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = super().get_readonly_fields(request, obj)
@@ -98,12 +110,23 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         ]
 
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
         made: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
         if db_field.name == "groups":
             made.label_from_instance = group_words
             if not request.user.is_superuser:
                 made.queryset = made.queryset.exclude(permissions__in=Permission.objects.exclude(held_by(request.user)))
         return in_words(made) if db_field.name == "user_permissions" else made
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Whoever is made here logs in here: guests have no account."""
+        obj.is_staff |= not change
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: User, post_url_continue: str | None = None) -> HttpResponse:
+        """Back to the list: all was asked on one page, unlike Django's own."""
+        return ModelAdmin.response_add(self, request, obj, post_url_continue)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and _may_touch(request, obj)
@@ -172,7 +195,7 @@ class TokenAdmin(DrfTokenAdmin, ModelAdmin):
 @admin.register(LogEntry)
 class AuditAdmin(LogEntryAdmin, ModelAdmin):
     list_display = ["at", "who", "row", "what"]
-    list_filter = ["action", ResourceTypeFilter]
+    list_filter = [("actor", admin.RelatedOnlyFieldListFilter), "action", ResourceTypeFilter]
     readonly_fields = ["at", "who", "row", "action", "what"]
     fieldsets = [(None, {"fields": ["at", "who", "row", "action", "what"]})]
 

@@ -93,6 +93,7 @@ class PeriodColumns:
 NOTHING = "–"
 admin.site.empty_value_display = NOTHING
 ONLINE_VARIANTS = {"online": "success", "offline": "danger", "unknown": "warning"}
+admin.site.index_title = _("Administration")
 ON_OFF: dict[bool, tuple[Text, str]] = {True: (_("on"), "success"), False: (_("off"), "")}
 
 

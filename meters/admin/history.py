@@ -35,6 +35,7 @@ NAMES: dict[str, Text] = {
     "request": _("request"),
     "payload": _("asked"),
 }
+CHOICES: dict[str, Any] = {"source": Source.choices}
 WANTED: dict[str, Text] = {"on": _("on"), "off": _("off"), "None": _("nothing")}
 ORDER = ["wanted", "source", "reason", "until"]
 EMPTY = ("", "None", None)
@@ -83,7 +84,10 @@ def _value(name: str, field: Any, value: Any) -> str:
         return str(WANTED.get(value, value))
     if value in EMPTY:
         return NOTHING
-    words = dict(Source.choices if name == "source" else getattr(field, "choices", None) or TRUTH)
+    if name in CHOICES:  # maybe behind the number of the row: "7 no_power"
+        number, _space, code = str(value).rpartition(" ")
+        return f"{dict(CHOICES[name]).get(code, code)} {number}".rstrip()
+    words = dict(getattr(field, "choices", None) or TRUTH)
     moment = _moment(str(value))
     return local(moment) if moment else str(words.get(value, value))
 

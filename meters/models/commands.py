@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from meters.models.areas import Area
 from meters.models.devices import Meter
@@ -21,7 +22,7 @@ class Source(models.TextChoices):
     STAFF = "staff", _("staff")
     GUEST = "guest", _("guest")
     CLEANING = "cleaning", _("cleaning")
-    POLICY = "policy", _("booking")
+    POLICY = "policy", pgettext_lazy("who wants it", "booking")
 
 
 class Want(models.Model):

@@ -73,6 +73,13 @@ def test_a_manager_makes_a_tariff_for_several_kinds_of_pitches(manager):
     assert "cabin" in manager.get(reverse("admin:bookings_tariff_changelist")).content.decode()
 
 
+def test_a_new_price_is_the_old_tariff_with_another_day(manager):
+    manager.post(reverse("admin:bookings_tariff_add"), TARIFF)
+    changed = TARIFF | {"valid_from": "2026-07-01", "price": "4.75", "_saveasnew": "1"}
+    manager.post(reverse("admin:bookings_tariff_change", args=[Tariff.objects.get().pk]), changed)
+    assert list(Tariff.objects.order_by("valid_from").values_list("price", flat=True)) == [D("4.5"), D("4.75")]
+
+
 @pytest.mark.parametrize("wrong", [{"kinds": []}, {"kinds": ["castle"]}, {"price": "-1"}, {"price": "x"}])
 def test_a_tariff_that_makes_no_sense_is_refused(manager, wrong):
     manager.post(reverse("admin:bookings_tariff_add"), TARIFF | wrong)

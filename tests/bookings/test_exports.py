@@ -152,6 +152,11 @@ def test_excel_holds_numbers_and_dates_as_such():
     assert (name, amount, day) == ("Åse", 1234.5, datetime(2026, 7, 1))  # noqa: DTZ001  (Excel knows no zones)
 
 
+def test_excel_columns_are_as_wide_as_what_stands_in_them():
+    sheet = load_workbook(io.BytesIO(exports.as_excel(Table("t", ("a", "b"), (("Å" * 20, date(2026, 7, 1)),))))).active
+    assert [sheet.column_dimensions[letter].width for letter in "AB"] == [22, 12]
+
+
 @given(st.text(max_size=30))
 def test_any_text_makes_a_file_that_can_be_read(text):
     content = Table("t", ("a", "b"), ((text, D("1.5")),))

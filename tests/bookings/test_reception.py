@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bookings.models import Booking, Charge, Correction, PackageNotice, PackageSale, PortalLink, Room, Stay, StayMeter
+from bookings.power import follow
 from bookings.reception import search
 from meters.models import Installation, Meter, Pitch, Source, Want
 from tests import make
@@ -347,7 +348,7 @@ def test_a_pitch_with_another_guest_is_refused_with_his_number(reception):
     other.departure = timezone.localdate() + timedelta(days=3)
     other.save()
     (told,) = act(reception, stay, "add", number="102")
-    assert str(other.booking) in told
+    assert f'href="{sheet(other)}">{other.booking}</a>' in told
     assert StayMeter.objects.filter(stay=stay).count() == 1
 
 
@@ -372,6 +373,16 @@ def test_power_is_switched_by_hand_with_reason_and_end_and_let_go(reception):
     act(reception, stay, "let-go", meter=meter.pk)
     want.refresh_from_db()
     assert want.ended_at
+
+
+def test_power_that_did_not_come_on_is_switched_on_with_one_click_until_check_out_time(reception):
+    stay, meter = settled(relay=False)
+    follow.apply([meter.pk], timezone.now())
+    ends = f"{timezone.localtime(follow.decisions([meter.pk], timezone.now())[meter.pk].until):%Y-%m-%dT%H:%M}"
+    assert f'name="until" value="{ends}"' in reception.get(sheet(stay)).content.decode()
+    act(reception, stay, "on", meter=meter.pk, until=ends)
+    want = Want.objects.get(source=Source.STAFF)
+    assert (want.state, f"{timezone.localtime(want.until):%Y-%m-%dT%H:%M}") == (True, ends)
 
 
 def test_cutting_an_occupied_pitch_needs_a_reason(reception):

@@ -172,3 +172,4 @@ def test_what_was_refused_stands_in_its_form_again(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator('form[action$="/add/"] input[name=number]')).to_have_value("99")
     expect(page.locator('form[action$="/add/"] input[name=number]')).to_be_focused()
+    expect(page.locator("details.act[open]")).to_contain_text("There is no outlet")

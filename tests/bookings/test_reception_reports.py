@@ -40,6 +40,14 @@ def html(client: Client, url: str) -> str:
     return answer.content.decode()
 
 
+def test_the_audit_log_tells_of_a_report_in_words(reception: Client) -> None:
+    _stay, report = reported()
+    solve(reception, report)
+    told = html(of(make.superuser()), reverse("admin:auditlog_logentry_changelist")).replace("</span>", "")
+    assert "reported by the guest: I have no power" in told
+    assert "solved: I have no power" in told
+
+
 # --- the first page --------------------------------------------------------------------------------------------------
 
 

@@ -233,6 +233,28 @@ def test_a_manager_makes_users_but_no_superusers():
     assert (anna.is_superuser, list(anna.groups.all()), anna.user_permissions.count()) == (False, [reception], 0)
 
 
+def test_a_new_account_logs_in_at_once_with_what_its_group_may():
+    client, reception = person("manager"), Group.objects.get(name="reception")
+    form = {"username": "mette", "password1": "Teltpløk-2026", "password2": "Teltpløk-2026", "groups": [reception.pk]}
+    answer = client.post(reverse("admin:auth_user_add"), form)
+    assert answer.headers["Location"] == reverse("admin:auth_user_changelist")
+    new = Client()
+    assert new.login(username="mette", password="Teltpløk-2026")
+    assert new.get(reverse("reception")).status_code == 200
+
+
+def test_a_manager_makes_no_account_with_a_group_that_may_more(greater):
+    form = {"username": "mette", "password1": "Teltpløk-2026", "password2": "Teltpløk-2026", "groups": [greater.pk]}
+    assert person("manager").post(reverse("admin:auth_user_add"), form).status_code == 200
+    assert not User.objects.filter(username="mette").exists()
+
+
+def test_the_first_page_of_the_administration_is_the_menu_laid_open():
+    html = person("reception").get(reverse("admin:index")).content.decode()
+    assert html.count(f'href="{reverse("reception")}"') == 2
+    assert reverse("admin:auth_user_changelist") not in html
+
+
 def test_a_manager_gives_only_groups_that_may_no_more_than_a_manager(greater):
     client, manager = person("manager"), User.objects.get(username="one of manager")
     form = client.get(reverse("admin:auth_user_change", args=[manager.pk])).context["adminform"].form

@@ -114,6 +114,7 @@ function refill({ action, values }) {
   }
   const act = refused.closest("details");
   if (act) act.open = true; // its first field is chosen then
+  for (const why of document.querySelectorAll(".errornote")) refused.before(why); // at the top it is out of sight
 }
 
 const typed = document.getElementById("typed");
