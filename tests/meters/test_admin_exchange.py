@@ -103,6 +103,7 @@ def test_where_no_meter_is_free_the_page_says_what_to_do_and_looks_again_by_itse
     assert "Pair the new meter first; it appears here by itself." in html
     assert 'name="at_0"' not in html
     assert answer.headers["Refresh"].endswith(address(old))
+    assert f'action="/admin/meters/area/{old.device.area_id}/ask/open/"' in html
     make.meter()
     assert "Refresh" not in chief.get(address(old)).headers
 
