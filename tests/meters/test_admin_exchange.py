@@ -65,6 +65,12 @@ def test_a_meter_that_hangs_on_a_pitch_leads_to_its_exchange(chief, old):
     assert f'href="{address(old)}"' in chief.get(card(old)).content.decode()
 
 
+def test_the_words_of_the_days_picker_are_there_before_it(chief, old):
+    make.meter()
+    html = chief.get(address(old)).content.decode()
+    assert 0 < html.index(reverse("admin:jsi18n")) < html.index("calendar.js")
+
+
 def test_a_meter_that_hangs_nowhere_does_not(chief):
     meter = make.meter()
     assert address(meter) not in chief.get(card(meter)).content.decode()
