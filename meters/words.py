@@ -82,7 +82,7 @@ BOARD = {
     "would_off_one": _("would switch off 1 meter"),
     "would_on": _("would switch on {n} meters"),
     "would_on_one": _("would switch on 1 meter"),
-    "would_hint": _("This area only observes. A person lets it act in the administration. It would switch:"),
+    "would_hint": _("This area only observes. A person lets it act on the area's page. It would switch:"),
     "retained": _("{n} commands left on the broker"),
     "retained_one": _("a command left on the broker"),
     "retained_hint": _(

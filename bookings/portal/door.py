@@ -152,7 +152,7 @@ def language(request: HttpRequest) -> HttpResponse:
 @require_POST
 def leave(request: HttpRequest) -> HttpResponse:
     """Forget in this browser who the guest is: the telephone is somebody else's."""
-    answer = see_other("portal-find")
+    answer = SeeOther(f"{reverse('portal-find')}?closed=1")
     answer.delete_cookie(COOKIE, path=reverse("portal-page"), samesite="Lax")
     return private(answer)
 

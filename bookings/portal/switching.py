@@ -56,7 +56,10 @@ UNDER_WAY = {
     True: _("It is being switched on; the outlet has not confirmed it yet."),
     False: _("It is being switched off; the outlet has not confirmed it yet."),
 }
-WAITING = _("It is switched as soon as the outlet is heard again.")
+WAITING = {
+    True: _("It is switched on as soon as the outlet is heard again."),
+    False: _("It is switched off as soon as the outlet is heard again."),
+}
 FAILED = {
     True: _(
         "Switching on did not succeed. The breaker on the stand may have tripped: put it up, and try again. "
@@ -143,5 +146,5 @@ def _progress(last: Attempt | None, is_under_way: bool) -> Promise | str:
     if last is None:
         return ""
     if last.is_open:
-        return UNDER_WAY[last.state] if is_under_way else WAITING
+        return (UNDER_WAY if is_under_way else WAITING)[last.state]
     return FAILED[last.state] if last.status in (Command.Status.FAILED, Command.Status.EXPIRED) else ""

@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSplitDateTimeWidg
 
 from meters import installations
 from meters.admin.base import local
+from meters.admin.bridge import may_ask
 from meters.admin.installations import this_second
 from meters.models import Installation, Meter
 
@@ -82,6 +83,7 @@ def page(model_admin: ModelAdmin, request: HttpRequest, meter: Meter) -> HttpRes
         "meter": meter,
         "pitch": old.pitch,
         "form": form if any_free else None,
+        "area": meter.device.area if may_ask(request) else None,
     }
     headers = {} if any_free else {"Refresh": f"{LOOK_AGAIN_S}; url={request.path}"}
     return TemplateResponse(request, "admin/meters/exchange.html", context, headers=headers)

@@ -96,7 +96,10 @@ def test_a_page_that_is_open_closes_when_the_link_is_revoked_or_the_stay_is_over
 
 def test_who_closes_his_page_must_come_in_anew():
     browser = enter(here())
-    assert post(browser, "portal-leave")["Location"] == "/stay/find/"
+    find = post(browser, "portal-leave")["Location"]
+    assert "Your page is closed on this phone." in browser.get(find).content.decode()
+    assert "is closed" not in browser.post(find).content.decode()
+    assert "is closed" not in browser.get("/stay/find/").content.decode()
     assert browser.get("/stay/").status_code == 303
 
 

@@ -63,7 +63,7 @@ def test_where_nothing_switches_by_itself_no_power_is_promised(
         choose(browser, "12,1")
     shown = page(browser)
     assert "being switched on" not in shown
-    assert "tell reception the number of your outlet" in shown
+    assert 'tell reception the number of your outlet, please. <a class="more fresh" href="/stay/report/">' in shown
 
 
 @db

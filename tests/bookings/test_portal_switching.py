@@ -75,7 +75,7 @@ def test_while_it_is_under_way_the_page_says_so_and_looks_again() -> None:
     meter.device.available = False
     meter.device.save()
     shown = page(enter(stay))
-    assert "as soon as the outlet is heard" in shown
+    assert "It is switched off as soon as the outlet is heard" in shown
     assert 'http-equiv="refresh"' not in shown
     Command.objects.update(status=Command.Status.SENT, claimed_at=timezone.now(), sent_at=timezone.now())
     shown = page(enter(stay))

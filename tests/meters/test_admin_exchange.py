@@ -65,6 +65,12 @@ def test_a_meter_that_hangs_on_a_pitch_leads_to_its_exchange(chief, old):
     assert f'href="{address(old)}"' in chief.get(card(old)).content.decode()
 
 
+def test_the_words_of_the_days_picker_are_there_before_it(chief, old):
+    make.meter()
+    html = chief.get(address(old)).content.decode()
+    assert 0 < html.index(reverse("admin:jsi18n")) < html.index("calendar.js")
+
+
 def test_a_meter_that_hangs_nowhere_does_not(chief):
     meter = make.meter()
     assert address(meter) not in chief.get(card(meter)).content.decode()
@@ -103,6 +109,7 @@ def test_where_no_meter_is_free_the_page_says_what_to_do_and_looks_again_by_itse
     assert "Pair the new meter first; it appears here by itself." in html
     assert 'name="at_0"' not in html
     assert answer.headers["Refresh"].endswith(address(old))
+    assert f'action="/admin/meters/area/{old.device.area_id}/ask/open/"' in html
     make.meter()
     assert "Refresh" not in chief.get(address(old)).headers
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 import uvicorn
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
@@ -253,6 +253,31 @@ def test_a_phone_shows_a_list_without_scrolling_sideways(page: Page, area: Area)
     assert tile(page, meter).bounding_box()["height"] >= 44
     page.goto(f"/board/meters/{meter.device.ieee_address}/")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_phone_says_above_all_meters_which_area_cannot_be_heard_and_leads_there(page: Page, area: Area) -> None:
+    heard, silent = metering("1", area), metering("2", make.area("South", in_service=True, bridge="offline"))
+    make.area("New", bridge="offline")
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_board(page)
+    told = page.locator("#silent-areas a")
+    expect(told).to_have_text("South: Zigbee2MQTT is not running")
+    assert told.bounding_box()["height"] >= 44
+    told.click()
+    expect(tile(page, silent)).to_be_visible()
+    expect(tile(page, heard)).to_be_hidden()
+
+
+@pytest.mark.parametrize("may_see", [True, False])
+def test_an_areas_name_leads_to_its_page_for_who_may_see_that(
+    page: Page, area: Area, person: User, may_see: bool
+) -> None:
+    if may_see:
+        person.user_permissions.add(Permission.objects.get(codename="view_area"))
+    open_board(page)
+    way = page.locator(f"[data-area=north] a[href='/admin/meters/area/{area.pk}/change/']")
+    expect(page.locator("[data-area=north] h2")).to_have_text("North")
+    expect(way).to_have_count(1 if may_see else 0)
 
 
 def test_an_old_message_does_not_make_old_values_look_fresh(page: Page, area: Area) -> None:

@@ -79,6 +79,20 @@ def test_html_in_a_name_stays_text(client: Client) -> None:
     assert "<b>x" not in text
 
 
+def test_a_technician_gets_from_the_page_to_what_is_done_with_a_meter(client: Client) -> None:
+    meter = make.meter(area=make.area())
+    rename, choose = (
+        f"/admin/meters/device/{meter.device.pk}/rename/",
+        f"/admin/meters/installation/add/?meter={meter.pk}",
+    )
+    assert not any(way in page(client, meter) for way in (rename, choose))
+    client.force_login(make.superuser())
+    assert all(way in page(client, meter) for way in (rename, choose))
+    make.installed(meter, make.pitch())
+    assert f"/admin/meters/meter/{meter.pk}/exchange/" in page(client, meter)
+    assert choose not in page(client, meter)
+
+
 def test_a_meter_without_area_or_worker_has_a_page(client: Client) -> None:
     assert "the link to the broker is down" in page(client, make.meter(area=None))
 

@@ -69,6 +69,17 @@ def test_a_command_that_waits_for_an_offline_meter_is_not_being_switched(page: P
     expect(tile(page, away)).to_have_attribute("data-wish", "should_off")
 
 
+def test_an_offline_meter_is_not_said_to_be_switched_at_once(page: Page, area: Area) -> None:
+    away = metering("1", area)
+    away.device.available = False
+    away.device.save()
+    open_board(page)
+    open_panel(page, away).locator("[data-act=off]").click()
+    expect(page.locator("#order-dialog .plan li")).to_have_count(1)
+    expect(page.locator("#order-dialog .plan")).to_contain_text("switched when it is heard")
+    expect(page.locator("#order-dialog .confirm")).to_be_enabled()
+
+
 def test_an_area_that_observes_says_what_it_would_do(page: Page, area: Area) -> None:
     meters = [metering(str(number), area) for number in range(3)]
     for meter in meters[:2]:

@@ -171,7 +171,7 @@ def _meter(measured: Measured) -> str:
     line = measured.line
     name = gettext("Outlet %(name)s") % {"name": line.meter}
     pitch = gettext("Pitch %(pitch)s") % {"pitch": line.pitch} if line.pitch else ""
-    return "\n".join(filter(None, (line.meter.device.ieee_address, name, pitch)))
+    return "\n".join(filter(None, (name, pitch, line.meter.device.ieee_address)))
 
 
 def _start(measured: Measured) -> str:

@@ -22,6 +22,9 @@ export class AreaSection {
     this.node.dataset.area = area.slug;
     this.node.querySelector("h2").id = `area-${area.id}`;
     this.node.setAttribute("aria-labelledby", `area-${area.id}`);
+    const link = this.node.querySelector("a.area-name"); // only where the reader may see the area's page
+    if (link && area.id !== null) link.href += `${area.id}/change/`;
+    else link?.removeAttribute("href");
   }
 
   /** described: its meters; shown: how many of them the filter lets pass. */
@@ -30,7 +33,7 @@ export class AreaSection {
     const sum = totals(described);
     const problem = area.in_service ? bridgeProblem(area, store, now) : "";
     setAttribute(this.node, "data-commissioning", area.in_service ? null : "");
-    setText(part("h2 span"), area.name);
+    setText(part(".area-name"), area.name);
     setText(part("h2 small"), area.in_service ? "" : say("commissioning"));
     const count = say("area_online", { online: isLinked(store.worker, now) ? sum.online : "–", all: sum.all });
     const power = sum.watts === null ? "" : `${number(sum.watts / 1000, 1)} kW`;
@@ -100,6 +103,18 @@ function _repeater(tag, name, state) {
   const node = element(tag, { className: "repeater" }, symbol(state), name, words);
   node.dataset.state = state;
   return node;
+}
+
+/** Above all areas: which of them cannot be heard, each a way to its tiles. Returns whether that changed. */
+export function showSilentAreas(store, now) {
+  const node = document.getElementById("silent-areas");
+  const silent = [...store.areas.values()].filter((area) => area.in_service && bridgeProblem(area, store, now));
+  const wanted = silent.map((area) => [`?area=${area.slug}`, `${area.name}: ${bridgeProblem(area, store, now)}`]);
+  if (JSON.stringify(wanted) === node.dataset.shown) return false;
+  node.dataset.shown = JSON.stringify(wanted);
+  node.replaceChildren(...wanted.map(([href, textContent]) => element("a", { href, textContent })));
+  setHidden(node, !wanted.length);
+  return true;
 }
 
 function bridgeProblem(area, store, now) {

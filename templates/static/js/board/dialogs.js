@@ -80,7 +80,8 @@ export class OrderDialog {
     const gone = told.skipped.filter(({ code }) => code !== "no_relay");
     const until = clock(told.deadline, this.#now());
     return [
-      told.meters ? this.#line("", sayMany(told.seconds > 1 ? "plan_meters" : "plan_meters_soon", told.meters, { seconds: told.seconds })) : this.#line("warn", say("plan_none")),
+      !told.meters && this.#line("warn", say("plan_none")),
+      told.meters > told.offline.length && this.#line("", sayMany(told.seconds > 1 ? "plan_meters" : "plan_meters_soon", told.meters, { seconds: told.seconds })),
       told.already && !shown && this.#line("", sayMany("plan_already", told.already, { words })),
       told.already && shown && this.#line("", say("plan_already_single", { words })),
       told.offline.length && this.#line("warn", sayMany("plan_offline", told.offline.length, { until }), told.offline),

@@ -1,6 +1,6 @@
 // The live board: the state from the page, then the server's messages, and a look at the clock each second.
 
-import { AreaSection, SMALL } from "./areas.js";
+import { AreaSection, SMALL, showSilentAreas } from "./areas.js";
 import { showBanner } from "./banner.js";
 import { Card } from "./card.js";
 import { ConfirmDialog, OrderDialog } from "./dialogs.js";
@@ -115,6 +115,7 @@ function refresh({ layout = false } = {}) {
     }
   }
   filter.showCounts(counts);
+  layout = showSilentAreas(store, now) || layout;
   _showAreas(shownIn, now);
   _showTotals(isLinked(store.worker, now));
   showBanner(store, link, now);
