@@ -36,7 +36,7 @@ SETTINGS = {
 }
 FORGETFUL = {
     **{"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
-    **{"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "4GB", "autovacuum": "off"},
+    **{"wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "4GB"},
 }
 """For tests: a crash of the machine may cost everything."""
 

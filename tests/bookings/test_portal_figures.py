@@ -26,7 +26,7 @@ THIRD_GENERATION = {
     "uploadThroughput": 750_000 / 8,
     "connectionType": "cellular3g",
 }
-ROUNDS = 5
+ROUNDS = 3
 
 
 @pytest.fixture

@@ -49,6 +49,13 @@ def until(find: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -> T:
     return found
 
 
+ADVISORY = (
+    "FROM pg_locks WHERE locktype = 'advisory' AND objid = %s "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+"""The advisory locks of this number in this database: other tests use the same server."""
+
+
 class Services:
     """PostgreSQL and Valkey of the run: each test has a database of its own there, and the channels named after it."""
 
@@ -324,7 +331,10 @@ class Fleet:
 
     def wait_stored(self, timeout_s: float = 3 * PATIENCE_S) -> None:
         """A broker may take its time to deliver again what was not acknowledged: iotcore 50 s on an idle machine."""
-        until(lambda: self.stored() >= self.total, f"{self.total} readings of {self.base} to be stored", timeout_s)
+        try:
+            until(lambda: self.stored() >= self.total, f"{self.total} readings of {self.base} to be stored", timeout_s)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; stored: {self.stored()}") from None
 
     def check(self) -> None:
         """Every reading stored exactly once; the energy, the epochs and the hours are what the counters rose."""

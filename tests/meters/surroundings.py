@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.conftest import Broker
-from tests.meters.harness import Services, until
+from tests.meters.harness import ADVISORY, Services, until
 
 GATE = 77
 
@@ -55,7 +55,7 @@ class Gate:
 
     def wait(self) -> None:
         """Until the worker stands before it."""
-        waiting = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+        waiting = f"SELECT {ADVISORY} AND NOT granted"
         until(lambda: self._keeper.execute(waiting, [GATE]).rowcount, "the worker to stand before the gate")
 
     def open(self) -> None:
