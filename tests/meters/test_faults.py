@@ -101,7 +101,7 @@ def online() -> set[str]:
 
 def rate(site: Site) -> int:
     """Readings a second that the broker hands on; iotcore leaves at most 100 without an acknowledgement."""
-    return 1000 if site.broker.kind == "mosquitto" else 200
+    return 500 if site.broker.kind == "mosquitto" else 200
 
 
 class Gate:
