@@ -43,7 +43,7 @@ def test_a_guest_reports_a_problem_without_scripts(page: Page, width: int, heigh
     page.set_viewport_size({"width": width, "height": height})
     stay = with_two_outlets()
     guests.enter(page, stay)
-    page.get_by_role("link", name="Ein Problem melden").click()
+    page.get_by_role("link", name="Ein Problem melden").last.click()
     expect(page.locator("h1")).to_have_text("Ein Problem melden")
     assert guests.fits(page)
     expect(page.get_by_text("Sehen Sie zuerst nach der Sicherung")).to_be_hidden()

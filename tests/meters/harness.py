@@ -476,6 +476,11 @@ class ObeyingFleet(Fleet):
         self.tell(meter, state=self._word(meter))
 
     def be_available(self, meter: int, available: bool) -> None:
+        """What is off the air answers nothing either."""
+        if available:
+            self.modes = {each: mode for each, mode in self.modes.items() if (each, mode) != (meter, "silent")}
+        else:
+            self.modes.setdefault(meter, "silent")
         state = {"state": "online" if available else "offline"}
         self.talker.say(f"{self.base}/{self.name(meter)}/availability", state, retain=True)
 
