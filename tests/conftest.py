@@ -46,8 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits most of its time is spread over what works, the longest first; a browser's file has one Chromium."""
-    items[:] = _mixed(items)
+    """Those that wait most of their time come first, then the browser's, each file of which has one Chromium."""
+    items.sort(key=_first)
     missing = _missing()
     for item in items:
         if item.get_closest_marker("browser"):
@@ -57,20 +57,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"{marker}: {reason}"))
 
 
-def _mixed(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Those of the radio, then of the browsers, then one of those with processes after each few of the others."""
-    left = sorted(items, key=lambda item: bool(item.get_closest_marker("late")))
-    parts: list[list[pytest.Item]] = []
-    for name in ("twin", "browser", "services"):
-        parts.append([item for item in left if item.get_closest_marker(name)])
-        left = [item for item in left if not item.get_closest_marker(name)]
-    radios, browsers, waiting = parts
-    few = max(len(left) // (2 * len(waiting)), 1) if waiting else 1
-    mixed = [*radios, *browsers]
-    while waiting or left:
-        mixed += [*waiting[:1], *left[:few]]
-        del waiting[:1], left[:few]
-    return mixed
+def _first(item: pytest.Item) -> list[bool]:
+    first = [not item.get_closest_marker(name) for name in ("twin", "services", "browser")]
+    return [*first, bool(item.get_closest_marker("late"))]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

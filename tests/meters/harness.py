@@ -132,6 +132,7 @@ def channels(database_url: str) -> str:
 @contextmanager
 def speaking_to(database_url: str) -> Iterator[None]:
     """This process's Django uses that database meanwhile."""
+    from django.contrib.contenttypes.models import ContentType
     from django.db import connection
 
     before, parts = dict(connection.settings_dict), urlsplit(database_url)
@@ -144,12 +145,14 @@ def speaking_to(database_url: str) -> Iterator[None]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
     }
+    ContentType.objects.clear_cache()  # another database numbers them otherwise
     try:
         yield
     finally:
         connection.close()
         connection.settings_dict.clear()
         connection.settings_dict.update(before)
+        ContentType.objects.clear_cache()
 
 
 class Workers:

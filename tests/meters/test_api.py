@@ -136,8 +136,8 @@ def test_an_address_that_leads_nowhere_is_answered_in_the_same_shape(api):
         ("relay=on", ["on"]),
         ("relay=off", ["silent"]),
         ("area=north", ["never", "on"]),
-        ("pitch=101", ["on"]),
-        ("search=10", ["on"]),
+        ("pitch=K101", ["on"]),
+        ("search=K1", ["on"]),
         ("search=SIL", ["silent"]),
         ("kind=three_phase", ["never"]),
         ("ordering=-name", ["silent", "on", "never"]),
@@ -150,7 +150,7 @@ def test_meters_can_be_chosen_and_ordered(api, query, expected):
     north, south = make.area("North"), make.area("South")
     on = make.meter("on", area=north)
     make.state(on, relay=True)
-    make.installed(on, make.pitch("101"))
+    make.installed(on, make.pitch("K101"))
     make.state(make.meter("silent", area=south), relay=False, heard_at=timezone.now() - timedelta(hours=1))
     make.meter("never", area=north, kind="three_phase")
     assert names(api, query) == expected

@@ -14,7 +14,6 @@ from uuid import uuid4
 import pytest
 import uvicorn
 from django.contrib.auth.models import Permission, User
-from django.contrib.contenttypes.models import ContentType
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
@@ -53,7 +52,6 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[Server]:
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)  # none stays open in another thread
     monkeypatch.setattr(live, "GROUP", f"board-{uuid4().hex}")  # the channel layer is shared with other tests
-    ContentType.objects.clear_cache()  # a late request of the test before may have read what was then flushed
     server = Server()
     yield server
     server.stop()

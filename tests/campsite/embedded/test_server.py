@@ -1,6 +1,7 @@
 """script/server and script/manage as a newcomer uses them."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -109,13 +110,17 @@ def wrong_link(url: str, number: int) -> int:
     return connection.getresponse().status
 
 
+def without_port(ready: str) -> str:
+    return re.sub(r":\d+/", "/", ready)
+
+
 @is_linux
 def test_a_killed_server_leaves_nothing_and_the_next_one_starts(server: Server) -> None:
     _, first = server.start()
     wait_until(lambda: len(server.processes()) > 12, PATIENCE_S, "qcluster and its forks")
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
     _, second = server.start()
-    assert second == first
+    assert without_port(second) == without_port(first)  # which somebody else may have taken meanwhile
     assert server.end(signal.SIGINT) == 0
 
 
