@@ -1,21 +1,20 @@
-"""The web process with one more view, which only inserts a row: what bench/webhook.py compares the webhook with."""
+"""The web process with two more views to compare with: one only inserts a row, one is nothing but a heading."""
 
-import os
+from campsite.asgi import application
 
-from django.core.asgi import get_asgi_application
+from django.conf import settings  # isort: skip  (needs the apps loaded)
+from django.http import HttpRequest, HttpResponse  # isort: skip
+from django.urls import include, path  # isort: skip
+from django.utils import timezone  # isort: skip
+from django.views.decorators.csrf import csrf_exempt  # isort: skip
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "campsite.settings")
-application = get_asgi_application()
+from bookings.models import WebhookEvent  # isort: skip
 
-from django.conf import settings  # noqa: E402  (needs the apps loaded)
-from django.http import HttpRequest, HttpResponse  # noqa: E402
-from django.urls import include, path  # noqa: E402
-from django.utils import timezone  # noqa: E402
-from django.views.decorators.csrf import csrf_exempt  # noqa: E402
-
-from bookings.models import WebhookEvent  # noqa: E402
-
+__all__ = ["application"]
 settings.ROOT_URLCONF = __name__
+HEADING = (
+    "<!doctype html><html lang=en><link rel=icon href=data:,><meta name=viewport content=width=device-width><h1>1</h1>"
+)
 
 
 @csrf_exempt
@@ -25,4 +24,8 @@ def bare(request: HttpRequest) -> HttpResponse:
     return HttpResponse("OK")
 
 
-urlpatterns = [path("bare/", bare), path("", include("bookings.urls"))]
+def heading(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(HEADING)
+
+
+urlpatterns = [path("bare/", bare), path("heading/", heading), path("", include("campsite.urls"))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -40,8 +41,9 @@ class StayConsumer(AsyncWebsocketConsumer):
         await asyncio.wait_for(self.send(json.dumps(told, separators=(",", ":"))), SEND_TIMEOUT_S)
 
     async def end(self, code: int) -> None:
-        """The page leads on to what is to be done, or comes again."""
-        await self.close(code)
+        """The page leads on to what is to be done, or comes again. One that has gone needs no word more."""
+        with suppress(OSError):  # uvicorn's ClientDisconnected is one
+            await self.close(code)
 
 
 socket: Any = StayConsumer.as_asgi()  # Channels takes Django's `path`, whose types know only views

@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from uvicorn.protocols.utils import ClientDisconnected
 
 from bookings import links, reports
 from bookings.models import PortalLink, Stay, StayMeter
@@ -191,6 +192,15 @@ async def test_a_telephone_that_takes_nothing_is_dropped(page: Any, monkeypatch:
     monkeypatch.setattr(hub, "CHECKED_EVERY_S", 0.1)
     monkeypatch.setattr(hub, "SIGN_OF_LIFE_S", 0.0)
     assert await socket.receive_output(timeout=5) == {"type": "websocket.close", "code": hub.TOO_SLOW}
+
+
+async def test_the_end_of_a_page_that_has_gone_is_no_failure() -> None:
+    async def send(message: dict[str, Any]) -> None:
+        raise ClientDisconnected
+
+    gone = consumer.StayConsumer()
+    gone.base_send = send
+    await gone.end(hub.TOO_SLOW)
 
 
 async def test_a_database_that_fails_for_a_moment_ends_no_page(

@@ -1,0 +1,69 @@
+"""How soon a guest sees something on a slow network: `python -m bench.first_paint [--rounds 5]`.
+
+Chromium as a telephone on 3G, against a page of the same server that is nothing but a heading; the two in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from statistics import median
+
+from playwright.sync_api import Browser, sync_playwright
+
+from bench.ingest_cost import django, line, running
+from bench.webhook import web
+
+PHONE = {"width": 390, "height": 844}
+THIRD_GENERATION = {
+    "offline": False,
+    "latency": 300,
+    "downloadThroughput": 1_600_000 / 8,
+    "uploadThroughput": 750_000 / 8,
+    "connectionType": "cellular3g",
+}
+"""Milliseconds and bytes a second; Chromium's own words for a telephone's network."""
+PATHS = ("/stay/", "/heading/")
+
+
+def first_paint_ms(browser: Browser, address: str, path: str, link: str) -> float:
+    """On a telephone that has used its link, and keeps no file."""
+    with browser.new_context(base_url=address, viewport=PHONE, service_workers="block") as context:
+        context.request.get(link)
+        page = context.new_page()
+        context.new_cdp_session(page).send("Network.emulateNetworkConditions", THIRD_GENERATION)
+        page.goto(path)
+        page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
+        painted: float = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        return painted
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    taken: dict[str, list[float]] = {path: [] for path in PATHS}
+    with running() as (services, database_url, _broker_url):
+        django(services, database_url)
+        from bookings import links
+        from tests.bookings.test_portal_browser import camper
+
+        stay, _meter = camper()
+        link = links.path(links.make(stay, None))
+        program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        with web(database_url, "bench.bare:application") as port, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+            address = f"http://127.0.0.1:{port}"
+            for number in range(rounds + 1):
+                for path in PATHS:
+                    ms = first_paint_ms(browser, address, path, link)
+                    if number:  # the first of each warms the server up
+                        taken[path].append(ms)
+            browser.close()
+    ours, bare = (median(taken[path]) for path in PATHS)
+    print(f"{'':<44}{'page':>9}{'heading':>10}{'ratio':>9}")
+    line("first contentful paint on 3G, median ms", ours, bare, "(a page of the same server)", "")
+
+
+if __name__ == "__main__":
+    main()
