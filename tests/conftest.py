@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -18,7 +19,7 @@ from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
 from campsite.embedded.rumqttd import Iotcore
 from campsite.embedded.state import State
-from tests import migrated
+from tests import emptied, migrated
 
 # The suite tries the same examples everywhere; `--hypothesis-profile explore` looks for new ones.
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
@@ -76,6 +77,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """Each worker's database is a copy of the one that this run migrated."""
     connection.settings_dict["TEST"]["TEMPLATE"] = migrated.template()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    with django_db_blocker.unblock():
+        emptied.keep()
 
 
 class Broker:
