@@ -6,7 +6,6 @@ Chromium as a telephone on 3G, against a page of the same server that is nothing
 from __future__ import annotations
 
 import argparse
-import shutil
 from statistics import median
 
 from playwright.sync_api import Browser, sync_playwright
@@ -46,13 +45,13 @@ def main() -> None:
     with running() as (services, database_url, _broker_url):
         django(services, database_url)
         from bookings import links
+        from tests import chromium
         from tests.bookings.test_portal_browser import camper
 
         stay, _meter = camper()
         link = links.path(links.make(stay, None))
-        program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         with web(database_url, "bench.bare:application") as port, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+            browser = chromium.launch(playwright)
             address = f"http://127.0.0.1:{port}"
             for number in range(rounds + 1):
                 for path in PATHS:

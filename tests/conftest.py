@@ -19,7 +19,7 @@ from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
 from campsite.embedded.rumqttd import Iotcore
 from campsite.embedded.state import State
-from tests import emptied, migrated
+from tests import chromium, emptied, migrated
 
 # The suite tries the same examples everywhere; `--hypothesis-profile explore` looks for new ones.
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
@@ -35,8 +35,8 @@ def _missing() -> dict[str, str]:
     reasons = {}
     if not mosquitto.program():
         reasons["mosquitto"] = "mosquitto is not installed: apt-get install mosquitto"
-    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
-        reasons["browser"] = "Chromium is not installed: apt-get install chromium"
+    if not chromium.program():
+        reasons["browser"] = "Chromium is not installed: apt-get install chromium-headless-shell"
     if "TWIN_DIR" not in os.environ and not (TWIN.exists() and shutil.which("npm") and shutil.which("node")):
         reasons["twin"] = "the Zigbee2MQTT twin needs ../shared/twin, Node and npm: apt-get install npm"
     return reasons

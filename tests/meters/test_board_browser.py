@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from campsite.asgi import application
 from meters import consumers, live
 from meters.models import Area, Meter, MeterState, WorkerState
-from tests import make
+from tests import chromium, make
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LONG = timedelta(hours=1)
@@ -59,13 +58,11 @@ def server(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> Iterator[
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright runs a loop in this thread; our rows are made beside it
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        browser = chromium.launch(playwright)
         yield browser
         browser.close()
     if before is None:
@@ -83,7 +80,8 @@ def page(browser: Browser, server: Server, person: User) -> Iterator[Page]:
     """A page of a member of staff, with a clock that can be put forward."""
     client = Client()
     client.force_login(person)
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, base_url=f"http://127.0.0.1:{server.port}")
+    screen = {"width": 1400, "height": 900}
+    context = browser.new_context(viewport=screen, locale="en-GB", base_url=f"http://127.0.0.1:{server.port}")
     context.add_cookies(
         [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": f"http://127.0.0.1:{server.port}"}]
     )
