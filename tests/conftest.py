@@ -46,13 +46,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", metavar="DIR", type=Path, help="keep pictures of the pages that are tested here")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A file of the browser's tests has one Chromium."""
+    if item.get_closest_marker("browser"):
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that wait most of their time come first, then the browser's, each file of which has one Chromium."""
+    """Those that wait most of their time come first, then the browser's."""
     items.sort(key=_first)
     missing = _missing()
     for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         for marker, reason in missing.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"{marker}: {reason}"))

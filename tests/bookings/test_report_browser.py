@@ -12,6 +12,7 @@ from bookings.models import ProblemReport, Stay
 from meters.models import Command, MeterState, Source
 from tests import make
 from tests.bookings import test_portal_browser as guests
+from tests.bookings import test_reception_browser as desk
 from tests.bookings.test_reception import settled, sheet
 from tests.meters import test_board_browser as boards
 
@@ -19,7 +20,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 browser, server = boards.browser, boards.server  # fixtures
 context, page, staffs = guests.context, guests.page, boards.page
 Server = boards.Server
-SIZES = [(320, 640), (390, 844), (1400, 900)]
 LONG = "Kein Strom seit heute früh um zehn. Wasserkocher und Heizung waren an 😟 " + "w" * 90
 
 
@@ -38,9 +38,7 @@ def with_two_outlets(language: str = "de") -> Stay:
 # --- the guest's form ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("width", "height"), SIZES)
-def test_a_guest_reports_a_problem_without_scripts(page: Page, width: int, height: int) -> None:
-    page.set_viewport_size({"width": width, "height": height})
+def test_a_guest_reports_a_problem_without_scripts(page: Page) -> None:
     stay = with_two_outlets()
     guests.enter(page, stay)
     page.get_by_role("link", name="Ein Problem melden").last.click()
@@ -132,16 +130,14 @@ def reported() -> Stay:
     return stay
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1400, 900)])
-def test_reception_reads_it_at_the_top_and_notes_it_as_solved(staffs: Page, width: int, height: int) -> None:
+def test_reception_reads_it_at_the_top_and_notes_it_as_solved(staffs: Page) -> None:
     stay = reported()
-    staffs.set_viewport_size({"width": width, "height": height})
     staffs.goto("/admin/reception/")
     first = staffs.locator("section.urgent").first
     expect(first).to_contain_text(LONG)
-    assert staffs.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert desk.fits(staffs)
     staffs.goto(sheet(stay))
-    assert staffs.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert desk.fits(staffs)
     staffs.locator(".reports input[name=note]").fill("Fuse")
     staffs.locator(".reports button").click()
     expect(staffs.locator(".reports")).to_contain_text("Fuse")
