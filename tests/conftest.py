@@ -53,7 +53,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that wait most of their time come first, then the browser's."""
+    """Radios come first, since they wait most of their time; the browser's beside them, since they never do."""
     items.sort(key=_first)
     missing = _missing()
     for item in items:
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _first(item: pytest.Item) -> list[bool]:
-    first = [not item.get_closest_marker(name) for name in ("twin", "services", "browser")]
+    first = [not item.get_closest_marker(name) for name in ("twin", "browser", "services")]
     return [*first, bool(item.get_closest_marker("late"))]
 
 
