@@ -4,7 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from auditlog.middleware import AuditlogMiddleware
+from django.contrib import messages
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext
+from psycopg import errors
 
 from bookings import addresses
 
@@ -42,3 +47,31 @@ class Audit(AuditlogMiddleware):
         actor = self._get_actor(request)
         address = addresses.of_client(request.META) if actor else None
         return {"actor": actor, "remote_addr": str(address) if address else None, "remote_port": None}
+
+
+class SavedAtOnce:
+    """Of two forms of the admin that say the same at the same moment, the second finds it saved: no fault of anybody's.
+
+    A button pressed twice, mostly. Its form was checked before the first one's row could be seen.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The list of what there is, where the exception is of that kind."""
+        is_there = isinstance(exception.__cause__, errors.UniqueViolation | errors.ExclusionViolation)
+        found = request.resolver_match
+        if not (isinstance(exception, IntegrityError) and is_there and found and found.app_name == "admin"):
+            return None
+        model, _mark, page = (found.url_name or "").rpartition("_")
+        if page not in ("add", "change"):
+            return None
+        messages.warning(
+            request,
+            gettext("The same was saved at the same moment, so this was not: see whether what you meant stands here."),
+        )
+        return redirect(f"admin:{model}_changelist")

@@ -139,6 +139,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "campsite.middleware.admin_policy",
     "campsite.middleware.Audit",
+    "campsite.middleware.SavedAtOnce",
 ]
 
 ROOT_URLCONF = "campsite.urls"

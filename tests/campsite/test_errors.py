@@ -1,7 +1,9 @@
 """The pages that are shown when something fails: in the reader's language, with a way on, without a database."""
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import OperationalError
+from django.forms.models import BaseModelForm
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import include, path, reverse
@@ -63,3 +65,17 @@ def test_a_fault_of_ours_is_told_without_the_database():
 def test_a_fault_of_ours_is_told_to_machines_in_their_own_shape():
     answer = client().get("/api/v1/broken/")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "error")
+
+
+@pytest.mark.django_db
+def test_a_form_sent_twice_at_once_is_saved_once_and_the_second_is_led_to_it(monkeypatch: pytest.MonkeyPatch):
+    """Both were checked before either was saved."""
+    monkeypatch.setattr(BaseModelForm, "validate_unique", lambda form: None)
+    browser = Client(headers={"accept-language": "en"})
+    browser.force_login(make.superuser())
+    add = reverse("admin:auth_group_add")
+    first, second = (browser.post(add, {"name": "Cooks"}, follow=True) for _sent in range(2))
+    assert Group.objects.filter(name="Cooks").count() == 1
+    assert "at the same moment" not in first.content.decode()
+    assert second.redirect_chain == [(reverse("admin:auth_group_changelist"), 302)]
+    assert "The same was saved at the same moment" in second.content.decode()
