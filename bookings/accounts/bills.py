@@ -49,6 +49,11 @@ class Bill(prices.Sum):
     """Some of what was used has no price: no tariff fits."""
 
     @property
+    def is_known(self) -> bool:
+        """Whether anything was measured, or noted by hand: of who never had a meter nothing was."""
+        return self.as_of is not None or self.used_kwh != 0
+
+    @property
     def due(self) -> Decimal:
         """What is still to be typed into Sirvoy; negative where too much was."""
         return self.amount - self.charged

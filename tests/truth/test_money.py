@@ -84,9 +84,21 @@ def test_who_has_no_meter_is_not_said_to_have_used_0() -> None:
     stay = make.stay(make.pitch("101"))
     make.guest(stay.booking)
     client, url = staff(), reverse("reception_booking", args=[stay.booking.sirvoy_id])
+    account = "<dt>Used</dt><dd>{} kWh</dd>"
     assert "<strong>–</strong> kWh" in read(client, url)
+    assert account.format("–") in read(client, url)
     make.used(stay, "3")
     assert "<strong>3.00</strong> kWh" in read(client, url)
+    assert account.format("3.00") in read(client, url)
+
+
+def test_a_departure_without_a_meter_is_not_said_to_have_used_0() -> None:
+    make.tariff()
+    stay = make.stay(make.pitch("101"), booking=make.booking(departure=timezone.localdate()))
+    make.guest(stay.booking)
+    client = staff()
+    assert '<span class="number">– kWh</span>' in read(client, reverse("reception"))
+    assert '<td class="px-3 py-2 text-right">–</td>' in read(client, reverse("admin:bookings_charge_departures"))
 
 
 # --- as of when ------------------------------------------------------------------------------------------------------
