@@ -32,7 +32,6 @@ from bookings.prices import ZERO, Line
 
 Cell = str | int | Decimal | date | datetime | None
 FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
-LONGEST_D = 400
 WIDEST = 40
 """Letters, of a column in Excel."""
 NOT_IN_A_FILE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")

@@ -64,12 +64,6 @@ class Question(NamedTuple):
 # --- questions -------------------------------------------------------------------------------------------------------
 
 
-def energy_at(meter_id: int, at: datetime) -> Energy:
-    """What the billed energy stood at. Between two readings of one epoch it rises evenly; between two epochs nothing
-    was measured, and it stays. WAITING: nothing is known yet from `at` on."""
-    return _energy_at(meter_id, at, None)
-
-
 def energy_now(meter_ids: Iterable[int]) -> dict[int, Energy]:
     """What the billed energy of these meters stands at as far as known, in one query; `known_at` None: never told."""
     ids = set(meter_ids)
@@ -150,7 +144,7 @@ def _due(now: datetime) -> QuerySet[Snapshot]:
 
 def _told(snapshot: Snapshot, now: datetime) -> dict[str, Any]:
     """The columns of a snapshot as they are known now."""
-    energy = _energy_at(snapshot.meter_id, snapshot.at, snapshot.asked_at)
+    energy = energy_at(snapshot.meter_id, snapshot.at, snapshot.asked_at)
     quality = energy.quality
     is_settled = quality is not Quality.WAITING
     if not is_settled and now >= snapshot.at + ASKED_FOR:
@@ -176,7 +170,11 @@ def _between_settled(snapshot: Snapshot, kwh: Decimal) -> Decimal:
 # --- the energy at a moment ------------------------------------------------------------------------------------------
 
 
-def _energy_at(meter_id: int, at: datetime, asked_at: datetime | None) -> Energy:
+def energy_at(meter_id: int, at: datetime, asked_at: datetime | None = None) -> Energy:
+    """What the billed energy stood at. Between two readings of one epoch it rises evenly; between two epochs nothing
+    was measured, and it stays. WAITING: nothing is known yet from `at` on. `asked_at`: since then the meter's answer is
+    waited for; one that equals its last value counts too.
+    """
     epochs = list(CounterEpoch.objects.filter(meter=meter_id).order_by("number"))
     before, after = _around(meter_id, at, epochs)
     if before is None:
