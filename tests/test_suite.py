@@ -1,8 +1,16 @@
 """What the suite itself relies on."""
 
 import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
 
 import pytest
+
+from tests.meters.harness import until
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="nothing is spread over workers in this run")
@@ -10,3 +18,59 @@ import pytest
 def test_what_belongs_together_runs_on_one_worker(request: pytest.FixtureRequest) -> None:
     """pytest-xdist 3.8 with pytest 9.2 forgets groups, and says nothing: each test then starts its browser or radio."""
     assert request.node.nodeid.endswith("@together")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """script/test where ruff, mypy and pytest are as a test makes them: they have nothing to say."""
+    for folder in ("script", ".venv/bin", "tmp"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "script" / "test", tmp_path / "script")
+    (tmp_path / "script" / "bootstrap").touch()
+    for program in ("ruff", "mypy", "pytest"):
+        becomes(tmp_path, program, "exit 0")
+    return tmp_path
+
+
+def becomes(tree: Path, program: str, line: str) -> None:
+    path = tree / ".venv" / "bin" / program
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
+def begun(tree: Path) -> subprocess.Popen[str]:
+    """As from a terminal: it and its children hear Ctrl-C."""
+    return subprocess.Popen(
+        [tree / "script" / "test"],
+        env=os.environ | {"TMPDIR": str(tree / "tmp")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what is ignored cannot be trapped
+    )
+
+
+@pytest.mark.parametrize("wrong", ["", "ruff", "mypy", "pytest"])
+def test_a_whole_run_ends_well_if_and_only_if_all_of_it_did(tree: Path, wrong: str) -> None:
+    if wrong:
+        becomes(tree, wrong, "echo said; exit 2")
+    running = begun(tree)
+    told, _ = running.communicate(timeout=30)
+    assert (running.returncode != 0) is ("failed:" in told) is ("said" in told) is bool(wrong)
+    assert list((tree / "tmp").iterdir()) == []
+
+
+def test_ctrl_c_leaves_nothing_of_a_run_behind(tree: Path) -> None:
+    becomes(tree, "mypy", f"echo $$ > {tree}/pid; exec sleep 60")
+    becomes(tree, "pytest", f"touch {tree}/testing; sleep 60")
+    running = begun(tree)
+    pid = until(lambda: (tree / "testing").exists() and _read(tree / "pid"), "types and tests under way")
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait(30) == 130
+    until(lambda: not Path(f"/proc/{pid}").exists(), "mypy's end")
+    assert list((tree / "tmp").iterdir()) == []
+
+
+def _read(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
