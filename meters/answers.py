@@ -27,6 +27,10 @@ class Answers:
         self._asked = asked
         self._relays: dict[int, bool | None] | None = None
 
+    def forget(self) -> None:
+        """What was told last was not stored: what is stored counts."""
+        self._relays = None
+
     def weigh(self, known: Known, relay: bool | None, at: datetime) -> Weighed:
         """What it means that this meter's position was told at `at`; None: the message told none."""
         meter_id = known.meter_id or 0

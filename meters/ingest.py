@@ -54,23 +54,28 @@ class Ingest:
     def process(self, batch: Sequence[Message]) -> Outcome:
         """Store a batch. Raises django.db.OperationalError (and the like) when the database cannot be reached: nothing
         is stored then, and the batch may be tried again."""
+        connected = self._connected
         try:
             with transaction.atomic():
                 work = self._process(batch)
             self._remember(work)
             return work.outcome
-        except (DataError, IntegrityError) as error:
-            return self._halve(batch, error)
-        except Error:
-            self.forget()
-            raise
         except Exception as error:
-            logger.exception("A message could not be processed")
+            self._take_back(connected)
+            if isinstance(error, Error) and not isinstance(error, DataError | IntegrityError):
+                raise
+            if not isinstance(error, Error):
+                logger.exception("A message could not be processed")
             return self._halve(batch, error)
+
+    def _take_back(self, connected: tuple[int, datetime] | None) -> None:
+        """What was noted in memory of a batch that was not stored: it comes again, whole or by halves."""
+        self._connected = connected
+        self._answers.forget()
+        self.forget()
 
     def _halve(self, batch: Sequence[Message], error: Exception) -> Outcome:
         """Find the message that the database (or we) cannot take; all others are stored."""
-        self.forget()
         if len(batch) == 1:
             message = batch[0]
             detail = f"{type(error).__name__}: {error}"

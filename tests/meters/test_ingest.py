@@ -21,6 +21,7 @@ from meters.models import (
     Reading,
     RejectedMessage,
 )
+from meters.mqtt import Message
 from tests.meters.messages import IEEE, T0, inventory, listed, message, state
 
 pytestmark = pytest.mark.django_db
@@ -367,6 +368,34 @@ def test_what_was_told_before_the_inventory_outlives_a_failed_batch(ingest: Inge
     health = {"response_time": 1782900902000, "process": {"uptime_sec": 13}}
     ingest.process([inventory(B, listed("101,2")), message(f"{B}/bridge/health", health)])
     assert device().available is False
+
+
+def poisoned(*messages: Message) -> list[Message]:
+    """A batch that is stored only by halves."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE meters_areahealth ADD CONSTRAINT odd CHECK (uptime_s <> 13)")
+    health = {"response_time": 1782900902000, "process": {"uptime_sec": 13}}
+    generation = messages[0].generation
+    return [*messages, message(f"{B}/bridge/health", health, minute=1, generation=generation)]
+
+
+def test_commands_that_lay_on_the_broker_are_forgotten_though_the_connections_first_batch_fails(ingest: Ingest) -> None:
+    left = AreaState.objects.values_list("retained_commands", flat=True)
+    ingest.process([message(f"{B}/101,2/set", b"OFF", retained=True)])
+    assert list(left) == [["101,2/set"]]
+    lies = message(f"{B}/102/set", b"OFF", retained=True, generation=2)
+    ingest.process(poisoned(lies, message(f"{B}/bridge/state", {"state": "online"}, generation=2)))
+    assert codes() == {"not_storable": 1}
+    assert list(left.all()) == [["102/set"]]
+
+
+def test_a_relay_that_moved_in_a_batch_that_fails_has_moved(ingest: Ingest) -> None:
+    config = {"device_options": {"filtered_cache": ["^state$"]}}
+    ingest.process([message(f"{B}/bridge/info", {"config": config}), inventory(B, listed("101,2"))])
+    ingest.process([state(B, "101,2", state="OFF")])
+    outcome = ingest.process(poisoned(state(B, "101,2", 1, state="ON")))
+    assert (outcome.rejected, latest().relay) == (1, True)
+    assert outcome.moved == {latest().meter_id}
 
 
 def test_what_another_area_has_lost_may_be_at_home_here(ingest: Ingest) -> None:
