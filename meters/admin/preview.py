@@ -91,7 +91,7 @@ def rows(meters: Iterable[Meter], preview: commands.orders.Preview, now: datetim
         labels = [text for pitch in pitches.get(meter.pk, []) for text in _dependence(pitch, now)]
         if meter.pk in offline:
             labels.append(label(_("not online")))
-        if meter.pk not in skipped and meter.relay is preview.state:
+        elif meter.pk not in skipped and meter.relay is preview.state:
             labels.append(label(*ON_OFF[preview.state]))
         found.append(Row(meter, labels, skipped.get(meter.pk, "")))
     return sorted(found, key=lambda row: (bool(row.skipped), row.meter.pk not in pitches))

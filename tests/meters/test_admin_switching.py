@@ -65,6 +65,21 @@ def test_what_would_happen_is_told_before_anything_does(chief):
     assert not Want.objects.exists()
 
 
+def test_of_who_is_not_heard_the_page_that_asks_does_not_say_that_it_is_so_already(chief):
+    area = make.area()
+    meters = [make.switchable(name, area=area, relay=True) for name in ("heard", "silent")]
+    meters[1].device.available = False
+    meters[1].device.save()
+    form = chief.get(reverse("admin:meters_meter_switch", args=["on"]), {"meter": [meter.pk for meter in meters]})
+    told = {row.meter.device.friendly_name: "".join(row.labels) for row in form.context["rows"]}
+    assert (">on<" in _bare(told["heard"]), ">on<" in _bare(told["silent"])) == (True, False)
+    assert "not online" in told["silent"]
+
+
+def _bare(html: str) -> str:
+    return "".join(html.split())
+
+
 def test_a_click_orders_it_and_leads_to_the_orders_page(chief):
     meters = [make.switchable() for _ in range(2)]
     until = timezone.localtime() + timedelta(days=1)
