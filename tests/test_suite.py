@@ -7,7 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
+from django.utils import timezone
 
+from tests import emptied, make
 from tests.meters.harness import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +22,20 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_what_belongs_together_runs_on_one_worker(request: pytest.FixtureRequest) -> None:
     """pytest-xdist 3.8 with pytest 9.2 forgets groups, and says nothing: each test then starts its browser or radio."""
     assert request.node.nodeid.endswith("@together")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_test_that_commits_leaves_the_tables_as_the_migrations_made_them() -> None:
+    def rows() -> dict[str, int]:
+        return {model._meta.db_table: model._default_manager.count() for model in apps.get_models()}
+
+    before = rows()
+    make.reading(make.meter("101", area=make.area()), timezone.now(), power_w=1)
+    Group.objects.all().delete()
+    assert before["meters_reading"] == 0
+    assert rows() != before
+    emptied.restore()
+    assert rows() == before
 
 
 @pytest.fixture
