@@ -180,3 +180,18 @@ def test_what_was_refused_stands_in_its_form_again(page: Page) -> None:
     expect(page.locator('form[action$="/add/"] input[name=number]')).to_have_value("99")
     expect(page.locator('form[action$="/add/"] input[name=number]')).to_be_focused()
     expect(page.locator("details.act[open]")).to_contain_text("There is no outlet")
+
+
+def test_a_refusal_stands_until_it_is_read_although_what_is_around_it_follows(page: Page) -> None:
+    make.tariff()
+    stay, _meter = settled()
+    make.used(stay, "10")
+    page.goto(sheet(stay))
+    make.used(stay, "1")
+    page.locator('form[action$="/charge/"] button').click()
+    refusal = page.locator("[data-live=bill] .errornote")
+    expect(refusal).to_contain_text("Meanwhile it is")
+    make.used(stay, "1")
+    page.clock.run_for(6_000)
+    expect(page.locator('form[action$="/charge/"] [name=expected]')).to_have_value("54.00")
+    expect(refusal).to_contain_text("Meanwhile it is")

@@ -114,7 +114,10 @@ function refill({ action, values }) {
   }
   const act = refused.closest("details");
   if (act) act.open = true; // its first field is chosen then
-  for (const why of document.querySelectorAll(".errornote")) refused.before(why); // at the top it is out of sight
+  for (const why of document.querySelectorAll(".errornote")) {
+    why.dataset.of = action;
+    refused.before(why); // at the top it is out of sight
+  }
 }
 
 const typed = document.getElementById("typed");
@@ -138,8 +141,9 @@ async function follow() {
   }
 }
 
-/** A list that is only unfolded to be read follows, too, and stays unfolded. */
+/** A list that is only unfolded to be read follows, too, and stays unfolded; a refusal stays at its form. */
 function renew(part, news) {
+  for (const why of part.querySelectorAll("[data-of]")) news.querySelector(`form[action="${why.dataset.of}"]`)?.before(why.cloneNode(true));
   for (const open of part.querySelectorAll("details.many[open]")) news.querySelector(`#${open.id}`)?.setAttribute("open", "");
   if (news.innerHTML === part.innerHTML) return;
   const list = document.activeElement.closest("details.many")?.id;
