@@ -171,6 +171,18 @@ def test_a_new_webhook_address_is_copied_with_one_click(page: Page) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#address").input_value()
 
 
+def test_what_the_browser_did_not_copy_is_not_said_to_be_copied(page: Page) -> None:
+    page.add_init_script(
+        "Navigator.prototype.__defineGetter__('clipboard', () => null); document.execCommand = () => false;"
+    )
+    page.goto("/admin/bookings/webhooktoken/add/")
+    page.locator("input[name=name]").fill("Sirvoy")
+    page.keyboard.press("Enter")
+    page.locator("[data-copies]").click()
+    expect(page.locator("#address")).to_be_focused()
+    expect(page.locator("#copied")).to_be_empty()
+
+
 def test_what_was_refused_stands_in_its_form_again(page: Page) -> None:
     stay, _meter = settled()
     page.goto(sheet(stay))
