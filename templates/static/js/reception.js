@@ -1,6 +1,7 @@
 // Reception by keyboard: "/" finds, arrows choose, Enter opens. What cuts is asked once more. What is live follows.
 
 const FOLLOW_MS = 5000;
+const PATIENCE_MS = 10_000;
 const TYPING_MS = 120;
 
 const field = document.getElementById("find");
@@ -128,7 +129,7 @@ if (typed) refill(JSON.parse(typed.textContent));
 async function follow() {
   if (document.hidden || dialog?.open) return;
   try {
-    const answer = await fetch(location.pathname);
+    const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(PATIENCE_MS) });
     if (!answer.ok || answer.redirected) throw new Error(answer.status);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
