@@ -26,6 +26,7 @@ class Sure(StrEnum):
     RUNNING = "running"
     READ = "read"
     ESTIMATED = "estimated"
+    UNKNOWN = "unknown"
 
     @property
     def words(self) -> Promise:
@@ -36,6 +37,7 @@ SURE_WORDS: dict[Sure, Promise] = {
     Sure.RUNNING: _("still running"),
     Sure.READ: _("read"),
     Sure.ESTIMATED: _("partly estimated"),
+    Sure.UNKNOWN: _("unknown"),
 }
 
 
@@ -85,6 +87,8 @@ class Departure:
     def sure(self) -> Sure:
         if not self.has_left:
             return Sure.RUNNING
+        if not self.bill.is_known:
+            return Sure.UNKNOWN
         return Sure.ESTIMATED if self.bill.is_estimated else Sure.READ
 
     @property

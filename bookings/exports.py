@@ -142,7 +142,8 @@ def _departure(each: Departure, has_names: bool) -> tuple[Cell, ...]:
     bill = each.bill
     return (
         *(each.departure, each.sirvoy_id, ", ".join(each.pitches), *([each.guest] if has_names else [])),
-        *(each.arrival, str(Mode(bill.mode).label), bill.used_kwh, bill.included_kwh, bill.packages_kwh),
+        *(each.arrival, str(Mode(bill.mode).label), bill.used_kwh if bill.is_known else None),
+        *(bill.included_kwh, bill.packages_kwh),
         *(bill.billable_kwh, bill.price, bill.amount, bill.vat),
         *(str(each.sure.words), _local(bill.as_of), str(each.account.words), bill.charged),
     )

@@ -98,6 +98,8 @@ def _act(request: HttpRequest, verb: Verb, subject: Any, then: str) -> HttpRespo
             if getattr(error.__cause__, "sqlstate", None) not in BUSY:
                 raise
             refused = [gettext("Somebody else is changing this at the moment. Nothing was done: try once more.")]
+    if isinstance(subject, Booking) and then != _sheet(subject):  # a list, of many bookings
+        refused = [format_html("{}: {}", subject, text) for text in refused]
     if refused:
         typed.keep(request, form)
     for text in refused:

@@ -27,7 +27,7 @@ FOR_ALL = (Want.Hold.OBSERVE, Want.Hold.STOPPED)
 FEW = 3
 """So many troubles that one act ends stand one by one; more fill one line together."""
 VARIANTS = {Kind.DARK: "danger", Kind.NO_METER: "danger", Kind.SILENT: "warning", Kind.OVERDUE: "warning"}
-SURE = {Sure.RUNNING: "info", Sure.READ: "success", Sure.ESTIMATED: "warning"}
+SURE = {Sure.RUNNING: "info", Sure.READ: "success", Sure.ESTIMATED: "warning", Sure.UNKNOWN: ""}
 ACCOUNT = {
     Account.NO_TARIFF: "danger",
     Account.NOTHING: "",

@@ -150,8 +150,15 @@ def test_an_amount_that_grew_meanwhile_is_not_noted(reception):
     make.tariff()
     booking = leaving()
     make.used(booking.stays.get(), "1")
-    assert "Meanwhile it is 49.50" in note(reception, booking, expected="45.00").content.decode()
+    (refused,) = note(reception, booking, expected="45.00").context["messages"]
+    assert "Meanwhile it is 49.50" in str(refused)
     assert not Charge.objects.exists()
+
+
+def test_a_refusal_on_a_list_of_many_says_whose_it_is(reception):
+    booking = leaving()
+    (refused,) = note(reception, booking, expected="0").context["messages"]
+    assert str(refused).startswith(f"{booking}: ")
 
 
 def test_an_error_is_told_and_a_get_notes_nothing(reception):

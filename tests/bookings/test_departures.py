@@ -54,6 +54,11 @@ def test_kwh_are_running_until_the_guest_has_left():
     assert only().sure == Sure.READ
 
 
+def test_what_nobody_measured_is_not_said_to_be_read():
+    left(leaving(kwh="0"))
+    assert only().sure == Sure.UNKNOWN
+
+
 def test_what_was_charged_stands_at_the_end_and_says_so():
     make.tariff()
     by = make.staff()

@@ -53,6 +53,18 @@ def test_each_departure_is_a_row_with_named_columns():
 
 
 @pytest.mark.django_db
+def test_the_kwh_of_who_never_had_a_meter_are_empty_and_not_0():
+    booking = make.booking(departure=FIRST)
+    make.stay(make.pitch("101"), booking=booking, status=Stay.Status.LEFT, ended_at=datetime(2026, 7, 1, 9, tzinfo=UTC))
+    with translation.override("en"):
+        table = exports.table(Kind.DEPARTURES, FIRST, LAST)
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    assert (row["used kWh"], row["how sure"], row["as of"]) == (None, "unknown", None)
+    assert ";unknown;;" in exports.as_csv(table).decode()
+    assert exports.as_excel(table)
+
+
+@pytest.mark.django_db
 def test_the_vat_of_a_package_is_that_of_when_it_was_sold():
     tariff = make.tariff()
     booking = sold("101", 5, "10")

@@ -171,6 +171,18 @@ def test_a_new_webhook_address_is_copied_with_one_click(page: Page) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == page.locator("#address").input_value()
 
 
+def test_what_the_browser_did_not_copy_is_not_said_to_be_copied(page: Page) -> None:
+    page.add_init_script(
+        "Navigator.prototype.__defineGetter__('clipboard', () => null); document.execCommand = () => false;"
+    )
+    page.goto("/admin/bookings/webhooktoken/add/")
+    page.locator("input[name=name]").fill("Sirvoy")
+    page.keyboard.press("Enter")
+    page.locator("[data-copies]").click()
+    expect(page.locator("#address")).to_be_focused()
+    expect(page.locator("#copied")).to_be_empty()
+
+
 def test_what_was_refused_stands_in_its_form_again(page: Page) -> None:
     stay, _meter = settled()
     page.goto(sheet(stay))
@@ -180,3 +192,18 @@ def test_what_was_refused_stands_in_its_form_again(page: Page) -> None:
     expect(page.locator('form[action$="/add/"] input[name=number]')).to_have_value("99")
     expect(page.locator('form[action$="/add/"] input[name=number]')).to_be_focused()
     expect(page.locator("details.act[open]")).to_contain_text("There is no outlet")
+
+
+def test_a_refusal_stands_until_it_is_read_although_what_is_around_it_follows(page: Page) -> None:
+    make.tariff()
+    stay, _meter = settled()
+    make.used(stay, "10")
+    page.goto(sheet(stay))
+    make.used(stay, "1")
+    page.locator('form[action$="/charge/"] button').click()
+    refusal = page.locator("[data-live=bill] .errornote")
+    expect(refusal).to_contain_text("Meanwhile it is")
+    make.used(stay, "1")
+    page.clock.run_for(6_000)
+    expect(page.locator('form[action$="/charge/"] [name=expected]')).to_have_value("54.00")
+    expect(refusal).to_contain_text("Meanwhile it is")

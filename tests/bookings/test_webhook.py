@@ -328,6 +328,13 @@ def test_no_row_is_quoted_in_a_log():
     assert redact("DETAIL:  Key (name)=(Anna) already exists.\nnext") == "DETAIL: …\nnext"
 
 
+def test_no_row_is_quoted_whose_own_words_look_like_its_end():
+    row = "no\nDETAIL:  Failing row contains (1, as I wrote (twice).\nAnna Müller, x)."
+    assert redact(row) == "no\nDETAIL: …"
+    between = "\n\nThe above exception was the cause:\n\nTraceback (most recent call last):\n  ours.py\n"
+    assert redact(f"{row}{between}{row}\n") == f"no\nDETAIL: …{between}no\nDETAIL: …\n"
+
+
 def test_what_is_no_secret_stays():
     assert redact("GET /board/ and sirvoy-x") == "GET /board/ and sirvoy-x"
 

@@ -168,6 +168,17 @@ def test_receptions_pages_whose_server_knows_nothing_say_so(page: Page, where: s
     expect(page.locator(".lost")).to_be_hidden()
 
 
+def test_receptions_page_whose_server_does_not_answer_says_so(page: Page) -> None:
+    make.worker(heartbeat_at=timezone.now() + HOUR)
+    page.add_init_script(
+        "const { timeout } = AbortSignal; AbortSignal.timeout = (ms) => timeout.call(AbortSignal, ms / 20);"
+    )
+    page.goto(reverse("reception"))
+    page.route(f"**{reverse('reception')}", lambda route: None)
+    page.clock.run_for(6_000)
+    expect(page.locator(".lost")).to_be_visible()
+
+
 @pytest.mark.parametrize("url", ["/board/", "/board/meters/{ieee}/"])
 def test_the_boards_pages_whose_server_knows_nothing_say_so(page: Page, area: Area, url: str) -> None:
     meter = metering("101,1", area)

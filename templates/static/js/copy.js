@@ -6,11 +6,12 @@ for (const button of document.querySelectorAll("[data-copies]")) {
   field.addEventListener("focus", () => field.select());
   button.addEventListener("click", async () => {
     field.focus();
+    let isCopied = true;
     try {
       await navigator.clipboard.writeText(field.value);
     } catch {
-      document.execCommand("copy"); // without TLS there is no clipboard
+      isCopied = document.execCommand("copy"); // without TLS there is no clipboard
     }
-    copied.textContent = copied.dataset.words;
+    copied.textContent = isCopied ? copied.dataset.words : "";
   });
 }

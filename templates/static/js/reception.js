@@ -1,6 +1,7 @@
 // Reception by keyboard: "/" finds, arrows choose, Enter opens. What cuts is asked once more. What is live follows.
 
 const FOLLOW_MS = 5000;
+const PATIENCE_MS = 10_000;
 const TYPING_MS = 120;
 
 const field = document.getElementById("find");
@@ -114,7 +115,10 @@ function refill({ action, values }) {
   }
   const act = refused.closest("details");
   if (act) act.open = true; // its first field is chosen then
-  for (const why of document.querySelectorAll(".errornote")) refused.before(why); // at the top it is out of sight
+  for (const why of document.querySelectorAll(".errornote")) {
+    why.dataset.of = action;
+    refused.before(why); // at the top it is out of sight
+  }
 }
 
 const typed = document.getElementById("typed");
@@ -125,7 +129,7 @@ if (typed) refill(JSON.parse(typed.textContent));
 async function follow() {
   if (document.hidden || dialog?.open) return;
   try {
-    const answer = await fetch(location.pathname);
+    const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(PATIENCE_MS) });
     if (!answer.ok || answer.redirected) throw new Error(answer.status);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
@@ -138,8 +142,9 @@ async function follow() {
   }
 }
 
-/** A list that is only unfolded to be read follows, too, and stays unfolded. */
+/** A list that is only unfolded to be read follows, too, and stays unfolded; a refusal stays at its form. */
 function renew(part, news) {
+  for (const why of part.querySelectorAll("[data-of]")) news.querySelector(`form[action="${why.dataset.of}"]`)?.before(why.cloneNode(true));
   for (const open of part.querySelectorAll("details.many[open]")) news.querySelector(`#${open.id}`)?.setAttribute("open", "");
   if (news.innerHTML === part.innerHTML) return;
   const list = document.activeElement.closest("details.many")?.id;
