@@ -178,9 +178,9 @@ class Ingest:
             case zigbee2mqtt.Health():
                 areas.add_health(area.id, told)
             case zigbee2mqtt.Event():
-                registry.apply_event(area.id, told, at)
+                if registry.apply_event(area.id, told, at):
+                    self.forget()  # not for each: when power returns to the campsite, all devices announce themselves
                 work.outcome.all_changed = True
-                self.forget()
 
     def _discover(self, message: Message) -> None:
         base_topic, _, kind = message.topic.rpartition("/bridge/")

@@ -104,6 +104,16 @@ def test_a_device_that_leaves_is_marked_until_it_is_heard_again(ingest: Ingest) 
     assert device().left_at is None
 
 
+def test_a_campsite_full_of_devices_that_get_power_back_is_not_read_anew_for_each(
+    ingest: Ingest, django_assert_max_num_queries: Any
+) -> None:
+    ingest.process([inventory(B, listed("101,2")), state(B, "101,2", 1, power=1)])
+    announce = {"type": "device_announce", "data": {"ieee_address": IEEE, "friendly_name": "101,2"}}
+    with django_assert_max_num_queries(100 + 20):  # an UPDATE each
+        ingest.process([message(f"{B}/bridge/event", announce, minute=2)] * 100)
+    assert device().announced_at == T0 + timedelta(minutes=2)
+
+
 def test_what_a_device_measures_is_not_unlearned_during_an_interview(ingest: Ingest) -> None:
     ingest.process([inventory(B, listed("101,2"))])
     ingest.process([inventory(B, listed("101,2", definition=None, interview_state="IN_PROGRESS"))])
