@@ -176,6 +176,7 @@ class Ingest:
                 areas.apply_groups(area.id, told)
                 self.forget()
             case zigbee2mqtt.Health():
+                _refuse_future(told.generated_at, at)  # it would be the newest for ever, and never be forgotten
                 areas.add_health(area.id, told)
             case zigbee2mqtt.Event():
                 if registry.apply_event(area.id, told, at):
@@ -272,8 +273,12 @@ def _measured_at(state: zigbee2mqtt.State, received_at: datetime) -> datetime:
     """When the device was heard; the time of receipt where this Zigbee2MQTT tells none. Raises Rejected."""
     if state.last_seen is None:
         return received_at
-    if state.last_seen > received_at + AHEAD:
-        raise Rejected("from_the_future", state.last_seen.isoformat())
+    _refuse_future(state.last_seen, received_at)
     if state.last_seen < received_at - timedelta(days=settings.READINGS_KEPT_DAYS):
         raise Rejected("too_old", state.last_seen.isoformat())
     return state.last_seen
+
+
+def _refuse_future(told: datetime, received_at: datetime) -> None:
+    if told > received_at + AHEAD:
+        raise Rejected("from_the_future", told.isoformat())

@@ -263,8 +263,14 @@ def test_info_is_kept_and_changes_what_counts_as_fresh(ingest: Ingest) -> None:
     assert (reported.version, reported.channel, reported.is_backoff_safe) == ("2.14.1", 11, True)
 
 
+def test_a_health_report_from_the_future_is_refused(ingest: Ingest) -> None:
+    ingest.process([message(f"{B}/bridge/health", {"response_time": 4_102_444_800_000})])
+    assert not AreaHealth.objects.exists()
+    assert codes() == {"from_the_future": 1}
+
+
 def test_the_retained_health_report_is_kept_once(ingest: Ingest) -> None:
-    health = {"response_time": 1782900902000, "process": {"uptime_sec": 5}, "mqtt": {"queued": 0}}
+    health = {"response_time": 1782900002000, "process": {"uptime_sec": 5}, "mqtt": {"queued": 0}}
     ingest.process([message(f"{B}/bridge/health", health), message(f"{B}/bridge/health", health, retained=True)])
     assert AreaHealth.objects.get().uptime_s == 5
 
@@ -374,7 +380,7 @@ def test_what_was_told_before_the_inventory_outlives_a_failed_batch(ingest: Inge
     ingest.process([message(f"{B}/101,2/availability", b"offline", retained=True)])
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE meters_areahealth ADD CONSTRAINT odd CHECK (uptime_s <> 13)")
-    health = {"response_time": 1782900902000, "process": {"uptime_sec": 13}}
+    health = {"response_time": 1782900002000, "process": {"uptime_sec": 13}}
     ingest.process([inventory(B, listed("101,2")), message(f"{B}/bridge/health", health)])
     assert device().available is False
 
