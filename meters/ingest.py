@@ -98,6 +98,8 @@ class Ingest:
         outcome.meters |= readings.store(work.reports) | work.proofs.changed
         rejected.note(work.refusals)
         now = batch[-1].received_at
+        for base_topic, (at, info) in list(work.found.items())[-areas.MOST_FOUND :]:
+            areas.note_found(base_topic, at, info)
         registry.note_heard(work.others)
         if work.heard:
             registry.note_available(work.heard)
@@ -135,7 +137,7 @@ class Ingest:
     def _route(self, work: Pass, message: Message) -> None:
         located = zigbee2mqtt.locate(message.topic, self._known().base_topics)
         if located is None:
-            self._discover(message)
+            self._discover(work, message)
             return
         base_topic, rest = located
         area = self._known().areas[base_topic]
@@ -183,13 +185,14 @@ class Ingest:
                     self.forget()  # not for each: when power returns to the campsite, all devices announce themselves
                 work.outcome.all_changed = True
 
-    def _discover(self, message: Message) -> None:
+    def _discover(self, work: Pass, message: Message) -> None:
         base_topic, _, kind = message.topic.rpartition("/bridge/")
         if not base_topic or f"bridge/{kind}" not in DISCOVERY or not message.payload:
             return
         told = zigbee2mqtt.parse(f"bridge/{kind}", message.payload)
-        info = told if isinstance(told, zigbee2mqtt.BridgeInfo) else None
-        areas.note_found(base_topic, message.received_at, info)
+        _, known = work.found.pop(base_topic, (None, None))
+        info = told if isinstance(told, zigbee2mqtt.BridgeInfo) else known
+        work.found[base_topic] = message.received_at, info
 
     def _inventory(self, work: Pass, area: AreaEntry, told: zigbee2mqtt.Inventory, message: Message) -> None:
         registry.apply_inventory(area.id, told.devices, message.received_at, told.unreadable)

@@ -392,6 +392,17 @@ def test_what_another_area_has_lost_may_be_at_home_here(ingest: Ingest) -> None:
     assert device().left_at is None
 
 
+def test_thousands_of_strangers_on_the_broker_hold_nobody_up(
+    ingest: Ingest, django_assert_max_num_queries: Any
+) -> None:
+    strangers = [message(f"stray{i}/bridge/state", b"online") for i in range(1000)]
+    told = message("stray998/bridge/info", {"version": "2.1.0"})
+    with django_assert_max_num_queries(50 * 6 + 20):
+        ingest.process([told, *strangers])
+    assert FoundInstance.objects.count() == 50
+    assert FoundInstance.objects.get(base_topic="stray998").version == "2.1.0"
+
+
 def test_found_zigbee2mqtts_are_bounded_and_the_newest_stay(ingest: Ingest) -> None:
     for i in range(60):
         ingest.process([message(f"stray{i}/bridge/state", b"online", minute=i)])
