@@ -88,7 +88,7 @@ class Kept(HttpResponse):
 
 
 def read(request: HttpRequest, limit: int) -> tuple[bytes, int]:
-    """The first `limit` bytes of the body, and the size of all of it."""
+    """The first `limit` bytes of the body, and the size of all of it, or of what campsite/bodies.py lets in."""
     kept, size = bytearray(), 0
     while piece := request.read(PIECE):
         size += len(piece)

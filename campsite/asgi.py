@@ -9,13 +9,13 @@ http = get_asgi_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402  (needs the apps loaded)
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
+from campsite import bodies, sockets  # noqa: E402
 from campsite.urls import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": http,
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "http": bodies.bounded(http),
+        "websocket": sockets.of_own_pages(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )

@@ -6,11 +6,16 @@ from django.views.generic import RedirectView
 
 from bookings import api
 from bookings.portal import consumer
+from campsite import sockets
 from meters import urls as meters_urls
 
 __all__ = ["handler500", "urlpatterns", "websocket_urlpatterns"]
 
-websocket_urlpatterns = [*meters_urls.websocket_urlpatterns, *consumer.websocket_urlpatterns]
+websocket_urlpatterns = [
+    *meters_urls.websocket_urlpatterns,
+    *consumer.websocket_urlpatterns,
+    sockets.nowhere,
+]
 handler500 = "campsite.errors.failed"
 
 urlpatterns = [

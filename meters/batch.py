@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from meters import commands, readings, rejected
+from meters.zigbee2mqtt import BridgeInfo
 
 
 @dataclass
@@ -48,4 +49,5 @@ class Pass:
     inventories: dict[int, int] = field(default_factory=dict)
     early: dict[tuple[int, str], bool] = field(default_factory=dict)
     noted: dict[int, datetime] = field(default_factory=dict)
+    found: dict[str, tuple[datetime, BridgeInfo | None]] = field(default_factory=dict)
     proofs: commands.Proofs = field(default_factory=commands.Proofs)

@@ -103,6 +103,8 @@ class Ingest:
         outcome.meters |= readings.store(work.reports) | work.proofs.changed
         rejected.note(work.refusals)
         now = batch[-1].received_at
+        for base_topic, (at, info) in list(work.found.items())[-areas.MOST_FOUND :]:
+            areas.note_found(base_topic, at, info)
         registry.note_heard(work.others)
         if work.heard:
             registry.note_available(work.heard)
@@ -140,7 +142,7 @@ class Ingest:
     def _route(self, work: Pass, message: Message) -> None:
         located = zigbee2mqtt.locate(message.topic, self._known().base_topics)
         if located is None:
-            self._discover(message)
+            self._discover(work, message)
             return
         base_topic, rest = located
         area = self._known().areas[base_topic]
@@ -181,19 +183,21 @@ class Ingest:
                 areas.apply_groups(area.id, told)
                 self.forget()
             case zigbee2mqtt.Health():
+                _refuse_future(told.generated_at, at)  # it would be the newest for ever, and never be forgotten
                 areas.add_health(area.id, told)
             case zigbee2mqtt.Event():
-                registry.apply_event(area.id, told, at)
+                if registry.apply_event(area.id, told, at):
+                    self.forget()  # not for each: when power returns to the campsite, all devices announce themselves
                 work.outcome.all_changed = True
-                self.forget()
 
-    def _discover(self, message: Message) -> None:
+    def _discover(self, work: Pass, message: Message) -> None:
         base_topic, _, kind = message.topic.rpartition("/bridge/")
         if not base_topic or f"bridge/{kind}" not in DISCOVERY or not message.payload:
             return
         told = zigbee2mqtt.parse(f"bridge/{kind}", message.payload)
-        info = told if isinstance(told, zigbee2mqtt.BridgeInfo) else None
-        areas.note_found(base_topic, message.received_at, info)
+        _, known = work.found.pop(base_topic, (None, None))
+        info = told if isinstance(told, zigbee2mqtt.BridgeInfo) else known
+        work.found[base_topic] = message.received_at, info
 
     def _inventory(self, work: Pass, area: AreaEntry, told: zigbee2mqtt.Inventory, message: Message) -> None:
         registry.apply_inventory(area.id, told.devices, message.received_at, told.unreadable)
@@ -277,8 +281,12 @@ def _measured_at(state: zigbee2mqtt.State, received_at: datetime) -> datetime:
     """When the device was heard; the time of receipt where this Zigbee2MQTT tells none. Raises Rejected."""
     if state.last_seen is None:
         return received_at
-    if state.last_seen > received_at + AHEAD:
-        raise Rejected("from_the_future", state.last_seen.isoformat())
+    _refuse_future(state.last_seen, received_at)
     if state.last_seen < received_at - timedelta(days=settings.READINGS_KEPT_DAYS):
         raise Rejected("too_old", state.last_seen.isoformat())
     return state.last_seen
+
+
+def _refuse_future(told: datetime, received_at: datetime) -> None:
+    if told > received_at + AHEAD:
+        raise Rejected("from_the_future", told.isoformat())

@@ -24,6 +24,8 @@ from meters.ingest import Ingest
 logger = logging.getLogger(__name__)
 
 QUEUE_SIZE = 20_000
+MOST_BYTES = 64 * 1024 * 1024
+"""So much is held until it is stored, and one message more: 20,000 of the largest would be 160 GB."""
 BATCH_SIZE = 5_000
 FLUSH_S = 1.0
 """Seconds that a batch collects. A batch costs some 3 ms of CPU however small it is; a board's tick is a second too."""
@@ -45,13 +47,15 @@ class Counts:
 
 
 class Intake:
-    """Both threads and the bounded queue between them."""
+    """Both threads and the queue between them, bounded in messages and in bytes."""
 
     def __init__(self) -> None:
         self.counts = Counts()
         self._stopping = threading.Event()
         self._stale = threading.Event()  # somebody changed areas or cards: look again
         self._inbox: queue.Queue[mqtt.Message] = queue.Queue(QUEUE_SIZE)
+        self._held_bytes = 0
+        self._has_room = threading.Condition()
         self._asked: dict[int, datetime] = {}
         self._ingest = Ingest(self._asked)
         self._hurried_until = 0.0  # of time.monotonic()
@@ -114,7 +118,7 @@ class Intake:
 
         While the queue is full the network thread waits, and would send only afterwards: then nothing is sent either.
         """
-        if self._inbox.full():
+        if self._inbox.full() or self._held_bytes >= MOST_BYTES:
             raise mqtt.NotConnected
         self._client.publish(topic, payload)
 
@@ -143,11 +147,20 @@ class Intake:
         """Queue a message; wait while the queue is full: then the broker keeps what we cannot take."""
         self.counts.received += 1
         while not self._stopping.is_set():
+            with self._has_room:
+                if not self._has_room.wait_for(lambda: self._held_bytes < MOST_BYTES, IDLE_S):
+                    continue
             try:
                 self._inbox.put(message, timeout=IDLE_S)
             except queue.Full:
                 continue
+            self._hold(_size(message))
             return
+
+    def _hold(self, more_bytes: int) -> None:
+        with self._has_room:
+            self._held_bytes += more_bytes
+            self._has_room.notify()
 
     def _topics(self) -> list[tuple[str, int]]:
         """Names may contain slashes, so that no narrower filter than `#` holds them all."""
@@ -195,6 +208,7 @@ class Intake:
             return  # told to stop: the broker keeps what was not acknowledged
         for message in batch:
             self._client.ack(message)
+        self._hold(-sum(map(_size, batch)))
         with self._lock:
             self._changed |= outcome
             self.counts.stored += outcome.stored
@@ -213,6 +227,10 @@ class Intake:
             if self._stopping.wait(wait_s):
                 return None
             wait_s = min(wait_s * 2, 10.0)
+
+
+def _size(message: mqtt.Message) -> int:
+    return len(message.topic) + len(message.payload)
 
 
 def is_passing(error: BaseException) -> bool:

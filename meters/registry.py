@@ -72,17 +72,17 @@ def note_available(heard: Mapping[int, datetime]) -> None:
         )
 
 
-def apply_event(area_id: int, event: Event, at: datetime) -> int | None:
-    """Note that a device got power (announce), left or joined; returns the device's id where it is known."""
+def apply_event(area_id: int, event: Event, at: datetime) -> bool:
+    """Note that a device got power (announce), left or joined; returns whether it thereby is gone, or back."""
     device = Device.objects.filter(ieee_address=event.ieee_address)
     match event.type:
         case "device_announce":
             device.update(announced_at=at)
         case "device_leave":  # what another area has lost may long be at home here
-            device.filter(area=area_id).update(left_at=at)
+            return bool(device.filter(area=area_id, left_at=None).update(left_at=at))
         case "device_joined":
-            device.update(left_at=None)
-    return device.values_list("pk", flat=True).first()
+            return bool(device.filter(left_at__isnull=False).update(left_at=None))
+    return False
 
 
 def note_heard(heard: Mapping[int, datetime]) -> None:

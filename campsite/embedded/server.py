@@ -146,6 +146,8 @@ class TryOut:
         words += ["--host", self.options.host, "--port", str(self.port)]
         # Addresses of the portal hold tokens: no access log. Open sockets of browsers must not hold up the end.
         words += ["--no-access-log", "--timeout-graceful-shutdown", "2"]
+        # Browsers say next to nothing; of each socket, a stranger's too, uvicorn keeps a message until it is whole.
+        words += ["--ws-max-size", "4096"]
         # Else uvicorn believes whatever this machine, or a forward on it, says in X-Forwarded-For: see TRUSTED_PROXIES.
         words += ["--no-proxy-headers"]
         return Child("web", words, self.state, {"STATIC_IN_PLACE": "1"} | self.environment | {"DATABASE_POOL": "1"})

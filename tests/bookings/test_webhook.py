@@ -28,6 +28,7 @@ from django.utils.log import configure_logging
 from bookings import addresses, afterwards, inbox, tokens
 from bookings.models import Booking, WebhookEvent, WebhookToken
 from bookings.webhook import SirvoyWebhook
+from campsite.bodies import MOST_BYTES
 from campsite.errors import Reporter
 from campsite.redaction import redact
 from tests.bookings import sirvoy
@@ -405,6 +406,15 @@ def test_a_thousand_duplicates_at_once_from_20_connections_are_kept_and_applied_
     written = log.read_text()
     assert "hooks/sirvoy" not in written
     assert secret not in written
+
+
+@pytest.mark.services
+def test_of_a_body_without_measure_no_more_is_taken_than_the_site_takes(server):
+    port, _log, _process = server
+    path = tokens.path(tokens.make("Sirvoy", None)[1])
+    assert send_many(port, path, [b"x" * (MOST_BYTES + 1_000_000)]) == [200]
+    event = WebhookEvent.objects.get()
+    assert (event.size, event.is_truncated) == (MOST_BYTES, True)
 
 
 @pytest.mark.services

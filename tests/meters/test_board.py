@@ -265,6 +265,11 @@ async def test_the_socket_is_refused_to_other_sites(group: str) -> None:
     assert not await Socket(client, origin="http://evil.example").connect()
 
 
+@pytest.mark.parametrize(("origin", "path"), [("http://[::1", "/ws/board/"), ("http://localhost", "/ws/nothing/")])
+async def test_nonsense_of_a_stranger_is_refused_and_no_fault(origin: str, path: str) -> None:
+    assert not await Socket(Client(), origin, path).connect()
+
+
 async def test_who_logs_out_is_told_no_more(open_socket: Socket, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
     await open_socket.hear()
     monkeypatch.setattr(consumers, "CHECK_STAFF_EVERY_S", 0)

@@ -105,6 +105,16 @@ def test_a_device_that_leaves_is_marked_until_it_is_heard_again(ingest: Ingest) 
     assert device().left_at is None
 
 
+def test_a_campsite_full_of_devices_that_get_power_back_is_not_read_anew_for_each(
+    ingest: Ingest, django_assert_max_num_queries: Any
+) -> None:
+    ingest.process([inventory(B, listed("101,2")), state(B, "101,2", 1, power=1)])
+    announce = {"type": "device_announce", "data": {"ieee_address": IEEE, "friendly_name": "101,2"}}
+    with django_assert_max_num_queries(100 + 20):  # an UPDATE each
+        ingest.process([message(f"{B}/bridge/event", announce, minute=2)] * 100)
+    assert device().announced_at == T0 + timedelta(minutes=2)
+
+
 def test_what_a_device_measures_is_not_unlearned_during_an_interview(ingest: Ingest) -> None:
     ingest.process([inventory(B, listed("101,2"))])
     ingest.process([inventory(B, listed("101,2", definition=None, interview_state="IN_PROGRESS"))])
@@ -254,8 +264,14 @@ def test_info_is_kept_and_changes_what_counts_as_fresh(ingest: Ingest) -> None:
     assert (reported.version, reported.channel, reported.is_backoff_safe) == ("2.14.1", 11, True)
 
 
+def test_a_health_report_from_the_future_is_refused(ingest: Ingest) -> None:
+    ingest.process([message(f"{B}/bridge/health", {"response_time": 4_102_444_800_000})])
+    assert not AreaHealth.objects.exists()
+    assert codes() == {"from_the_future": 1}
+
+
 def test_the_retained_health_report_is_kept_once(ingest: Ingest) -> None:
-    health = {"response_time": 1782900902000, "process": {"uptime_sec": 5}, "mqtt": {"queued": 0}}
+    health = {"response_time": 1782900002000, "process": {"uptime_sec": 5}, "mqtt": {"queued": 0}}
     ingest.process([message(f"{B}/bridge/health", health), message(f"{B}/bridge/health", health, retained=True)])
     assert AreaHealth.objects.get().uptime_s == 5
 
@@ -365,7 +381,7 @@ def test_what_was_told_before_the_inventory_outlives_a_failed_batch(ingest: Inge
     ingest.process([message(f"{B}/101,2/availability", b"offline", retained=True)])
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE meters_areahealth ADD CONSTRAINT odd CHECK (uptime_s <> 13)")
-    health = {"response_time": 1782900902000, "process": {"uptime_sec": 13}}
+    health = {"response_time": 1782900002000, "process": {"uptime_sec": 13}}
     ingest.process([inventory(B, listed("101,2")), message(f"{B}/bridge/health", health)])
     assert device().available is False
 
@@ -403,6 +419,17 @@ def test_what_another_area_has_lost_may_be_at_home_here(ingest: Ingest) -> None:
     leave = {"type": "device_leave", "data": {"ieee_address": IEEE, "friendly_name": "101,2"}}
     ingest.process([message(f"{B}/bridge/event", leave, minute=2)])
     assert device().left_at is None
+
+
+def test_thousands_of_strangers_on_the_broker_hold_nobody_up(
+    ingest: Ingest, django_assert_max_num_queries: Any
+) -> None:
+    strangers = [message(f"stray{i}/bridge/state", b"online") for i in range(1000)]
+    told = message("stray998/bridge/info", {"version": "2.1.0"})
+    with django_assert_max_num_queries(50 * 6 + 20):
+        ingest.process([told, *strangers])
+    assert FoundInstance.objects.count() == 50
+    assert FoundInstance.objects.get(base_topic="stray998").version == "2.1.0"
 
 
 def test_found_zigbee2mqtts_are_bounded_and_the_newest_stay(ingest: Ingest) -> None:

@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -100,6 +102,7 @@ def test_the_server_gets_ready_lends_its_services_refuses_a_second_and_leaves_no
     assert lent.stdout.split() == [card.environment["DATABASE_URL"], card.environment["MQTT_URL"]]
     assert server.run("manage", "no-such-command").returncode == 1
     assert HTTPStatus.TOO_MANY_REQUESTS in {wrong_link(url, number) for number in range(25)}
+    assert hangs_up_on_a_long_message(url)
     assert server.end(signal.SIGTERM) == 0
 
 
@@ -108,6 +111,25 @@ def wrong_link(url: str, number: int) -> int:
     connection = HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
     connection.request("GET", f"/p/{number}/", headers={"X-Forwarded-For": f"8.8.8.{number}"})
     return connection.getresponse().status
+
+
+def hangs_up_on_a_long_message(url: str) -> bool:
+    """To a stranger's socket: what is begun there is kept until it is whole, or until his 10 s to say good-bye end."""
+    site = urlsplit(url)
+    asks = ["GET /stay/live/ HTTP/1.1", f"Host: {site.netloc}", f"Origin: http://{site.netloc}", "Upgrade: websocket"]
+    asks += ["Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""]
+    with socket.create_connection((site.hostname or "", site.port or 0), timeout=5) as line:
+        line.sendall("\r\n".join(asks).encode())
+        told = b""
+        while not told.endswith(struct.pack(">BBH", 0x88, 2, 4404)):
+            told += line.recv(4096)
+        try:
+            line.sendall(b"\x81\xff" + struct.pack(">Q", 1_000_000) + bytes(1000))
+            return not line.recv(4096)
+        except ConnectionError:
+            return True
+        except TimeoutError:
+            return False
 
 
 def without_port(ready: str) -> str:
