@@ -13,7 +13,7 @@ from django.db.models import Q
 RECEPTION = frozenset(
     {
         *("meters.view_*", "meters.switch_meter", "meters.add_automaticstop"),
-        "bookings.view_*",
+        *("bookings.view_*", "monitoring.view_incident"),
         *("bookings.change_stay", "bookings.change_room", "bookings.change_guest", "bookings.add_portallink"),
         *("bookings.add_packagesale", "bookings.add_charge", "bookings.add_correction"),
         *("bookings.change_packagenotice", "bookings.change_webhookevent", "bookings.change_problemreport"),
@@ -25,7 +25,7 @@ TECHNICIAN = RECEPTION | {
     *("meters.add_area", "meters.change_area", "meters.change_meter"),
     *("meters.add_pitch", "meters.change_pitch", "meters.delete_pitch"),
     *("meters.add_installation", "meters.change_installation"),
-    *("meters.add_bridgerequest", "meters.resume_automatic"),
+    *("meters.add_bridgerequest", "meters.resume_automatic", "monitoring.change_incident"),
     *("auditlog.view_logentry", "django_q.view_failure"),
 }
 MANAGER = TECHNICIAN | {

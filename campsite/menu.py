@@ -37,6 +37,7 @@ MENU: list[tuple[Text, list[Line]]] = [
             Line(_("Live board"), "dashboard", "board"),
             Line(_("Departures"), "logout", "admin:bookings_charge_departures", ("bookings.view_charge",)),
             _table(_("Reported problems"), "feedback", "bookings_problemreport"),
+            _table(_("Incidents"), "emergency_home", "monitoring_incident"),
             _table(_("Stop everything automatic"), "front_hand", "meters_automaticstop"),
         ],
     ),

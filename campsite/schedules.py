@@ -51,6 +51,12 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "schedule_type": Schedule.DAILY,
         "at": time(4, 40),
     },
+    "Look whether all is well": {"func": "monitoring.tasks.check_site", "schedule_type": Schedule.MINUTES},
+    "Forget old incidents": {
+        "func": "monitoring.tasks.prune_incidents",
+        "schedule_type": Schedule.DAILY,
+        "at": time(5),
+    },
     "Forget old health reports": {
         "func": "meters.tasks.prune_health",
         "schedule_type": Schedule.DAILY,

@@ -325,6 +325,11 @@ CURRENCY = env.str("CURRENCY", default="DKK")
 SIRVOY_CSV_HEADERS: dict[str, str] = env.dict("SIRVOY_CSV_HEADERS", default={})
 """Further names of columns in Sirvoy's export of bookings, such as "Plads=Room No.,Gæster=Number of Guests"."""
 
+# --- monitoring ----------------------------------------------------------------------------------
+
+WATCHED_DISKS = env.list("WATCHED_DISKS", default=[str(BASE_DIR)])
+"""Folders, each on a disk that must not get full: of the database, of backups, of ourselves."""
+
 # --- mail to guests ------------------------------------------------------------------------------
 
 EMAIL_URL = env.str("EMAIL_URL", default="consolemail://" if DEBUG else "")

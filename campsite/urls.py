@@ -26,4 +26,5 @@ urlpatterns = [
     path("api/v1/", include("meters.api.urls")),
     path("", include("bookings.urls")),
     path("", include("meters.urls")),
+    path("", include("monitoring.urls")),
 ]

@@ -29,10 +29,11 @@ ADDRESSES = sorted(
     if not re.search(r"[\\^$(]", route) and not DJANGOS_OWN.fullmatch(route)
 )
 PUBLIC = {"/", "/admin/login/", "/admin/logout/", "/stay/find/", "/stay/app.webmanifest", "/stay/worker.js"}
+PUBLIC |= {"/health/live", "/health/ready"}
 """Shown to whoever asks; the rest of a guest's pages lead strangers to the form."""
 OF_ALL_STAFF = re.compile(
     r"/(board/(help/|state\.json)?|api/v1/((areas|pitches|meters|schema|docs)/)?"
-    r"|admin/((jsi18n|password_change|password_change/done|search|login|logout)/)?)?"
+    r"|health/(live|ready)|admin/((jsi18n|password_change|password_change/done|search|login|logout)/)?)?"
 )
 """Shown to anybody who may log in here."""
 

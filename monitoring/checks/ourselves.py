@@ -1,0 +1,80 @@
+"""Our own processes and what they stand on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import redis as client
+from django.conf import settings
+from django.db.models import Count, Max, Min
+from django_q.models import Failure, Schedule
+
+from meters import online
+from meters import partitions as tables
+from meters.models import WorkerState
+from monitoring.findings import Finding, Severity
+
+LATE = timedelta(minutes=3)
+"""Jobs of each minute that have waited so long are not being run."""
+LOOKED_BACK = timedelta(hours=1)
+REDIS_TIMEOUT_S = 2
+LITTLE, HARDLY_ANY = 0.10, 0.03
+"""Of a disk that is left."""
+
+
+def worker(now: datetime) -> Iterator[Finding]:
+    """Of an MQTT worker that is away, of its broker, and of one that does not keep up, only the first is told."""
+    state = WorkerState.objects.filter(pk="mqtt").first()
+    if state is None or now - state.heartbeat_at >= online.WORKER_SILENCE:
+        yield Finding("worker_silent", Severity.CRITICAL, since=state.heartbeat_at if state else None)
+    elif state.connected_at is None:
+        yield Finding("broker_away", Severity.CRITICAL, facts={"broker": state.broker})
+    elif state.lag_s >= online.MOST_LAG_S:
+        yield Finding("worker_lags", Severity.CRITICAL, facts={"seconds": round(state.lag_s), "queued": state.queued})
+
+
+def background_jobs(now: datetime) -> Iterator[Finding]:
+    """Seen from outside of the cluster: what is due is not run."""
+    due = Schedule.objects.filter(next_run__lt=now - LATE).aggregate(jobs=Count("pk"), oldest=Min("next_run"))
+    if due["jobs"]:
+        yield Finding("jobs_wait", Severity.CRITICAL, facts={"jobs": due["jobs"]}, since=due["oldest"])
+
+
+def failed_jobs(now: datetime) -> Iterator[Finding]:
+    """One finding a job, however often it failed."""
+    failures = Failure.objects.filter(stopped__gte=now - LOOKED_BACK).values("func")
+    for row in failures.annotate(times=Count("id"), last=Max("stopped")).order_by("func"):
+        yield Finding("job_failed", Severity.WARNING, row["func"], {"job": row["func"], "times": row["times"]})
+
+
+def redis(now: datetime) -> Iterator[Finding]:
+    """Where it is away, boards poll."""
+    if not settings.REDIS_URL:
+        return
+    try:
+        with client.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+        ) as server:
+            server.ping()
+    except (client.RedisError, OSError) as failure:
+        yield Finding("redis_away", Severity.WARNING, facts={"error": type(failure).__name__})
+
+
+def partitions(now: datetime) -> Iterator[Finding]:
+    """Readings of a day without its table cannot be stored."""
+    tomorrow = (now + timedelta(days=1)).astimezone(UTC).date()
+    if tomorrow not in tables.existing():
+        yield Finding("partition_missing", Severity.CRITICAL, facts={"day": tomorrow.isoformat()})
+
+
+def disk(now: datetime) -> Iterator[Finding]:
+    """The disks that stand in WATCHED_DISKS: folders of the database, of backups, of ourselves."""
+    for folder in settings.WATCHED_DISKS:
+        usage = shutil.disk_usage(folder)
+        left = usage.free / usage.total
+        if left < LITTLE:
+            severity = Severity.CRITICAL if left < HARDLY_ANY else Severity.WARNING
+            facts = {"folder": folder, "percent": round(100 * left), "free_gb": round(usage.free / 1e9, 1)}
+            yield Finding("disk_full", severity, folder, facts)

@@ -1,0 +1,48 @@
+"""Looks over the whole site once, and tells what is wrong."""
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from monitoring import checks, words
+from monitoring.findings import Finding, Severity
+
+
+class Command(BaseCommand):
+    help = "Tells what is wrong at the moment. Exit code: 0 all is well, 1 warnings, 2 something critical."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="for programs")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = checks.run(timezone.now())
+        if options["json"]:
+            self.stdout.write(json.dumps([_told(finding) for finding in found], indent=1))
+        else:
+            for finding in found:
+                self.stdout.write(f"{finding.severity.label}: {words.what(finding.code, finding.facts)}")
+                self.stdout.write(f"    {words.todo(finding.code, finding.facts)}")
+            if not found:
+                self.stdout.write("All is well.")
+        severities = {finding.severity for finding in found}
+        if Severity.CRITICAL in severities:
+            raise SystemExit(2)
+        if Severity.WARNING in severities:
+            raise SystemExit(1)
+
+
+def _told(finding: Finding) -> dict[str, Any]:
+    return {
+        "key": finding.key,
+        "code": finding.code,
+        "about": finding.about,
+        "severity": finding.severity.value,
+        "since": finding.since.isoformat() if finding.since else None,
+        "part_of": finding.part_of or None,
+        "facts": dict(finding.facts),
+        "text": words.what(finding.code, finding.facts),
+        "todo": words.todo(finding.code, finding.facts),
+    }

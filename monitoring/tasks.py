@@ -1,0 +1,14 @@
+"""What django-q2 runs for this app: each a line, may run late or twice."""
+
+from django.utils import timezone
+
+from monitoring import checks, incidents
+
+
+def check_site() -> None:
+    now = timezone.now()
+    incidents.take(checks.run(now), now)
+
+
+def prune_incidents() -> None:
+    incidents.prune(timezone.now())

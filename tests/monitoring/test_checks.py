@@ -1,0 +1,230 @@
+"""What is found wrong, and what is not: by the tables, at a moment."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from django_q.models import Schedule
+
+from bookings.models import WebhookEvent
+from meters.models import AreaHealth, Device
+from monitoring import checks, words
+from monitoring.checks import areas, ourselves, sirvoy
+from monitoring.findings import Finding, Severity
+from tests import make
+
+pytestmark = pytest.mark.django_db
+NOW = timezone.now()
+LONG_AGO = timedelta(hours=5)
+
+
+def codes(found: object) -> list[str]:
+    return [finding.code for finding in found]  # type: ignore[attr-defined]
+
+
+def silent(area, count: int, of: int) -> None:
+    """So many meters of the area that have not been heard for hours, and others that were just now."""
+    for number in range(of):
+        heard_at = timezone.now() - (LONG_AGO if number < count else timedelta())
+        make.state(make.meter(f"{area.slug} {number}", area=area), heard_at=heard_at, gap_s=60)
+
+
+# --- ourselves -------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_never_ran_or_is_dead_is_told() -> None:
+    assert codes(ourselves.worker(timezone.now())) == ["worker_silent"]
+    make.worker(heartbeat_at=timezone.now() - timedelta(minutes=1))
+    assert codes(ourselves.worker(timezone.now())) == ["worker_silent"]
+
+
+def test_a_worker_without_its_broker_and_one_that_does_not_keep_up() -> None:
+    worker = make.worker(connected_at=None)
+    assert codes(ourselves.worker(timezone.now())) == ["broker_away"]
+    type(worker).objects.update(connected_at=timezone.now(), lag_s=300, queued=9000)
+    assert codes(ourselves.worker(timezone.now())) == ["worker_lags"]
+    type(worker).objects.update(lag_s=0)
+    assert codes(ourselves.worker(timezone.now())) == []
+
+
+def test_jobs_that_are_due_and_not_run_are_told_with_since_when() -> None:
+    now = timezone.now()
+    Schedule.objects.update(next_run=now + timedelta(minutes=1))
+    assert codes(ourselves.background_jobs(now)) == []
+    Schedule.objects.filter(func="meters.tasks.make_partitions").update(next_run=now - timedelta(minutes=9))
+    (found,) = ourselves.background_jobs(now)
+    assert (found.code, found.facts["jobs"], found.since) == ("jobs_wait", 1, now - timedelta(minutes=9))
+
+
+def test_redis_that_answers_is_no_finding_and_one_that_does_not_is(settings) -> None:
+    assert codes(ourselves.redis(NOW)) == []
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    assert codes(ourselves.redis(NOW)) == ["redis_away"]
+
+
+def test_the_table_for_tomorrows_readings_is_looked_for() -> None:
+    assert codes(ourselves.partitions(timezone.now() + timedelta(days=400))) == ["partition_missing"]
+
+
+def test_a_disk_is_told_by_how_little_is_left(settings, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    settings.WATCHED_DISKS = [str(tmp_path)]
+    for free, told in ((50, []), (9, [Severity.WARNING]), (2, [Severity.CRITICAL])):
+        usage = type("Usage", (), {"total": 100, "free": free})
+        monkeypatch.setattr(ourselves.shutil, "disk_usage", lambda folder, usage=usage: usage)
+        assert [finding.severity for finding in ourselves.disk(NOW)] == told
+
+
+# --- areas -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_area_whose_zigbee2mqtt_is_away_is_one_finding_and_its_meters_are_none() -> None:
+    make.worker()
+    area = make.area("North", bridge="offline", in_service=True, reported={"confirmed_at": timezone.now()})
+    silent(area, 9, 9)
+    assert codes(areas.bridges(timezone.now())) == ["bridge_offline"]
+    assert codes(areas.silent_meters(timezone.now())) == []
+
+
+def test_an_area_being_commissioned_never_alarms() -> None:
+    make.worker()
+    area = make.area("New", bridge="offline", reported={"confirmed_at": timezone.now(), "retained_commands": ["a/set"]})
+    silent(area, 9, 9)
+    online = make.area("Newer", reported={"info_at": timezone.now(), "permit_join": True})
+    silent(online, 9, 9)
+    assert [
+        finding.key
+        for check in (
+            areas.bridges,
+            areas.silent_meters,
+            areas.ping_cascades,
+            areas.open_networks,
+            areas.retained_commands,
+            areas.health_reports,
+        )
+        for finding in check(timezone.now())
+    ] == []
+
+
+def test_many_meters_that_fall_silent_together_are_one_finding_of_their_area() -> None:
+    make.worker()
+    silent(make.area("North", in_service=True), 8, 20)
+    worst, *each = areas.silent_meters(timezone.now())
+    assert (worst.key, worst.severity, worst.facts["silent"], worst.facts["meters"]) == (
+        *("many_silent:north", Severity.CRITICAL),
+        *(8, 20),
+    )
+    assert {finding.part_of for finding in each} == {"many_silent:north"}
+    assert len(each) == 8
+
+
+def test_single_meters_stand_for_themselves() -> None:
+    make.worker()
+    silent(make.area("North", in_service=True), 2, 20)
+    found = list(areas.silent_meters(timezone.now()))
+    assert codes(found) == ["meter_silent", "meter_silent"]
+    assert {finding.part_of for finding in found} == {""}
+
+
+def test_what_left_or_was_removed_or_disabled_is_not_missed() -> None:
+    make.worker()
+    area = make.area("North", in_service=True)
+    silent(area, 3, 3)
+    first, second, third = Device.objects.all()
+    Device.objects.filter(pk=first.pk).update(removed_at=timezone.now())
+    Device.objects.filter(pk=second.pk).update(disabled=True)
+    Device.objects.filter(pk=third.pk).update(left_at=timezone.now())
+    assert codes(areas.silent_meters(timezone.now())) == []
+
+
+def test_nothing_is_said_of_meters_that_nobody_listens_to() -> None:
+    make.worker(heartbeat_at=timezone.now() - timedelta(minutes=9))
+    silent(make.area("North", in_service=True), 9, 9)
+    assert codes(areas.silent_meters(timezone.now())) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(None, ["ping_cascade"]), (0, ["ping_cascade"]), (15, []), (16, ["ping_cascade"])]
+)
+def test_a_fuse_that_could_grow_into_a_cascade_of_pings(value: int | None, told: list[str]) -> None:
+    active = {} if value is None else {"pause_on_backoff_gt": value}
+    reported = {"info_at": timezone.now(), "configuration": {"availability": {"active": active}}}
+    make.area("North", in_service=True, reported=reported)
+    assert codes(areas.ping_cascades(timezone.now())) == told
+
+
+def test_an_area_left_open_for_new_devices() -> None:
+    now = timezone.now()
+    area = make.area(
+        "North", in_service=True, reported={"permit_join": True, "permit_join_until": now + timedelta(minutes=4)}
+    )
+    assert codes(areas.open_networks(now)) == []
+    type(area.state).objects.update(permit_join_until=None)
+    assert codes(areas.open_networks(now)) == ["network_open"]
+
+
+def test_a_zigbee2mqtt_that_tells_nothing_of_its_health_any_more() -> None:
+    now = timezone.now()
+    make.worker()
+    area = make.area("North", in_service=True)
+    AreaHealth.objects.create(area=area, generated_at=now - timedelta(minutes=25))
+    assert codes(areas.health_reports(now)) == []
+    assert codes(areas.health_reports(now + timedelta(seconds=6))) == []
+    AreaHealth.objects.update(generated_at=now - timedelta(minutes=31))
+    assert codes(areas.health_reports(now)) == ["health_silent"]
+
+
+# --- Sirvoy ----------------------------------------------------------------------------------------------------------
+
+
+def test_events_that_failed_or_lie_there_are_told() -> None:
+    now = timezone.now()
+    for status, ago in (("failed", 20), ("received", 11), ("received", 1), ("applied", 90)):
+        WebhookEvent.objects.create(
+            received_at=now - timedelta(minutes=ago), body=b"", size=0, digest="", status=status
+        )
+    assert {(f.code, f.facts["events"]) for f in sirvoy.unworked_events(now)} == {
+        ("events_failed", 1),
+        ("events_wait", 1),
+    }
+
+
+# --- all of them -----------------------------------------------------------------------------------------------------
+
+
+def test_a_check_that_fails_is_a_finding_and_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(now):
+        yield Finding("network_open", Severity.WARNING, "lost with the rest of it")
+        raise ZeroDivisionError
+
+    found = checks.run(timezone.now(), [broken, ourselves.worker])
+    assert [(finding.code, finding.facts.get("error")) for finding in found] == [
+        ("worker_silent", None),
+        ("check_failed", "ZeroDivisionError"),
+    ]
+    assert "failed" in caplog.text
+
+
+def test_a_look_over_the_whole_site_costs_few_queries(django_assert_max_num_queries) -> None:
+    make.worker()
+    for name in "abcdef":
+        silent(make.area(name, in_service=True), 6, 10)
+    with django_assert_max_num_queries(25):
+        checks.run(timezone.now())
+
+
+def test_every_finding_has_words_and_they_take_its_facts(settings) -> None:
+    """With a site where nearly everything is wrong."""
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    now = timezone.now()
+    make.worker()
+    Schedule.objects.update(next_run=now - timedelta(hours=1))
+    told = {"info_at": now, "permit_join": True, "retained_commands": ["z2m_north/101/set"]}
+    silent(make.area("North", in_service=True, reported=told), 6, 10)
+    make.area("South", in_service=True, bridge="offline", reported={"confirmed_at": now})
+    found = checks.run(now)
+    assert len({finding.code for finding in found}) >= 7
+    for finding in found:
+        assert finding.code in words.WORDS
+        for text in (words.what(finding.code, finding.facts), words.todo(finding.code, finding.facts)):
+            assert text
+            assert "%(" not in text

@@ -1,0 +1,84 @@
+"""What programs are told: a command's exit code, and health over HTTP."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.utils import timezone, translation
+from django_q.models import Schedule
+
+from meters import partitions
+from meters.models import AreaState, WorkerState
+from tests import make
+
+
+@pytest.fixture
+def well(db: None) -> None:
+    """A site where all is well."""
+    make.worker()
+    partitions.ensure_ahead()
+    Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=1))
+
+
+def check(*words: str) -> tuple[int, str]:
+    told = StringIO()
+    try:
+        with translation.override("en"):
+            call_command("check_site", *words, stdout=told)
+    except SystemExit as ended:
+        return int(ended.code or 0), told.getvalue()
+    return 0, told.getvalue()
+
+
+def test_all_is_well(well: None) -> None:
+    assert check() == (0, "All is well.\n")
+
+
+def test_a_warning_and_something_critical_have_codes_of_their_own(well: None) -> None:
+    make.area("North", in_service=True, reported={"permit_join": True})
+    code, text = check()
+    assert code == 1
+    assert "North is open for new devices" in text
+    AreaState.objects.update(bridge="offline", confirmed_at=timezone.now())
+    code, text = check("--json")
+    assert code == 2
+    assert [finding["key"] for finding in json.loads(text)] == ["bridge_offline:north", "network_open:north"]
+
+
+def test_the_web_process_lives_without_a_database() -> None:
+    """pytest-django refuses each query here."""
+    answer = Client().get("/health/live")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_ready_tells_each_part_and_503_where_one_is_away(well: None) -> None:
+    answer = Client().get("/health/ready")
+    parts = {"database": "ok", "worker": "ok", "jobs": "ok", "redis": "ok"}
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "parts": parts})
+    WorkerState.objects.update(connected_at=None, broker="mqtt.example")
+    answer = Client().get("/health/ready")
+    assert (answer.status_code, answer.json()["parts"]["worker"]) == (503, "broker_away")
+    assert "mqtt.example" not in answer.content.decode()
+
+
+def test_redis_alone_is_no_reason_not_to_be_ready(well: None, settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1"
+    answer = Client().get("/health/ready")
+    assert (answer.status_code, answer.json()["parts"]["redis"]) == (200, "redis_away")
+
+
+def test_ready_is_cheap(well: None, django_assert_max_num_queries) -> None:
+    with django_assert_max_num_queries(3):
+        Client().get("/health/ready")
+
+
+@pytest.mark.django_db
+def test_ready_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "PORT", "1")
+    answer = Client().get("/health/ready")
+    assert (answer.status_code, answer.json()) == (503, {"status": "down", "parts": {"database": "database_away"}})
