@@ -1,6 +1,8 @@
 """What is found wrong, and what is not: by the tables, at a moment."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -15,6 +17,7 @@ from tests import make
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
+ROOT = Path(__file__).resolve().parent.parent.parent
 LONG_AGO = timedelta(hours=5)
 
 
@@ -228,3 +231,9 @@ def test_every_finding_has_words_and_they_take_its_facts(settings) -> None:
         for text in (words.what(finding.code, finding.facts), words.todo(finding.code, finding.facts)):
             assert text
             assert "%(" not in text
+
+
+def test_the_runbook_has_a_paragraph_for_every_finding_and_the_table_names_it() -> None:
+    runbook, table = ((ROOT / "docs" / name).read_text() for name in ("runbook.md", "monitoring.md"))
+    assert re.findall(r"^### (\w+)$", runbook, re.MULTILINE) == list(words.WORDS)
+    assert [code for code in words.WORDS if f"`{code}`" not in table] == []
