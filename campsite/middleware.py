@@ -1,5 +1,6 @@
 """What every request and every response gets."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from psycopg import errors
 
 from bookings import addresses
 
+logger = logging.getLogger(__name__)
 ADMIN_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -70,6 +72,7 @@ class SavedAtOnce:
         model, _mark, page = (found.url_name or "").rpartition("_")
         if page not in ("add", "change"):
             return None
+        logger.warning("a form of the admin was refused by the database", exc_info=exception)
         messages.warning(
             request,
             gettext("The same was saved at the same moment, so this was not: see whether what you meant stands here."),
