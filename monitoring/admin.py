@@ -6,18 +6,20 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from bookings.portal import local as portal_words
-from meters.admin.base import NOTHING, ReadOnlyAdmin, label, local
+from meters.admin.base import NOTHING, ReadOnlyAdmin, label, local, nowrap
 from monitoring import incidents
-from monitoring.findings import Severity
+from monitoring.findings import RANK, Severity
 from monitoring.models import Incident
 
+BY_SEVERITY = Case(*(When(severity=each, then=rank) for each, rank in RANK.items()), default=len(RANK))
+"""Worst first."""
 COLOURS = {Severity.CRITICAL: "danger", Severity.WARNING: "warning", Severity.NOTICE: "info"}
 
 
@@ -47,6 +49,7 @@ class IncidentAdmin(ReadOnlyAdmin):
     list_display_links = ["told"]
     list_filter = [OpenFilter, "severity", "code"]
     list_select_related = ["seen_by"]
+    ordering = [BY_SEVERITY, "since"]
     fields = ["how_bad", "told", "to_do", "began", "lasts", "who", "comment"]
     readonly_fields = fields
     actions = ["look_after"]
@@ -57,7 +60,7 @@ class IncidentAdmin(ReadOnlyAdmin):
     def has_look_after_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("monitoring.change_incident")
 
-    @admin.display(description=_("severity"), ordering="severity")
+    @admin.display(description=_("severity"), ordering=BY_SEVERITY)
     def how_bad(self, incident: Incident) -> str:
         if incident.closed_at:
             return label(_("over"), "success")
@@ -74,11 +77,11 @@ class IncidentAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("since"), ordering="since")
     def began(self, incident: Incident) -> str:
-        return local(incident.since)
+        return nowrap(local(incident.since))
 
     @admin.display(description=_("for"))
     def lasts(self, incident: Incident) -> str:
-        return portal_words.span(max((incident.closed_at or timezone.now()) - incident.since, timedelta()))
+        return nowrap(portal_words.span(max((incident.closed_at or timezone.now()) - incident.since, timedelta())))
 
     @admin.display(description=_("looked after by"), ordering="seen_by")
     def who(self, incident: Incident) -> str:
