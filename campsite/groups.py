@@ -25,7 +25,7 @@ TECHNICIAN = RECEPTION | {
     *("meters.add_area", "meters.change_area", "meters.change_meter"),
     *("meters.add_pitch", "meters.change_pitch", "meters.delete_pitch"),
     *("meters.add_installation", "meters.change_installation"),
-    *("meters.add_bridgerequest", "meters.resume_automatic", "monitoring.change_incident"),
+    *("meters.add_bridgerequest", "meters.resume_automatic", "monitoring.change_incident", "monitoring.view_*"),
     *("auditlog.view_logentry", "django_q.view_failure"),
 }
 MANAGER = TECHNICIAN | {
@@ -33,6 +33,7 @@ MANAGER = TECHNICIAN | {
     *("bookings.add_packagepattern", "bookings.change_packagepattern", "bookings.delete_packagepattern"),
     *("bookings.change_powerrule", "bookings.add_webhooktoken", "bookings.change_webhooktoken"),
     *("bookings.add_webhookevent", "bookings.delete_guest"),
+    *("monitoring.add_alertroute", "monitoring.change_alertroute", "monitoring.delete_alertroute"),
     "auth.view_group",  # not to change: who could would give themselves anything
     *("auth.view_user", "auth.add_user", "auth.change_user", "auth.delete_user"),
 }

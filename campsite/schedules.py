@@ -52,6 +52,8 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "at": time(4, 40),
     },
     "Look whether all is well": {"func": "monitoring.tasks.check_site", "schedule_type": Schedule.MINUTES},
+    # Beside it, so that a message that takes its time holds up no look.
+    "Tell what is wrong": {"func": "monitoring.tasks.tell_alerts", "schedule_type": Schedule.MINUTES},
     "Forget old incidents": {
         "func": "monitoring.tasks.prune_incidents",
         "schedule_type": Schedule.DAILY,

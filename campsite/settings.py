@@ -327,6 +327,9 @@ SIRVOY_CSV_HEADERS: dict[str, str] = env.dict("SIRVOY_CSV_HEADERS", default={})
 
 # --- monitoring ----------------------------------------------------------------------------------
 
+_ROUTES = (line.split(maxsplit=1) for line in env.str("ALERT_URLS", default="").splitlines())
+ALERT_URLS = {route[0]: route[1].strip() for route in _ROUTES if len(route) == 2}
+"""A line each: a route's name, and the address that Apprise tells: "on_duty ntfy://…". A secret: ALERT_URLS_FILE."""
 WATCHED_DISKS = env.list("WATCHED_DISKS", default=[str(BASE_DIR)])
 """Folders, each on a disk that must not get full: of the database, of backups, of ourselves."""
 

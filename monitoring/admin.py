@@ -1,4 +1,4 @@
-"""Incidents: what is wrong, since when, what to do, who looks after it. Read-only, but for saying that one does."""
+"""Incidents: what is wrong, since when, what to do, who looks after it. Alerts: who is told, and was told what."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
 
 from bookings.portal import local as portal_words
 from meters.admin.base import NOTHING, ReadOnlyAdmin, label, local, nowrap
-from monitoring import incidents
+from monitoring import alerts, incidents
 from monitoring.findings import RANK, Severity
-from monitoring.models import Incident
+from monitoring.models import Alert, AlertRoute, Incident
 
 BY_SEVERITY = Case(*(When(severity=each, then=rank) for each, rank in RANK.items()), default=len(RANK))
 """Worst first."""
@@ -93,3 +94,44 @@ class IncidentAdmin(ReadOnlyAdmin):
         done = sum(incidents.look_after(each, request.user, each.comment, now) for each in chosen)
         text = ngettext("You look after %(count)d incident.", "You look after %(count)d incidents.", done)
         messages.success(request, text % {"count": done})
+
+
+@admin.register(AlertRoute)
+class AlertRouteAdmin(ModelAdmin):
+    list_display = ["name", "is_active", "severity", "language", "hours", "repeat_after_min"]
+    actions = ["try_out"]
+
+    @admin.display(description=_("at which times"))
+    def hours(self, route: AlertRoute) -> str:
+        if route.from_time is None or route.to_time is None:
+            return gettext("always")
+        return f"{route.from_time:%H:%M}–{route.to_time:%H:%M}"
+
+    @admin.action(description=_("Test: tell it something now"), permissions=["change"])
+    def try_out(self, request: HttpRequest, chosen: QuerySet[AlertRoute]) -> None:
+        for route in chosen:
+            if alerts.test(route):
+                messages.success(request, gettext("%(route)s was told. See whether it arrived.") % {"route": route})
+            else:
+                text = gettext("%(route)s could not be told. Look at its address in ALERT_URLS.")
+                messages.error(request, text % {"route": route})
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    list_display = ["made", "route", "kind", "told_of", "told", "attempts"]
+    list_filter = ["route", "kind"]
+    list_select_related = ["route", "incident"]
+    fields = ["made", "route", "kind", "told_of", "told", "attempts"]
+
+    @admin.display(description=_("made"), ordering="made_at")
+    def made(self, alert: Alert) -> str:
+        return nowrap(local(alert.made_at))
+
+    @admin.display(description=_("incident"))
+    def told_of(self, alert: Alert) -> str:
+        return alert.incident.what
+
+    @admin.display(description=_("told"), ordering="told_at")
+    def told(self, alert: Alert) -> str:
+        return local(alert.told_at)

@@ -55,3 +55,72 @@ class Incident(models.Model):
     def todo(self) -> str:
         """What to do about it, in the reader's language."""
         return words.todo(self.code, self.facts)
+
+
+class AlertRoute(models.Model):
+    """Who is told of what, and how. Written by the admin's forms; the address itself is a secret of the settings."""
+
+    class Language(models.TextChoices):
+        DANISH = "da", _("Danish")
+        ENGLISH = "en", _("English")
+
+    name = models.SlugField(
+        _("name"),
+        max_length=40,
+        unique=True,
+        help_text=_("The same as in ALERT_URLS, where its address stands: on_duty, technician, mail."),
+    )
+    severity = models.CharField(
+        _("at least"),
+        max_length=10,
+        choices=Severity.choices,
+        default=Severity.WARNING,
+        help_text=_("Milder ones are not told."),
+    )
+    language = models.CharField(_("language"), max_length=2, choices=Language.choices, default=Language.DANISH)
+    from_time = models.TimeField(
+        _("from"), null=True, blank=True, help_text=_("By the campsite's clock; empty: at any time.")
+    )
+    to_time = models.TimeField(_("until"), null=True, blank=True)
+    repeat_after_min = models.PositiveIntegerField(
+        _("tell again after"), default=60, help_text=_("Minutes, as long as nobody looks after it. 0: never.")
+    )
+    is_active = models.BooleanField(_("in use"), default=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name = _("alert route")
+        verbose_name_plural = _("alert routes")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Alert(models.Model):
+    """One thing that a route is told of an incident. Written only by monitoring/alerts.py."""
+
+    class Kind(models.TextChoices):
+        OPENED = "opened", _("it began")
+        AGAIN = "again", _("it goes on")
+        CLOSED = "closed", _("it is over")
+
+    route = models.ForeignKey(AlertRoute, models.CASCADE, related_name="alerts", verbose_name=_("alert route"))
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="alerts", verbose_name=_("incident"))
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
+    number = models.PositiveIntegerField(default=0, help_text="Of those of this kind.")
+    made_at = models.DateTimeField(_("made"))
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    due_at = models.DateTimeField(_("due"))
+    told_at = models.DateTimeField(_("told"), null=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["route", "incident", "kind", "number"], name="told_once"),
+        ]
+        indexes = [models.Index(fields=["due_at"], condition=Q(told_at=None), name="alert_to_be_told")]
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
+
+    def __str__(self) -> str:
+        return f"{self.route}: {self.get_kind_display()}"

@@ -2,12 +2,17 @@
 
 from django.utils import timezone
 
-from monitoring import checks, incidents
+from monitoring import alerts, checks, incidents
 
 
 def check_site() -> None:
     now = timezone.now()
     incidents.take(checks.run(now), now)
+    alerts.plan(now)
+
+
+def tell_alerts() -> None:
+    alerts.tell_due(timezone.now())
 
 
 def prune_incidents() -> None:

@@ -85,6 +85,14 @@ WORDS: dict[str, Words] = {
         _("%(events)s events from Sirvoy have waited for more than ten minutes"),
         _("Look whether the background jobs (qcluster) run."),
     ),
+    "route_fails": Words(
+        _("Alerts by %(route)s do not get through"),
+        _("Press Test at this alert route. Look whether its address in ALERT_URLS is still right."),
+    ),
+    "route_unknown": Words(
+        _("The alert route %(route)s has no address"),
+        _("Put its address into ALERT_URLS under this name, or take the route out of use."),
+    ),
     "check_failed": Words(
         _("What should look at this could not: %(check)s (%(error)s)"),
         _("The log of the background jobs has the reason. Tell the developer."),

@@ -1,0 +1,179 @@
+"""The right person is told once: over real HTTP, to a sink of ours, by Apprise."""
+
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from monitoring import alerts, incidents
+from monitoring.checks import alerting
+from monitoring.findings import Finding, Severity
+from monitoring.models import Alert, AlertRoute, Incident
+from tests import make
+
+pytestmark = pytest.mark.django_db
+MINUTE = timedelta(minutes=1)
+NOON = datetime(2026, 7, 1, 10, tzinfo=UTC)  # by the campsite's clock
+OFFLINE = Finding("bridge_offline", Severity.CRITICAL, "north", {"area": "North"}, NOON)
+OPEN = Finding("network_open", Severity.WARNING, "north", {"area": "North"}, NOON)
+
+
+class Sink:
+    """Takes what Apprise posts, or refuses it."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, str]] = []
+        self.status = 200
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if sink.status == 200:
+                    sink.told.append(body)
+                self.send_response(sink.status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"json://127.0.0.1:{self.server.server_port}/"
+
+
+@pytest.fixture
+def sink(settings) -> Iterator[Sink]:
+    sink = Sink()
+    settings.ALERT_URLS = {"on_duty": sink.url}
+    yield sink
+    sink.server.shutdown()
+    sink.server.server_close()
+
+
+@pytest.fixture
+def route() -> AlertRoute:
+    return AlertRoute.objects.create(name="on_duty", language="en")
+
+
+def minutes(count: int, *found: Finding, since: int = 0) -> None:
+    """The site is looked at, and told about, each minute; minutes count from noon."""
+    for minute in range(since, since + count):
+        now = NOON + minute * MINUTE
+        incidents.take(found, now)
+        alerts.plan(now)
+        alerts.tell_due(now)
+
+
+def test_one_message_when_it_begins_and_one_when_it_is_over(sink: Sink, route: AlertRoute) -> None:
+    minutes(30, OFFLINE)
+    minutes(10, since=30)
+    began, over = sink.told
+    assert began["title"].endswith("North: Zigbee2MQTT is not running. None of its meters is heard or switched")
+    assert "Look whether its antenna has power" in began["message"]
+    assert over["message"].startswith("Over: North: Zigbee2MQTT is not running")
+
+
+def test_it_is_told_in_the_routes_language(sink: Sink, route: AlertRoute) -> None:
+    AlertRoute.objects.update(language="da")
+    minutes(2, OFFLINE)
+    assert "Zigbee2MQTT kører ikke" in sink.told[0]["title"]
+
+
+def test_what_is_due_together_is_one_message(sink: Sink, route: AlertRoute) -> None:
+    minutes(2, OFFLINE, OPEN)
+    (told,) = sink.told
+    assert "2 things, the worst: critical" in told["title"]
+    assert "North is open for new devices" in told["message"]
+
+
+def test_while_nobody_looks_after_it_it_is_told_again(sink: Sink, route: AlertRoute) -> None:
+    minutes(61, OFFLINE)
+    assert len(sink.told) == 1
+    minutes(2, OFFLINE, since=61)
+    assert "nobody looks after it yet" in sink.told[1]["message"]
+    incidents.look_after(Incident.objects.get(), make.superuser(), "", NOON + 64 * MINUTE)
+    minutes(120, OFFLINE, since=65)
+    assert len(sink.told) == 2
+
+
+def test_a_mild_thing_is_not_told_to_who_wants_the_worst_only(sink: Sink, route: AlertRoute) -> None:
+    AlertRoute.objects.update(severity="critical")
+    minutes(5, OPEN)
+    assert sink.told == []
+
+
+def test_at_night_it_waits_for_the_morning_and_what_ended_before_is_not_told(sink: Sink, route: AlertRoute) -> None:
+    AlertRoute.objects.update(from_time=time(13), to_time=time(22))
+    minutes(59, OFFLINE)
+    assert sink.told == []
+    minutes(3, OFFLINE, since=59)
+    assert len(sink.told) == 1
+    AlertRoute.objects.update(from_time=time(20), to_time=time(22))
+    minutes(5, OFFLINE, OPEN, since=62)
+    minutes(5, OFFLINE, since=67)
+    assert not Alert.objects.filter(incident__code="network_open").exists()
+
+
+@pytest.mark.parametrize(("hour", "awake"), [(21, False), (22, True), (2, True), (6, False)])
+def test_hours_may_reach_over_midnight(hour: int, awake: bool) -> None:
+    route = AlertRoute(from_time=time(22), to_time=time(6))
+    assert alerts.is_awake(route, NOON.replace(hour=(hour - 2) % 24)) is awake
+
+
+def test_what_did_not_get_through_is_tried_again_and_told_once(sink: Sink, route: AlertRoute) -> None:
+    sink.status = 500
+    minutes(4, OFFLINE)
+    sink.status = 200
+    minutes(30, OFFLINE, since=4)
+    assert len(sink.told) == 1
+
+
+def test_a_route_that_fails_is_told_by_another(sink: Sink, route: AlertRoute, settings) -> None:
+    settings.ALERT_URLS["dead"] = "json://127.0.0.1:1/"
+    AlertRoute.objects.create(name="dead", language="en")
+    minutes(20, OFFLINE)
+    now = NOON + 20 * MINUTE
+    assert [finding.key for finding in alerting.failing_routes(now)] == ["route_fails:dead"]
+
+
+def test_a_route_without_an_address_is_found(route: AlertRoute, settings) -> None:
+    for url in ("", "no address", "unknown://x"):
+        settings.ALERT_URLS = {"on_duty": url}
+        assert [finding.key for finding in alerting.failing_routes(timezone.now())] == ["route_unknown:on_duty"]
+
+
+def test_a_restart_in_between_tells_nothing_twice(sink: Sink, route: AlertRoute) -> None:
+    minutes(2, OFFLINE)
+    alerts.plan(NOON + MINUTE)
+    alerts.tell_due(NOON + MINUTE)
+    alerts.tell_due(NOON + 2 * MINUTE)
+    assert len(sink.told) == 1
+
+
+def test_its_test_button_says_whether_it_got_through(sink: Sink, route: AlertRoute, settings) -> None:
+    client, address = Client(headers={"accept-language": "en"}), reverse("admin:monitoring_alertroute_changelist")
+    client.force_login(make.superuser())
+    press = {"action": "try_out", "_selected_action": [route.pk]}
+    assert "was told. See whether it arrived" in client.post(address, press, follow=True).content.decode()
+    assert "If you read this" in sink.told[0]["message"]
+    settings.ALERT_URLS = {}
+    assert "could not be told" in client.post(address, press, follow=True).content.decode()
+
+
+def test_staff_see_what_was_told(sink: Sink, route: AlertRoute) -> None:
+    minutes(2, OFFLINE)
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(make.superuser())
+    page = client.get(reverse("admin:monitoring_alert_changelist")).content.decode()
+    assert "North: Zigbee2MQTT is not running" in page
+    assert "it began" in page
