@@ -58,7 +58,7 @@ class Incident(models.Model):
 
 
 class AlertRoute(models.Model):
-    """Who is told of what, and how. Written by the admin's forms; the address itself is a secret of the settings."""
+    """Who is told of what. Its address is a secret of the settings. Written only by monitoring/admin.py."""
 
     class Language(models.TextChoices):
         DANISH = "da", _("Danish")
