@@ -17,10 +17,11 @@ from tests.meters.harness import until
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="nothing is spread over workers in this run")
 @pytest.mark.xdist_group("together")
 def test_what_belongs_together_runs_on_one_worker(request: pytest.FixtureRequest) -> None:
     """pytest-xdist 3.8 with pytest 9.2 forgets groups, and says nothing: each test then starts its browser or radio."""
+    if not request.config.getoption("loadgroup", False):
+        pytest.skip("groups are not asked for in this run: pytest -n 6 --dist loadgroup")
     assert request.node.nodeid.endswith("@together")
 
 

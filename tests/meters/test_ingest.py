@@ -390,7 +390,7 @@ def poisoned(*messages: Message) -> list[Message]:
     """A batch that is stored only by halves."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE meters_areahealth ADD CONSTRAINT odd CHECK (uptime_s <> 13)")
-    health = {"response_time": 1782900902000, "process": {"uptime_sec": 13}}
+    health = {"response_time": 1782900002000, "process": {"uptime_sec": 13}}
     generation = messages[0].generation
     return [*messages, message(f"{B}/bridge/health", health, minute=1, generation=generation)]
 
