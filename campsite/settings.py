@@ -330,6 +330,10 @@ SIRVOY_CSV_HEADERS: dict[str, str] = env.dict("SIRVOY_CSV_HEADERS", default={})
 _ROUTES = (line.split(maxsplit=1) for line in env.str("ALERT_URLS", default="").splitlines())
 ALERT_URLS = {route[0]: route[1].strip() for route in _ROUTES if len(route) == 2}
 """A line each: a route's name, and the address that Apprise tells: "on_duty ntfy://…". A secret: ALERT_URLS_FILE."""
+DEAD_MANS_SWITCH_URL = env.str("DEAD_MANS_SWITCH_URL", default="")
+"""Called each minute in which nothing critical is found; whoever answers there tells when we fall silent. A secret."""
+if DEAD_MANS_SWITCH_URL and not DEAD_MANS_SWITCH_URL.startswith(("https://", "http://")):
+    raise ImproperlyConfigured("DEAD_MANS_SWITCH_URL must begin with https:// or http://.")
 WATCHED_DISKS = env.list("WATCHED_DISKS", default=[str(BASE_DIR)])
 """Folders, each on a disk that must not get full: of the database, of backups, of ourselves."""
 

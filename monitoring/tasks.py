@@ -2,13 +2,15 @@
 
 from django.utils import timezone
 
-from monitoring import alerts, checks, incidents
+from monitoring import alerts, checks, deadman, incidents
 
 
 def check_site() -> None:
     now = timezone.now()
-    incidents.take(checks.run(now), now)
+    found = checks.run(now)
+    incidents.take(found, now)
     alerts.plan(now)
+    deadman.sign_of_life(found)
 
 
 def tell_alerts() -> None:

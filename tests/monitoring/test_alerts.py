@@ -1,10 +1,7 @@
 """The right person is told once: over real HTTP, to a sink of ours, by Apprise."""
 
-import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.test import Client
@@ -16,6 +13,7 @@ from monitoring.checks import alerting
 from monitoring.findings import Finding, Severity
 from monitoring.models import Alert, AlertRoute, Incident
 from tests import make
+from tests.monitoring.sink import Sink
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)
@@ -24,40 +22,12 @@ OFFLINE = Finding("bridge_offline", Severity.CRITICAL, "north", {"area": "North"
 OPEN = Finding("network_open", Severity.WARNING, "north", {"area": "North"}, NOON)
 
 
-class Sink:
-    """Takes what Apprise posts, or refuses it."""
-
-    def __init__(self) -> None:
-        self.told: list[dict[str, str]] = []
-        self.status = 200
-        sink = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if sink.status == 200:
-                    sink.told.append(body)
-                self.send_response(sink.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"json://127.0.0.1:{self.server.server_port}/"
-
-
 @pytest.fixture
 def sink(settings) -> Iterator[Sink]:
     sink = Sink()
-    settings.ALERT_URLS = {"on_duty": sink.url}
+    settings.ALERT_URLS = {"on_duty": f"json://127.0.0.1:{sink.port}/"}
     yield sink
-    sink.server.shutdown()
-    sink.server.server_close()
+    sink.close()
 
 
 @pytest.fixture

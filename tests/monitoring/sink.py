@@ -1,0 +1,44 @@
+"""A local HTTP server that takes what is sent to people and machines outside, or refuses it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Sink:
+    """`told`: the bodies that were posted to it. `called`: the paths that were read. Refuses with `status`."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.called: list[str] = []
+        self.status = 200
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if sink.status == 200:
+                    sink.told.append(body)
+                self.answer()
+
+            def do_GET(self) -> None:
+                sink.called.append(self.path)
+                self.answer()
+
+            def answer(self) -> None:
+                self.send_response(sink.status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
