@@ -330,6 +330,10 @@ SIRVOY_CSV_HEADERS: dict[str, str] = env.dict("SIRVOY_CSV_HEADERS", default={})
 _ROUTES = (line.split(maxsplit=1) for line in env.str("ALERT_URLS", default="").splitlines())
 ALERT_URLS = {route[0]: route[1].strip() for route in _ROUTES if len(route) == 2}
 """A line each: a route's name, and the address that Apprise tells: "on_duty ntfy://…". A secret: ALERT_URLS_FILE."""
+EMERGENCY_URL = env.str("EMERGENCY_URL", default="")
+"""Whom the MQTT worker tells by itself when the database or the background jobs are away: an address for Apprise."""
+EMERGENCY_AFTER_S = env.float("EMERGENCY_AFTER_S", default=120)
+"""So long it must have been so."""
 DEAD_MANS_SWITCH_URL = env.str("DEAD_MANS_SWITCH_URL", default="")
 """Called each minute in which nothing critical is found; whoever answers there tells when we fall silent. A secret."""
 if DEAD_MANS_SWITCH_URL and not DEAD_MANS_SWITCH_URL.startswith(("https://", "http://")):

@@ -20,6 +20,7 @@ from django.utils import timezone
 from meters import areas, live, notify, online, partitions
 from meters.asking import Asker, CounterAsker
 from meters.dispatch import Dispatcher
+from meters.emergency import Emergency, are_jobs_waiting
 from meters.intake import Intake, first_line, is_passing
 from meters.leader import Leader
 from meters.models import Area, WorkerState
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 LOOK_AGAIN_S = 30.0
 WATCH_S = 5.0
+JOBS_S = 60.0
 DOUBT_AFTER = timedelta(seconds=30)
 """A bridge that has said nothing for so long after we connected is no longer believed to be online."""
 
@@ -48,6 +50,7 @@ class Worker:
         self._must_look = False  # somebody changed areas, pitches or cards
         self._look = True  # tell the whole state at the next tick
         self._tick = 0
+        self._emergency = Emergency()
         self._due: dict[str, float] = {}
         self._state = WorkerState(name="mqtt", boot=self.boot)
         self._doubted: datetime | None = None  # the connection after which silent bridges were doubted
@@ -80,12 +83,14 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 if self._leader.acquire():
+                    self._emergency.see("database", is_wrong=False)
                     return True
                 if not waiting:
                     logger.warning("Another worker is at work; standing by")
                 waiting = True
             except psycopg.OperationalError as error:
                 logger.warning("The database cannot be reached: %s", first_line(error))
+                self._emergency.see("database", is_wrong=True)
             self._stopping.wait(1.0)
         return False
 
@@ -96,11 +101,13 @@ class Worker:
             try:
                 if self._leader.acquire():
                     self._look_again()
+                    self._emergency.see("database", is_wrong=False)
                     return True
                 logger.error("Another worker has taken the lead; leaving")
                 return False
             except (psycopg.OperationalError, Error) as error:
                 logger.warning("The database cannot be reached: %s", first_line(error))
+                self._emergency.see("database", is_wrong=True)
             self._stopping.wait(1.0)
         return True
 
@@ -228,6 +235,8 @@ class Worker:
         before = self._state.connected_at
         self._beat(self._intake.connected_at)
         self._look |= self._state.connected_at != before  # what was said on another connection may count no more
+        if self._is_due("jobs", JOBS_S):
+            self._emergency.see("jobs", are_jobs_waiting(now))
         if self._is_due("watch", WATCH_S):
             changed.meters |= self._watch(now)
         self._asker.ask()

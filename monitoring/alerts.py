@@ -16,7 +16,8 @@ from django.db.models import Count, Max, Q
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
-from monitoring import incidents, outbound
+from meters import outbound
+from monitoring import incidents
 from monitoring.findings import RANK, Severity
 from monitoring.models import Alert, AlertRoute, Incident
 

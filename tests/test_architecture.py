@@ -21,7 +21,7 @@ ONLY = {
     "paho": {"meters/mqtt.py"},
     "channels.layers": {"meters/live.py"},
     "environ": {"campsite/environment.py"},
-    "apprise": {"monitoring/outbound.py"},
+    "apprise": {"meters/outbound.py"},
 }
 ENVIRONMENT = {"campsite/settings.py", "campsite/asgi.py", "manage.py"}
 """asgi.py and manage.py name the settings module, as Django's do. campsite/embedded runs before there are settings."""

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from django.conf import settings
 
-from monitoring import alerts, outbound
+from meters import outbound
+from monitoring import alerts
 from monitoring.findings import Finding, Severity
 from monitoring.models import Alert, AlertRoute
 

@@ -27,6 +27,7 @@ from meters.models import Area, AreaState, Device, FoundInstance, Meter, Rejecte
 from tests.meters import harness
 from tests.meters.harness import ADVISORY, Fleet, Services, Workers, kill, says, terminate, until
 from tests.meters.surroundings import with_own_services
+from tests.sink import Sink
 
 pytestmark = pytest.mark.services
 
@@ -118,6 +119,13 @@ class Gate:
 
     def open(self) -> None:
         self._database.execute("SELECT pg_advisory_unlock(%s)", [self.linkquality])
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    found = Sink()
+    yield found
+    found.close()
 
 
 @pytest.fixture
@@ -315,8 +323,10 @@ def test_what_another_thread_sends_goes_out_at_once(broker: Any) -> None:
 
 @on_mosquitto
 @with_own_services
-def test_a_database_that_restarts_or_stays_away_costs_nothing(site: Site) -> None:
-    fleet, worker = site.fleet(), site.workers.start()
+def test_a_database_that_restarts_or_stays_away_costs_nothing(site: Site, sink: Sink) -> None:
+    """And the worker itself tells people, who would hear it of nobody else."""
+    emergency = {"EMERGENCY_URL": f"json://127.0.0.1:{sink.port}/", "EMERGENCY_AFTER_S": "0.5"}
+    fleet, worker = site.fleet(), site.workers.start(**emergency)
     until(lambda: Meter.objects.count() == fleet.meters, "the meters")
     fleet.run(per_second=300)
     until(is_storing, "a batch")
@@ -328,7 +338,9 @@ def test_a_database_that_restarts_or_stays_away_costs_nothing(site: Site) -> Non
     connection.close()
     site.services.postgres.stop()
     until(lambda: says(worker, "trying again in 4.0 s"), "the worker to have tried several times")
+    until(lambda: sink.told and "PostgreSQL" in sink.told[-1]["message"], "people to be told")
     site.services.postgres.start()
+    until(lambda: sink.told and "PostgreSQL" not in sink.told[-1]["message"], "people to be told that it is over")
     fleet.rest()
     fleet.wait_stored()
     fleet.check()

@@ -13,7 +13,7 @@ from monitoring.checks import alerting
 from monitoring.findings import Finding, Severity
 from monitoring.models import Alert, AlertRoute, Incident
 from tests import make
-from tests.monitoring.sink import Sink
+from tests.sink import Sink
 
 pytestmark = pytest.mark.django_db
 MINUTE = timedelta(minutes=1)

@@ -6,7 +6,7 @@ import pytest
 
 from monitoring import deadman
 from monitoring.findings import Finding, Severity
-from tests.monitoring.sink import Sink
+from tests.sink import Sink
 
 BROKER, OPEN = Finding("broker_away", Severity.CRITICAL), Finding("network_open", Severity.WARNING, "north")
 

@@ -1,0 +1,52 @@
+"""What the worker tells by itself when nobody else can."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from django_q.models import Schedule
+
+from meters import emergency
+from meters.emergency import Emergency
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def voice(told: list[str], settings: Any) -> Emergency:
+    settings.LANGUAGE_CODE = "en"
+    settings.EMERGENCY_AFTER_S = 0
+    return Emergency(told.append)
+
+
+def test_it_is_told_once_and_once_that_it_is_over(voice: Emergency, told: list[str]) -> None:
+    for is_wrong in (True, True, True, False, False):
+        voice.see("database", is_wrong=is_wrong)
+    assert [text[:27] for text in told] == ["The database cannot be reac", "The database answers again."]
+
+
+def test_what_passes_by_is_not_told(voice: Emergency, told: list[str], settings: Any) -> None:
+    settings.EMERGENCY_AFTER_S = 60
+    for is_wrong in (True, False, True, True):
+        voice.see("database", is_wrong=is_wrong)
+    assert told == []
+
+
+def test_each_thing_stands_for_itself(voice: Emergency, told: list[str]) -> None:
+    voice.see("database", is_wrong=True)
+    voice.see("jobs", is_wrong=True)
+    voice.see("database", is_wrong=False)
+    assert len(told) == 3
+
+
+@pytest.mark.django_db
+def test_jobs_that_wait_are_seen() -> None:
+    now = timezone.now()
+    Schedule.objects.update(next_run=now - timedelta(minutes=1))
+    assert not emergency.are_jobs_waiting(now)
+    Schedule.objects.filter(func="meters.tasks.settle_snapshots").update(next_run=now - timedelta(minutes=4))
+    assert emergency.are_jobs_waiting(now)
