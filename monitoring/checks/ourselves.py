@@ -13,11 +13,10 @@ from django_q.models import Failure, Schedule
 
 from meters import online
 from meters import partitions as tables
+from meters.emergency import JOBS_LATE
 from meters.models import WorkerState
 from monitoring.findings import Finding, Severity
 
-LATE = timedelta(minutes=3)
-"""Jobs of each minute that have waited so long are not being run."""
 LOOKED_BACK = timedelta(hours=1)
 REDIS_TIMEOUT_S = 2
 LITTLE, HARDLY_ANY = 0.10, 0.03
@@ -37,7 +36,7 @@ def worker(now: datetime) -> Iterator[Finding]:
 
 def background_jobs(now: datetime) -> Iterator[Finding]:
     """Seen from outside of the cluster: what is due is not run."""
-    due = Schedule.objects.filter(next_run__lt=now - LATE).aggregate(jobs=Count("pk"), oldest=Min("next_run"))
+    due = Schedule.objects.filter(next_run__lt=now - JOBS_LATE).aggregate(jobs=Count("pk"), oldest=Min("next_run"))
     if due["jobs"]:
         yield Finding("jobs_wait", Severity.CRITICAL, facts={"jobs": due["jobs"]}, since=due["oldest"])
 
