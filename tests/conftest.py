@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 from django.db import connection
+from django.utils import translation
 
 from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
@@ -87,6 +88,12 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     with django_db_blocker.unblock():
         emptied.keep()
+
+
+@pytest.fixture(autouse=True)
+def no_language_of_another_test() -> None:
+    """A request leaves its language to the thread."""
+    translation.deactivate()
 
 
 class Broker:

@@ -60,7 +60,8 @@ def test_the_kwh_of_who_never_had_a_meter_are_empty_and_not_0():
         table = exports.table(Kind.DEPARTURES, FIRST, LAST)
     row = dict(zip(table.columns, table.rows[0], strict=True))
     assert (row["used kWh"], row["how sure"], row["as of"]) == (None, "unknown", None)
-    assert ";unknown;;" in exports.as_csv(table).decode()
+    with translation.override("da"):  # whose lists have semicolons
+        assert ";unknown;;" in exports.as_csv(table).decode()
     assert exports.as_excel(table)
 
 

@@ -63,7 +63,7 @@ def test_each_browser_sees_its_own_stay_alone():
     mine, others = here("101"), here("102", last_name="Jensen")
     browser = enter(mine)
     assert "Pitch 101" in page(browser)
-    assert "102" not in page(browser)
+    assert "Pitch 102" not in page(browser)
     browser.get(links.path(links.make(others, None)))
     assert "Pitch 102" in page(browser)
 
