@@ -21,13 +21,11 @@ from monitoring import incidents
 from monitoring.findings import RANK, Severity
 from monitoring.models import Alert, AlertRoute, Incident
 
-TRY_AGAIN = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30))
-"""After the first failure, the second, and each one after."""
+TRY_AGAIN = (timedelta(minutes=5), timedelta(minutes=5), timedelta(minutes=30))
+"""After the first attempt, the second, and each one more; also where a process died in the middle of one."""
 FAILS_AFTER = 3
 """Attempts at one alert."""
 GIVEN_UP = timedelta(hours=24)
-CLAIMED = timedelta(minutes=5)
-"""Whoever tells a route has so long; a process that died in between is followed by another after it."""
 MOST_LINES = 10
 
 Kind = Alert.Kind
@@ -36,9 +34,8 @@ Kind = Alert.Kind
 def plan(now: datetime) -> None:
     """Make the rows of what is to be told. What ended before anybody was told of it is told to nobody."""
     with transaction.atomic():
-        Alert.objects.filter(told_at=None, attempts=0, incident__closed_at__isnull=False).exclude(
-            kind=Kind.CLOSED
-        ).delete()
+        untold = Alert.objects.filter(told_at=None, due_at__lte=now)  # a later time: somebody is telling it just now
+        untold.filter(incident__closed_at__isnull=False).exclude(kind=Kind.CLOSED).delete()
         open_now = incidents.open_now()
         for route in AlertRoute.objects.filter(is_active=True):
             _plan_open(route, open_now, now)
@@ -49,7 +46,8 @@ def tell_due(now: datetime) -> None:
     """Tell each route what is due, all of it in one message. No transaction is open meanwhile."""
     due: dict[AlertRoute, list[Alert]] = defaultdict(list)
     waiting = Alert.objects.filter(told_at=None, due_at__lte=now, made_at__gt=now - GIVEN_UP, route__is_active=True)
-    for alert in waiting.select_related("route", "incident").order_by("pk"):
+    still_true = waiting.filter(Q(kind=Kind.CLOSED) | Q(incident__closed_at=None))
+    for alert in still_true.select_related("route", "incident").order_by("pk"):
         if is_awake(alert.route, now):
             due[alert.route].append(alert)
     for route, alerts in due.items():
@@ -110,9 +108,7 @@ def _claim(alert: Alert, now: datetime) -> bool:
     """Whether it is ours to tell: until it is told, its next time is set."""
     wait = TRY_AGAIN[min(alert.attempts, len(TRY_AGAIN) - 1)]
     mine = Alert.objects.filter(pk=alert.pk, told_at=None, due_at=alert.due_at)
-    return bool(
-        mine.update(attempts=alert.attempts + 1, due_at=now + max(wait, CLAIMED if not alert.attempts else wait))
-    )
+    return bool(mine.update(attempts=alert.attempts + 1, due_at=now + wait))
 
 
 def _tell(route: AlertRoute, alerts: list[Alert]) -> bool:

@@ -108,6 +108,17 @@ def test_what_did_not_get_through_is_tried_again_and_told_once(sink: Sink, route
     assert len(sink.told) == 1
 
 
+def test_what_ended_while_it_could_not_be_told_is_told_to_nobody(sink: Sink, route: AlertRoute) -> None:
+    sink.status = 500
+    minutes(4, OFFLINE)
+    minutes(3, since=4)
+    assert Incident.objects.get().closed_at
+    sink.status = 200
+    minutes(60, since=7)
+    assert sink.told == []
+    assert not Alert.objects.exists()
+
+
 def test_a_route_that_fails_is_told_by_another(sink: Sink, route: AlertRoute, settings) -> None:
     settings.ALERT_URLS["dead"] = "json://127.0.0.1:1/"
     AlertRoute.objects.create(name="dead", language="en")
