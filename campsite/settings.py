@@ -375,6 +375,7 @@ UNFOLD = {
     "STYLES": [lambda request: static("css/admin.css")],
     "COLORS": {"primary": TEAL},
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "monitoring.glance.dashboard",
     "SIDEBAR": {
         "show_search": True,
         "show_all_applications": True,

@@ -62,7 +62,7 @@ def day_bounds(day: date) -> tuple[datetime, datetime]:
 def hours(meter: Meter, day: date, now: datetime) -> list[Hour]:
     """What the meter used in each hour of a day of the campsite: 23 to 25 of them."""
     start, end = day_bounds(day)
-    known = usage.known(meter.pk, start, end).values_list("hour", "energy_wh", "estimated_wh")
+    known = usage.known([meter.pk], start, end).values_list("hour", "energy_wh", "estimated_wh")
     used = {hour: (energy, guess) for hour, energy, guess in known}
     told: list[Hour] = []
     for index in range((end - start) // HOUR):

@@ -1,4 +1,4 @@
-"""What a meter used, by hour or by local day, as HourlyUsage tells it. Reads only.
+"""What a meter, or many together, used, by hour or by local day, as HourlyUsage tells it. Reads only.
 
 What nothing is known of has no energy (None): an hour without a row, or one after the counter's last word, of which
 only the watts are known. 0 was measured as 0.
@@ -6,10 +6,11 @@ only the watts are known. 0 was measured as 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Greatest, TruncDay
@@ -31,8 +32,8 @@ class Use:
     estimated_kwh: Decimal | None = None
 
 
-def known(meter_id: int, start: datetime, end: datetime) -> QuerySet[HourlyUsage]:
-    """The hours of `start` to `end` of which the counter tells what was used in them, or in a part of them."""
+def known(meter_ids: Collection[int], start: datetime, end: datetime) -> QuerySet[HourlyUsage]:
+    """These meters' hours from `start` to `end` of which the counter tells what was used in all or a part of them."""
     told = Exists(
         CounterEpoch.objects.filter(
             meter=OuterRef("meter"),
@@ -40,26 +41,24 @@ def known(meter_id: int, start: datetime, end: datetime) -> QuerySet[HourlyUsage
             last_at__gt=Greatest(OuterRef("hour"), "first_at"),  # a single value tells of no time
         )
     )
-    return HourlyUsage.objects.filter(Q(energy_wh__gt=0) | told, meter=meter_id, hour__gte=start, hour__lt=end)
+    return HourlyUsage.objects.filter(Q(energy_wh__gt=0) | told, meter__in=meter_ids, hour__gte=start, hour__lt=end)
 
 
-def by_hour(meter_id: int, start: datetime, end: datetime) -> list[Use]:
-    """Each hour that begins from `start`, rounded down to its hour, and before `end`."""
+def by_hour(meter_ids: Collection[int], start: datetime, end: datetime) -> list[Use]:
+    """Each hour that begins from `start`, rounded down to its hour, and before `end`; all these meters together."""
     start = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    rows = known(meter_id, start, end).values_list("hour", "energy_wh", "estimated_wh")
-    used = {hour: (energy, estimated) for hour, energy, estimated in rows}
+    used = {row["hour"]: row for row in _sums(known(meter_ids, start, end).values("hour"))}
     return [_use(hour, hour + HOUR, used.get(hour)) for hour in _hours(start, end)]
 
 
-def by_day(meter_id: int, start: datetime, end: datetime) -> list[Use]:
-    """Each day of the campsite's clock (23 to 25 hours) that `start` to `end` touches."""
+def by_day(meter_ids: Collection[int], start: datetime, end: datetime) -> list[Use]:
+    """Each day of the campsite's clock (23 to 25 hours) that `start` to `end` touches; all these meters together."""
     days = list(_days(start, end))
     if not days:
         return []
     local_day = TruncDay("hour", tzinfo=timezone.get_default_timezone())
-    rows = known(meter_id, days[0][0], days[-1][1]).annotate(day=local_day).values("day")
-    sums = rows.order_by("day").annotate(energy=Sum("energy_wh"), estimated=Sum("estimated_wh"))
-    used = {row["day"].astimezone(UTC): (row["energy"], row["estimated"]) for row in sums}
+    rows = known(meter_ids, days[0][0], days[-1][1]).annotate(day=local_day).values("day")
+    used = {row["day"].astimezone(UTC): row for row in _sums(rows.order_by("day"))}
     return [_use(first, after, used.get(first)) for first, after in days]
 
 
@@ -70,10 +69,14 @@ def total(rows: list[Use]) -> tuple[Decimal | None, Decimal | None]:
     return (sum(energy, Decimal(0)), sum(estimated, Decimal(0))) if energy else (None, None)
 
 
-def _use(start: datetime, end: datetime, used: tuple[int, int] | None) -> Use:
+def _sums(rows: QuerySet[HourlyUsage, Any]) -> QuerySet[HourlyUsage, Any]:
+    return rows.annotate(energy=Sum("energy_wh"), estimated=Sum("estimated_wh"))
+
+
+def _use(start: datetime, end: datetime, used: Mapping[str, Any] | None) -> Use:
     if used is None:
         return Use(start, end)
-    return Use(start, end, Decimal(used[0]).scaleb(-3), Decimal(used[1]).scaleb(-3))
+    return Use(start, end, Decimal(used["energy"]).scaleb(-3), Decimal(used["estimated"]).scaleb(-3))
 
 
 def _hours(start: datetime, end: datetime) -> Iterator[datetime]:

@@ -23,8 +23,6 @@ from meters import charts, history, live, online, switching, wishes, words
 from meters.commands import queue
 from meters.models import Command, FoundInstance, Meter, MeterState
 
-VALUES_FROZEN_AFTER = timedelta(hours=1)
-"""A voltage that has not moved for so long is not measured any more. The same in static/js/board/truth.js."""
 DAYS_SHOWN = 7
 QUARANTINED_SHOWN = 5
 COMMANDS_SHOWN = 10
@@ -116,19 +114,14 @@ def _symbol(meter: Meter, status: online.Online, now: datetime) -> str:
     if not status.is_online:
         return status.status.value
     state = meter.state  # who is online has been heard
-    if state.relay is None and meter.device.has_relay and (_is_frozen(state, now) or not state.power_w):
+    if state.relay is None and meter.device.has_relay and (state.is_frozen(now) or not state.power_w):
         return "unknown"
     return "off" if state.relay is False else "on"
 
 
-def _is_frozen(state: MeterState, now: datetime) -> bool:
-    told = [at for at in (state.power_at, state.voltage_at, state.current_at, state.phases_at) if at]
-    return bool(told) and now - max(told) > VALUES_FROZEN_AFTER
-
-
 def _values(meter: Meter, status: online.Online, now: datetime) -> list[Value]:
     state = MeterState.of(meter)
-    frozen, gone = _is_frozen(state, now), not status.is_online
+    frozen, gone = state.is_frozen(now), not status.is_online
 
     def measured(label: Any, unit: str, number: Any, at: datetime | None, phases: list[Any] | None) -> Value:
         by_phase = [(f"L{index}", told) for index, told in enumerate(phases or [], 1)]

@@ -153,7 +153,7 @@ def hours(model_admin: ModelAdmin, request: HttpRequest, meter: Meter) -> HttpRe
     rows = []
     if days:
         by = usage.by_hour if days.count <= HOURS_UP_TO_D else usage.by_day
-        rows = by(meter.pk, days.start, days.end)
+        rows = by([meter.pk], days.start, days.end)
     total, estimated = usage.total(rows)
     context = {
         "headers": [_("from"), _("energy in kWh"), _("of it estimated")],

@@ -121,7 +121,7 @@ class MeterViewSet(ReadOnly[Meter]):
         asked = parameters.span(request, timezone.now())
         meter = _meter(ieee)
         by = usage.by_day if asked.per == "day" else usage.by_hour
-        rows = by(meter.pk, asked.start, asked.end)
+        rows = by([meter.pk], asked.start, asked.end)
         energy_kwh, estimated_kwh = usage.total(rows)
         told = {
             "ieee_address": meter.device.ieee_address,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
@@ -9,6 +10,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from meters.models.devices import Meter
+
+VALUES_FROZEN_AFTER = timedelta(hours=1)
+"""A voltage that has not moved for so long is not measured any more. The same in static/js/board/truth.js."""
 
 
 class MeterState(models.Model):
@@ -60,6 +64,11 @@ class MeterState(models.Model):
     def of(cls, meter: Meter) -> MeterState:
         """What this meter last told; nothing is known where it was never heard."""
         return getattr(meter, "state", None) or cls(meter_id=meter.pk)
+
+    def is_frozen(self, now: datetime) -> bool:
+        """Whether watts, volts and amperes have all stood still for so long that none of them is measured any more."""
+        told = [at for at in (self.power_at, self.voltage_at, self.current_at, self.phases_at) if at]
+        return bool(told) and now - max(told) > VALUES_FROZEN_AFTER
 
 
 class Reading(models.Model):

@@ -249,9 +249,9 @@ def test_a_manager_makes_no_account_with_a_group_that_may_more(greater):
     assert not User.objects.filter(username="mette").exists()
 
 
-def test_the_first_page_of_the_administration_is_the_menu_laid_open():
+def test_the_first_page_of_the_administration_has_the_menu_laid_open_too():
     html = person("reception").get(reverse("admin:index")).content.decode()
-    assert html.count(f'href="{reverse("reception")}"') == 2
+    assert html.count(f'href="{reverse("admin:bookings_charge_departures")}"') == 2
     assert reverse("admin:auth_user_changelist") not in html
 
 

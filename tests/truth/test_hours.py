@@ -28,7 +28,7 @@ def meter() -> Meter:
 
 
 def energies(meter: Meter) -> list[float | None]:
-    rows = usage.by_hour(meter.pk, T0 - HOUR, T0 + 4 * HOUR)
+    rows = usage.by_hour([meter.pk], T0 - HOUR, T0 + 4 * HOUR)
     return [None if row.energy_kwh is None else float(row.energy_kwh) for row in rows]
 
 

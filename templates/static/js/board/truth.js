@@ -1,7 +1,7 @@
 // What is true of a meter at a moment: pure functions of the store. The same order of questions as meters/online.py.
 
 const IDLE_BELOW_W = 5;
-const SOON_FROZEN_MS = 3600_000; // as VALUES_FROZEN_AFTER in meters/views.py
+const SOON_FROZEN_MS = 3600_000; // as VALUES_FROZEN_AFTER in meters/models/measurements.py
 const DELIBERATE = new Set(["removed", "disabled", "left"]);
 
 /** Whether nobody misses a meter: it was removed from Zigbee2MQTT and hangs on no pitch. */

@@ -1,0 +1,191 @@
+"""Staff's first page, the campsite at a glance: what is wrong, how the areas are, who comes, what is used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from bookings import today
+from bookings.today import Today
+from meters import clock, commands, online, site, usage
+from meters.models import Area, AreaState, Meter
+from meters.site import Compared, Load
+from meters.usage import Use
+from monitoring import incidents, words
+from monitoring.checks import ourselves
+from monitoring.findings import Finding, Severity
+from monitoring.models import Incident
+
+MOST_SHOWN = 5
+BAR_STEP, BAR_WIDTH, BAR_ROOM = 10, 8, 40
+
+
+class Colour(StrEnum):
+    """Of an area's light."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+    GREY = "grey"
+
+
+SIGNS = {Colour.GREEN: "check_circle", Colour.AMBER: "error", Colour.RED: "cancel", Colour.GREY: "help"}
+"""Not by the colour alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    area: Area
+    colour: Colour
+    says: str | Promise
+    online: int
+    meters: int
+
+    @property
+    def sign(self) -> str:
+        return SIGNS[self.colour]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something open. `incident`: None where nobody has written it down yet, as those who would are away themselves."""
+
+    severity: Severity
+    what: str
+    todo: str
+    since: datetime | None
+    incident: Incident | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Mean load of an hour; `height` None: nothing is known of it."""
+
+    use: Use
+    x: int
+    height: int | None
+
+    @property
+    def y(self) -> int:
+        return BAR_ROOM - (self.height or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """`troubles`, `today`: None for those who may not see them."""
+
+    troubles: list[Trouble] | None
+    lights: list[Light]
+    stop: Any
+    otherwise: int
+    load: Load
+    compared: Compared | None
+    bars: list[Bar]
+    today: Today | None
+
+    @property
+    def shown(self) -> list[Trouble]:
+        return (self.troubles or [])[:MOST_SHOWN]
+
+    @property
+    def more(self) -> int:
+        return len(self.troubles or []) - len(self.shown)
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the theme asks for at the first page (settings.UNFOLD)."""
+    now = timezone.now()
+    return context | {"now": now, "glance": glance(request.user, now)}  # type: ignore[arg-type]  # staff are logged in
+
+
+def glance(user: User, now: datetime) -> Glance:
+    """In a constant number of queries."""
+    link, found = online.link(now), list(site.meters())
+    statuses = {meter.pk: online.status(meter, link, now) for meter in found}
+    troubles, ids = _troubles(now), [meter.pk for meter in found]
+    until = site.counted_until(found, statuses, now)
+    return Glance(
+        troubles=troubles if user.has_perm("monitoring.view_incident") else None,
+        lights=_lights(found, statuses, link, troubles),
+        stop=commands.stop.current(),
+        otherwise=site.otherwise(found, statuses, now),
+        load=site.load(found, statuses, now),
+        compared=site.compared(ids, until) if until else None,
+        bars=_bars(ids, until) if until else [],
+        today=today.on(clock.day_of(now)) if user.has_perm("bookings.view_stay") else None,
+    )
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _troubles(now: datetime) -> list[Trouble]:
+    """What is open; and of the two that all else hangs on, what is seen just now: nobody else might write it down."""
+    opened = incidents.open_now()
+    known = {incident.key for incident in opened}
+    seen = [*ourselves.worker(now), *ourselves.background_jobs(now)]
+    return [*(_seen(each) for each in seen if each.key not in known), *map(_open, opened)]
+
+
+def _seen(finding: Finding) -> Trouble:
+    what, todo = (say(finding.code, finding.facts) for say in (words.what, words.todo))
+    return Trouble(finding.severity, what, todo, finding.since)
+
+
+def _open(incident: Incident) -> Trouble:
+    return Trouble(Severity(incident.severity), incident.what, incident.todo, incident.since, incident)
+
+
+def _lights(
+    found: Iterable[Meter], statuses: Mapping[int, online.Online], link: online.Link, troubles: Iterable[Trouble]
+) -> list[Light]:
+    counts: dict[int, Counter[online.Status]] = {}
+    for meter in found:
+        counts.setdefault(meter.device.area_id or 0, Counter())[statuses[meter.pk].status] += 1
+    worst = {each.incident.about: each.severity for each in reversed(list(troubles)) if each.incident}
+    return [_light(area, counts.get(area.pk, Counter()), link, worst.get(area.slug)) for area in Area.objects.all()]
+
+
+def _light(area: Area, count: Counter[online.Status], link: online.Link, worst: Severity | None) -> Light:
+    colour, says = _judge(area, count, link.bridge(area.pk), worst)
+    return Light(area, colour, says, count[online.Status.ONLINE], count.total())
+
+
+def _judge(
+    area: Area, count: Counter[online.Status], bridge: str, worst: Severity | None
+) -> tuple[Colour, str | Promise]:
+    if not area.in_service:
+        return Colour.GREY, _("not in service")
+    if bridge == AreaState.Bridge.OFFLINE:
+        return Colour.RED, _("Zigbee2MQTT is not running")
+    if bridge != AreaState.Bridge.ONLINE:
+        return Colour.GREY, _("nothing is known: nobody hears it")
+    if worst is Severity.CRITICAL:
+        return Colour.RED, _("an incident is open")
+    if worst is not None:
+        return Colour.AMBER, _("an incident is open")
+    if count[online.Status.OFFLINE]:
+        return Colour.AMBER, _("some meters are not heard")
+    return Colour.GREEN, _("all is well")
+
+
+def _bars(meter_ids: Collection[int], until: datetime) -> list[Bar]:
+    hours = usage.by_hour(meter_ids, until - 24 * usage.HOUR, until)
+    top = max((each.energy_kwh for each in hours if each.energy_kwh is not None), default=Decimal(0)) or Decimal(1)
+    return [Bar(each, index * BAR_STEP, _height(each.energy_kwh, top)) for index, each in enumerate(hours)]
+
+
+def _height(kwh: Decimal | None, top: Decimal) -> int | None:
+    """A little use is seen, too."""
+    return None if kwh is None else max(1, round(kwh / top * BAR_ROOM))
