@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
 from unfold.views import ChangeList
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from meters import online, overview
 from meters.admin.base import NOTHING, ONLINE_VARIANTS, NeverWritten, ReadOnlyAdmin, ToldAdmin, ago, label, local
@@ -130,7 +130,8 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
     change_form_outer_before_template = "admin/meters/area_links.html"
     readonly_fields = ["control_now"]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "base_topic", "expected_channel", "wifi_channels", "in_service"]}),
+        (None, {"fields": ["name", "slug", "base_topic", "in_service"]}),
+        (_("Radio"), {"fields": ["expected_channel", "wifi_channels", "neighbours"]}),
         (_("Switching"), {"fields": ["control_now", "commands_per_s", "most_unanswered"]}),
     ]
 
@@ -140,6 +141,14 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
             widget = UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"})
             return db_field.formfield(localize=True, widget=widget)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """All areas at a glance, but this one itself."""
+        match = request.resolver_match
+        others = Area.objects.exclude(pk=match.kwargs["object_id"]) if match and match.kwargs else Area.objects.all()
+        return super().formfield_for_manytomany(
+            db_field, request, **{"queryset": others, "widget": UnfoldAdminCheckboxSelectMultipleWidget} | kwargs
+        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Area]:
         return super().get_queryset(request).select_related("state")
