@@ -34,6 +34,7 @@ def page(request: HttpRequest) -> HttpResponse:
             for sight, advice in zip(sights, advices, strict=True)
         ],
         "silent": words.listed(sight.area for sight in sights if not sight.near),
+        "is_wifi_known": all(sight.area.wifi_channels for sight in sights),
         "is_any_near": any(sight.near for sight in sights),
         "may_change": request.user.has_perm("meters.change_area"),
     }

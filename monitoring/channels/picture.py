@@ -15,7 +15,7 @@ from monitoring.channels.facts import Sight
 from monitoring.channels.plan import Advice
 
 TOP, ROW, BOTTOM = 28, 92, 24
-MHZ_MARKS = (2410, 2430, 2450, 2470, 2490)
+MHZ_MARKS = (2410, 2430, 2450, 2470)
 SPACED = 3
 """Wi-Fi channels so far apart have room for the word."""
 

@@ -30,17 +30,18 @@ def headline(advice: Advice) -> str:
 
 def reasons(advice: Advice, names: Mapping[str, str]) -> list[str]:
     """Whole sentences. `names`: of the networks, by key."""
-    if not advice.network.wifi:
-        unknown = [gettext("No Wi-Fi channels are entered for it: whether Wi-Fi disturbs it is not known.")]
-    else:
-        unknown = []
     said = _change(advice, names) if advice.is_change else _keep(advice, names)
+    unknown = [] if advice.network.wifi else [gettext("Whether Wi-Fi disturbs it is not known.")]
     return [*said, *unknown]
 
 
 def listed(words: Iterable[object]) -> str:
     """ "1, 6 and 11"."""
     return lists.format_list([str(word) for word in words], locale=ages.locale())
+
+
+def _named(keys: Iterable[str], names: Mapping[str, str]) -> str:
+    return listed(sorted(names[key] for key in keys))
 
 
 def _keep(advice: Advice, names: Mapping[str, str]) -> Iterator[str]:
@@ -53,7 +54,7 @@ def _change(advice: Advice, names: Mapping[str, str]) -> Iterator[str]:
     if advice.now and not advice.now.is_clear:
         yield from _disturbances(advice.network.channel, advice.now, names)
     if advice.makes_room_for:
-        areas = listed(names[key] for key in advice.makes_room_for)
+        areas = _named(advice.makes_room_for, names)
         text = gettext("It makes room on %(channel)s for %(areas)s, for which there is no better one.")
         yield text % {"channel": advice.network.channel, "areas": areas}
     yield from _of(advice, advice.channel, advice.then, names)
@@ -80,7 +81,7 @@ def _disturbances(channel: int | None, air: Air, names: Mapping[str, str]) -> It
         text = ngettext("Wi-Fi %(wifi)s covers %(channel)s.", "Wi-Fi %(wifi)s cover %(channel)s.", len(air.covered_by))
         yield text % {"wifi": listed(air.covered_by), "channel": channel}
     if air.shared_with:
-        areas = listed(names[key] for key in air.shared_with)
+        areas = _named(air.shared_with, names)
         yield gettext("%(channel)s is shared with %(areas)s.") % {"channel": channel, "areas": areas}
 
 

@@ -55,7 +55,7 @@ def test_what_is_not_known_is_said(chief: Client) -> None:
     html = page(chief)
     assert "<strong>Begin with 11</strong>" in html
     assert "Has not told its channel" in html
-    assert "whether Wi-Fi disturbs it is not known" in html
+    assert "Whether Wi-Fi disturbs it is not known." in html
     assert "No area says which ones are near it: all are taken for near each other." in html
 
 
