@@ -140,15 +140,10 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
         if db_field.name == "commands_per_s":
             widget = UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"})
             return db_field.formfield(localize=True, widget=widget)
+        if db_field.name == "neighbours":  # each of the others at a glance
+            listed = Area.objects.exclude(pk=(request.resolver_match.kwargs or {}).get("object_id", 0))
+            return db_field.formfield(queryset=listed, widget=UnfoldAdminCheckboxSelectMultipleWidget)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
-
-    def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """All areas at a glance, but this one itself."""
-        match = request.resolver_match
-        others = Area.objects.exclude(pk=match.kwargs["object_id"]) if match and match.kwargs else Area.objects.all()
-        return super().formfield_for_manytomany(
-            db_field, request, **{"queryset": others, "widget": UnfoldAdminCheckboxSelectMultipleWidget} | kwargs
-        )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Area]:
         return super().get_queryset(request).select_related("state")

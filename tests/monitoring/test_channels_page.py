@@ -1,6 +1,7 @@
 """The channel plan as staff see it."""
 
 import pytest
+from auditlog.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 from django.utils import translation
@@ -131,3 +132,4 @@ def test_which_areas_are_near_is_entered_at_the_area_and_goes_both_ways(chief: C
     answer = chief.post(reverse("admin:meters_area_change", args=[north.pk]), told)
     assert answer.status_code == 302, answer.content.decode()
     assert list(south.neighbours.all()) == [north]
+    assert "South" in str(LogEntry.objects.get_for_object(north).first().changes["neighbours"])

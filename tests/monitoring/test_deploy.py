@@ -20,7 +20,6 @@ DEPLOY = ROOT / "deploy" / "monitoring"
 RULES = [rule for group in yaml.safe_load((DEPLOY / "rules.yml").read_text())["groups"] for rule in group["rules"]]
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "campsite.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool (apt-get install prometheus)")
 
 
 def asked() -> Iterator[str]:
@@ -90,13 +89,13 @@ def checked(*words: str, told: bytes = b"", cwd: Path = DEPLOY) -> None:
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
 
 
-@promtool
+@pytest.mark.promtool
 @pytest.mark.django_db
 def test_promtool_has_nothing_to_say_of_what_is_told() -> None:
     checked("check", "metrics", told=metrics.told(timezone.now()))
 
 
-@promtool
+@pytest.mark.promtool
 def test_promtool_reads_the_configuration(tmp_path: Path) -> None:
     for name in ("prometheus.yml", "rules.yml"):
         shutil.copy(DEPLOY / name, tmp_path)
@@ -104,12 +103,12 @@ def test_promtool_reads_the_configuration(tmp_path: Path) -> None:
     checked("check", "config", "prometheus.yml", cwd=tmp_path)
 
 
-@promtool
+@pytest.mark.promtool
 def test_the_rules_tell_what_they_should_and_nothing_else() -> None:
     checked("test", "rules", str(Path(__file__).parent / "rules.test.yml"))
 
 
-@promtool
+@pytest.mark.promtool
 def test_each_query_of_the_dashboard_is_one(tmp_path: Path) -> None:
     rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(asked())]
     (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))
