@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from bookings.reception import pages as reception
+from monitoring.channels import page as channels
 
 Text = str | Promise
 
@@ -98,6 +99,7 @@ MENU: list[tuple[Text, list[Line]]] = [
             _table(_("Quarantined values"), "report", "meters_quarantinedreading"),
             _table(_("Counter epochs"), "restart_alt", "meters_counterepoch"),
             _table(_("Rejected messages"), "block", "meters_rejectedmessage"),
+            Line(_("Channel plan"), "cell_tower", "channel-plan", channels.NEEDS),
             _table(_("Found Zigbee2MQTTs"), "travel_explore", "meters_foundinstance"),
             _table(_("Worker"), "settings_heart", "meters_workerstate"),
             _table(_("Alert routes"), "notifications_active", "monitoring_alertroute"),

@@ -340,6 +340,10 @@ if DEAD_MANS_SWITCH_URL and not DEAD_MANS_SWITCH_URL.startswith(("https://", "ht
     raise ImproperlyConfigured("DEAD_MANS_SWITCH_URL must begin with https:// or http://.")
 WATCHED_DISKS = env.list("WATCHED_DISKS", default=[str(BASE_DIR)])
 """Folders, each on a disk that must not get full: of the database, of backups, of ourselves."""
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+"""What Prometheus shows at /metrics (Authorization: Bearer …). A secret; empty: there is no such page."""
+if METRICS_TOKEN and not re.fullmatch(r"[\x21-\x7e]{20,}", METRICS_TOKEN):
+    raise ImproperlyConfigured("METRICS_TOKEN must have at least 20 letters, digits or signs, and no blanks.")
 
 # --- mail to guests ------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from bookings import api
 from bookings.portal import consumer
 from campsite import sockets
 from meters import urls as meters_urls
+from monitoring.channels import page as channels
 
 __all__ = ["handler500", "urlpatterns", "websocket_urlpatterns"]
 
@@ -21,6 +22,7 @@ handler500 = "campsite.errors.failed"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="board")),
     path("admin/reception/", include("bookings.reception.urls")),
+    path("admin/channel-plan/", channels.page, name="channel-plan"),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api.router.urls, "stays"))),
     path("api/v1/", include("meters.api.urls")),

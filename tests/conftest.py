@@ -34,6 +34,8 @@ NPM_CI_TIMEOUT_S = 600
 def _missing() -> dict[str, str]:
     """For each marker that cannot run here: why, and what would make it run."""
     reasons = {}
+    if not shutil.which("promtool"):
+        reasons["promtool"] = "Prometheus's tool is not installed: apt-get install prometheus"
     if not mosquitto.program():
         reasons["mosquitto"] = "mosquitto is not installed: apt-get install mosquitto"
     if not chromium.program():

@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import StackedInline
 from unfold.views import ChangeList
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminTextInputWidget
 
 from meters import online, overview
 from meters.admin.base import NOTHING, ONLINE_VARIANTS, NeverWritten, ReadOnlyAdmin, ToldAdmin, ago, label, local
@@ -130,7 +130,8 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
     change_form_outer_before_template = "admin/meters/area_links.html"
     readonly_fields = ["control_now"]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "base_topic", "expected_channel", "wifi_channels", "in_service"]}),
+        (None, {"fields": ["name", "slug", "base_topic", "in_service"]}),
+        (_("Radio"), {"fields": ["expected_channel", "wifi_channels", "neighbours"]}),
         (_("Switching"), {"fields": ["control_now", "commands_per_s", "most_unanswered"]}),
     ]
 
@@ -139,6 +140,9 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
         if db_field.name == "commands_per_s":
             widget = UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"})
             return db_field.formfield(localize=True, widget=widget)
+        if db_field.name == "neighbours":  # each of the others at a glance
+            listed = Area.objects.exclude(pk=(request.resolver_match.kwargs or {}).get("object_id", 0))
+            return db_field.formfield(queryset=listed, widget=UnfoldAdminCheckboxSelectMultipleWidget)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Area]:

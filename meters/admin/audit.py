@@ -4,6 +4,6 @@ from auditlog.registry import auditlog
 
 from meters.models import Area, Meter, Pitch
 
-auditlog.register(Area)
+auditlog.register(Area, m2m_fields={"neighbours"})
 auditlog.register(Meter)
 auditlog.register(Pitch, exclude_fields=["occupied_until"])

@@ -38,6 +38,14 @@ class Area(models.Model):
         default=list,
         blank=True,
     )
+    neighbours: models.ManyToManyField[Area, Any] = models.ManyToManyField(
+        "self",
+        blank=True,
+        verbose_name=_("areas nearby"),
+        help_text=_(
+            "Those whose meters can hear this one's: for the channel plan. None: all of them are taken for near."
+        ),
+    )
     in_service = models.BooleanField(
         _("in service"),
         default=False,
