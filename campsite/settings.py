@@ -340,6 +340,15 @@ if DEAD_MANS_SWITCH_URL and not DEAD_MANS_SWITCH_URL.startswith(("https://", "ht
     raise ImproperlyConfigured("DEAD_MANS_SWITCH_URL must begin with https:// or http://.")
 WATCHED_DISKS = env.list("WATCHED_DISKS", default=[str(BASE_DIR)])
 """Folders, each on a disk that must not get full: of the database, of backups, of ourselves."""
+PROBES = dict(line.split(maxsplit=1) for line in env.str("PROBES", default="").splitlines() if line.strip())
+"""What stands beside us and should answer, a line each: a name without blanks, and http://…, https://… or
+tcp://host:port. Any answer below 500 will do."""
+if not all(re.fullmatch(r"https?://[^/\s]+\S*|tcp://\S+:\d+", url.strip()) for url in PROBES.values()):
+    raise ImproperlyConfigured("PROBES needs a line each: a name, a blank, and http://…, https://… or tcp://host:port.")
+WATCHED_CERTIFICATES = [
+    told if re.search(r":\d+$", told) else f"{told}:443" for told in env.list("WATCHED_CERTIFICATES", default=[])
+]
+"""Hosts whose certificate must be valid and not end soon: power.example.com,mqtt.example.com:8883."""
 
 # --- mail to guests ------------------------------------------------------------------------------
 
