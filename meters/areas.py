@@ -69,9 +69,10 @@ def doubt(connected_at: datetime) -> list[int]:
 
 def apply_info(area_id: int, info: BridgeInfo, at: datetime) -> None:
     _make(area_id)
+    lost = AreaState.objects.get(area=area_id).lost_coordinator_at  # what is retained tells nothing of its end
     AreaState.objects.filter(area=area_id).update(
         version=info.version,
-        coordinator=info.coordinator,
+        coordinator={**info.coordinator} | ({AreaState.LOST_AT: lost} if lost else {}),
         channel=info.channel,
         permit_join=info.permit_join,
         permit_join_until=info.permit_join_until,
@@ -79,6 +80,13 @@ def apply_info(area_id: int, info: BridgeInfo, at: datetime) -> None:
         configuration=info.configuration,
         info_at=at,
     )
+
+
+def note_lost_coordinator(area_id: int, at: datetime) -> None:
+    """It said that it lost its antenna, and ends: told of it until it runs again."""
+    for state in AreaState.objects.filter(area=area_id):
+        told = {**state.coordinator, AreaState.LOST_AT: at.isoformat()}
+        AreaState.objects.filter(area=area_id).update(coordinator=told)
 
 
 def apply_groups(area_id: int, groups: Groups) -> None:

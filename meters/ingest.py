@@ -161,9 +161,11 @@ class Ingest:
                 self._availability(work, area, told, message)
             case zigbee2mqtt.Inventory():
                 self._inventory(work, area, told, message)
-            case zigbee2mqtt.LogLine():
-                if told.level == "error" and (complaint := zigbee2mqtt.parse_complaint(told.text)):
+            case zigbee2mqtt.LogLine() if told.level == "error":
+                if complaint := zigbee2mqtt.parse_complaint(told.text):
                     work.proofs.complain(area.id, complaint, at)
+                elif zigbee2mqtt.is_of_lost_adapter(told.text):
+                    areas.note_lost_coordinator(area.id, at)
             case zigbee2mqtt.Response():
                 requests.answer(area.id, told, at)
             case _:

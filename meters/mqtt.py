@@ -8,12 +8,14 @@ is kept for later sending.
 from __future__ import annotations
 
 import logging
+import secrets
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -24,6 +26,12 @@ logger = logging.getLogger(__name__)
 KEEPALIVE_S = 30
 LONGEST_GAP_S = 30
 CONNECT_TIMEOUT_S = 5.0
+ROUND_TRIP_TOPIC = "campsite/round-trip"
+"""One topic for all, each with a word of its own: some brokers keep something of every topic there ever was."""
+ABOUT_ITSELF = ("version", "load/publish/dropped/5min")
+"""What a round trip reads below `$SYS/broker/`, where the broker tells it. Mosquitto tells only what changed within the
+last minute: what is absent has not."""
+SYS = "$SYS/broker/"
 
 
 class NotConnected(Exception):
@@ -69,10 +77,8 @@ class Client:
         persistent: bool = False,
         will: Will | None = None,
     ) -> None:
-        self._parts = urlsplit(url)
-        if self._parts.scheme not in ("mqtt", "mqtts") or not self._parts.hostname:
-            raise ValueError("MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://…).")
-        self._port = self._parts.port or (8883 if self._parts.scheme == "mqtts" else 1883)
+        self._parts = _split(url)
+        self._port = _port(self._parts)
         self._deliver = on_message
         self._topics = topics
         self._on_connected = on_connect
@@ -87,14 +93,7 @@ class Client:
         self._paho.loop(0.0)  # not connected: only makes the sockets that wake the thread; loop_forever makes none
 
     def _client(self, client_id: str, persistent: bool, will: Will | None) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=not persistent,
-            protocol=paho.MQTTv311,  # costs a third less CPU in paho than MQTT 5
-            manual_ack=True,
-        )
-        client.connect_timeout = CONNECT_TIMEOUT_S
+        client = _speaker(self._parts, client_id, persistent=persistent, manual_ack=True)
         client.max_inflight_messages_set(0)
         client.reconnect_delay_set(1, LONGEST_GAP_S)
         client.on_connect = self._on_connect
@@ -102,10 +101,6 @@ class Client:
         client.on_pre_connect = self._forget_connection
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
-        if self._parts.username:
-            client.username_pw_set(unquote(self._parts.username), unquote(self._parts.password or ""))
-        if self._parts.scheme == "mqtts":
-            client.tls_set_context(ssl.create_default_context())
         if will:
             client.will_set(will.topic, will.payload, qos=1, retain=True)
         return client
@@ -217,3 +212,122 @@ class Client:
                 packet_id=message.mid,
             )
         )
+
+
+# --- a round trip ----------------------------------------------------------------------------------------------------
+
+
+class NoRoundTrip(Exception):
+    """What was published did not come back. `how`: away (no connection), refused (by the broker), or lost."""
+
+    def __init__(self, how: str, detail: str = "") -> None:
+        super().__init__(how, detail)
+        self.how, self.detail = how, detail
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """How long a message took to the broker and back, at QoS 1; what the broker tells of itself, by ABOUT_ITSELF."""
+
+    seconds: float
+    broker: Mapping[str, str]
+
+
+def round_trip(url: str, timeout_s: float) -> RoundTrip:
+    """Publish a message and receive it, over a connection of its own that ends with it. Raises NoRoundTrip."""
+    trip = _Trip(_split(url), timeout_s)
+    try:
+        trip.travel()
+    except (OSError, ValueError) as error:
+        raise NoRoundTrip("away", type(error).__name__) from error
+    finally:
+        trip.end()
+    if trip.seconds is None:
+        raise NoRoundTrip("refused", trip.refusal) if trip.refusal else NoRoundTrip("lost")
+    return RoundTrip(trip.seconds, trip.broker)
+
+
+class _Trip:
+    """One message on its way, then what the broker tells of itself; all in the caller's thread."""
+
+    def __init__(self, parts: SplitResult, timeout_s: float) -> None:
+        self.seconds: float | None = None
+        self.broker: dict[str, str] = {}
+        self.refusal = ""
+        self._is_done = False
+        self._word = secrets.token_hex(8).encode()
+        self._parts, self._timeout_s = parts, timeout_s
+        self._sent_at = 0.0
+        self._client = _speaker(parts, f"campsite-check-{self._word.decode()}")
+        self._client.connect_timeout = timeout_s
+        self._client.on_connect, self._client.on_subscribe = self._on_connect, self._on_subscribe
+        self._client.on_message = self._on_message
+
+    def travel(self) -> None:
+        end = time.monotonic() + self._timeout_s
+        keepalive_s = max(1, round(self._timeout_s))  # also how long paho waits for TLS
+        self._client.connect(self._parts.hostname or "", _port(self._parts), keepalive_s)
+        while not self._is_done and not self.refusal and (left_s := end - time.monotonic()) > 0:
+            if self._client.loop(left_s) == paho.MQTT_ERR_SUCCESS:
+                continue
+            if self.seconds is None and not self.refusal:
+                raise ConnectionResetError
+            return  # rumqttd ends the connection of who asks for $SYS
+
+    def end(self) -> None:
+        self._client.disconnect()
+        self._client.loop(0.0)
+
+    def _on_connect(self, _c: object, _u: object, _flags: object, reason: ReasonCode, _p: object) -> None:
+        if reason.is_failure:
+            self.refusal = str(reason)
+        else:
+            self._client.subscribe(ROUND_TRIP_TOPIC, 1)
+
+    def _on_subscribe(self, _c: object, _u: object, _mid: int, reasons: list[ReasonCode], _p: object) -> None:
+        if self.seconds is None and reasons[0].is_failure:
+            self.refusal = str(reasons[0])
+            return
+        self._sent_at = time.monotonic()
+        self._client.publish(ROUND_TRIP_TOPIC, self._word, qos=1)
+
+    def _on_message(self, _c: object, _u: object, message: paho.MQTTMessage) -> None:
+        """The word comes back; the second time it has what is retained before it."""
+        if message.topic.startswith(SYS):
+            self.broker[message.topic.removeprefix(SYS)] = message.payload.decode("utf-8", "replace")[:100]
+        elif message.payload == self._word and self.seconds is None:
+            self.seconds = time.monotonic() - self._sent_at
+            self._client.subscribe([(f"{SYS}{about}", 0) for about in ABOUT_ITSELF])
+        elif message.payload == self._word:
+            self._is_done = True
+
+
+# --- what both need --------------------------------------------------------------------------------------------------
+
+
+def _split(url: str) -> SplitResult:
+    parts = urlsplit(url)
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+        raise ValueError("MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://…).")
+    return parts
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+
+
+def _speaker(parts: SplitResult, client_id: str, *, persistent: bool = False, manual_ack: bool = False) -> paho.Client:
+    """A client of paho's that is not yet connected."""
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        clean_session=not persistent,
+        protocol=paho.MQTTv311,  # costs a third less CPU in paho than MQTT 5
+        manual_ack=manual_ack,
+    )
+    client.connect_timeout = CONNECT_TIMEOUT_S
+    if parts.username:
+        client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
+    if parts.scheme == "mqtts":
+        client.tls_set_context(ssl.create_default_context())
+    return client

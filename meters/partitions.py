@@ -69,6 +69,14 @@ def existing() -> set[date]:
         return {_day(name) for (name,) in cursor.fetchall()}
 
 
+def sizes(days: Iterable[date]) -> dict[date, int]:
+    """How many bytes each of these days takes, with its index; those that have no partition are left out."""
+    names = {_name(day): day for day in days}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT n, pg_total_relation_size(to_regclass(n)) FROM unnest(%s::text[]) n", [list(names)])
+        return {names[name]: size for name, size in cursor.fetchall() if size is not None}
+
+
 def _create(day: date) -> str:
     name = _name(day)
     return (

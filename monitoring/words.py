@@ -25,6 +25,18 @@ WORDS: dict[str, Words] = {
         _("The MQTT broker cannot be reached: nothing is heard or switched"),
         _("Look whether the broker (Mosquitto) runs on the NAS, and start it. Orders wait until it is back."),
     ),
+    "broker_no_round_trip": Words(
+        _("A message to the MQTT broker does not come back (%(how)s %(detail)s)"),
+        _("Look whether the broker (Mosquitto) runs. Its access list must allow the topic campsite/round-trip."),
+    ),
+    "broker_slow": Words(
+        _("The MQTT broker needs %(seconds)s s for a message there and back"),
+        _("Look whether its machine is overloaded or its disk sleeps. A click then takes as long until it is proven."),
+    ),
+    "broker_drops": Words(
+        _("The MQTT broker drops %(messages)s messages a minute"),
+        _("Some client does not take what it asked for. Find it, and set max_queued_messages to 200000."),
+    ),
     "worker_lags": Words(
         _("Messages are stored %(seconds)s s late, %(queued)s of them wait"),
         _("Look whether the database is slow or its disk is full."),
@@ -49,9 +61,25 @@ WORDS: dict[str, Words] = {
         _("%(percent)s %% of the disk of %(folder)s is left (%(free_gb)s GB)"),
         _("Make room: old backups and logs first. Below 1 GB the database stops."),
     ),
+    "database_fills": Words(
+        _("The disk is full in %(days)s days: readings take %(mb_a_day)s MB a day, the database %(size_gb)s GB"),
+        _("Get more room, or keep readings for fewer days. Look whether a meter sends far too much."),
+    ),
+    "clock_differs": Words(
+        _("The clocks of the database and of our programs differ by %(seconds)s s"),
+        _("Set both machines' clocks by the network (NTP)."),
+    ),
+    "area_clock_ahead": Words(
+        _("%(area)s: the clock of its Zigbee2MQTT is ahead of ours"),
+        _("Set the clock of its machine by the network (NTP). Readings that are two minutes ahead are refused."),
+    ),
     "bridge_offline": Words(
         _("%(area)s: Zigbee2MQTT is not running. None of its meters is heard or switched"),
         _("Look whether its antenna has power and network, then start its Zigbee2MQTT again."),
+    ),
+    "coordinator_lost": Words(
+        _("%(area)s: its Zigbee2MQTT lost its antenna and ended. None of its meters is heard or switched"),
+        _("Look at the antenna (coordinator): its power, its network cable. Then start its Zigbee2MQTT again."),
     ),
     "many_silent": Words(
         _("%(area)s: %(silent)s of %(meters)s meters are not heard any more"),
@@ -77,6 +105,90 @@ WORDS: dict[str, Words] = {
         _("%(area)s: its Zigbee2MQTT is said to be online, but tells nothing of its health any more"),
         _("It probably hangs: restart it."),
     ),
+    "channel_differs": Words(
+        _("%(area)s sends on Zigbee channel %(channel)s, planned is %(planned)s"),
+        _("Correct the plan in Areas, or the channel in its configuration; some meters must then be paired anew."),
+    ),
+    "restart_waits": Words(
+        _("%(area)s: a change of its configuration waits for a restart of its Zigbee2MQTT"),
+        _("Restart it in a quiet moment. Its meters keep their position meanwhile."),
+    ),
+    "many_chatter": Words(
+        _("%(area)s: %(meters)s of %(of)s meters send without end"),
+        _("The network is overloaded. Look what they have in common: new firmware, an automation, an interval."),
+    ),
+    "chatters": Words(
+        _("%(meter)s in %(area)s sends %(per_min)s messages a minute"),
+        _("Switch it off and on at the fuse. If it goes on, exchange it: one such meter slows its whole area down."),
+    ),
+    "storm": Words(
+        _("%(area)s publishes %(per_s)s messages a second, usually %(usual_per_s)s"),
+        _("Look in its Zigbee2MQTT's log what comes so often: an automation, pings, a log level of debug."),
+    ),
+    "queue_waits": Words(
+        _("%(area)s: %(queued)s messages wait in its Zigbee2MQTT and do not get to the broker"),
+        _("Look whether its machine reaches the broker, and whether the broker is overloaded."),
+    ),
+    "restarts_often": Words(
+        _("%(area)s: its Zigbee2MQTT restarted %(times)s times within a day"),
+        _("Read its log before each start: an antenna that drops out, too little memory, an update."),
+    ),
+    "rejoins": Words(
+        _("%(meter)s in %(area)s left its network %(left)s times and changed its address %(moved)s times within a day"),
+        _("Look at its supply: a loose contact. Then at its radio link: a repeater nearby helps."),
+    ),
+    "weak_link": Words(
+        _("%(meter)s in %(area)s has been hardly heard for hours (link quality %(linkquality)s of 255)"),
+        _("Put a repeater between it and the antenna. Commands there need several attempts."),
+    ),
+    "frozen": Words(
+        _("%(meter)s in %(area)s is heard, but has measured the same for %(hours)s hours (%(volts)s V)"),
+        _("Do not trust its values. Switch it off and on at the fuse; if it stays so, exchange it."),
+    ),
+    "current_while_off": Words(
+        _("%(meter)s in %(area)s says that it is off, but %(amperes)s A flow"),
+        _("Its relay may be welded: treat the stand as live, and exchange the meter."),
+    ),
+    "load_gone": Words(
+        _("%(meter)s in %(area)s is on and used nothing for a day, where it used %(kwh)s kWh and more each day"),
+        _("Ask there whether the power is on: a breaker behind the meter may have tripped, and a freezer thaws."),
+    ),
+    "counter_fell": Words(
+        _("%(meter)s in %(area)s counts anew from %(kwh)s kWh: its counter fell"),
+        _("Nothing to do, unless it happens again: what was used before is kept, and billed."),
+    ),
+    "counter_jumped": Words(
+        _("%(meter)s in %(area)s counts from %(kwh)s kWh: its counter jumped by more than its breaker can pass"),
+        _("Compare with the meter's display. The jump is not billed; if it was real, correct the stay."),
+    ),
+    "counter_odd": Words(
+        _("%(meter)s in %(area)s told a counter that makes no sense (%(kwh)s kWh): it was left out of the bill"),
+        _("Look at it under Quarantined counter values. If it comes again and again, exchange the meter."),
+    ),
+    "vacant_use": Words(
+        _("%(kwh)s kWh were used without a guest within a day, on %(places)s pitches: %(where)s"),
+        _("Open Use without a guest, and look who takes power there."),
+    ),
+    "not_on": Words(
+        _("%(meter)s in %(area)s should be on and is off"),
+        _("Its page says why it is left alone, and offers to switch it on."),
+    ),
+    "not_off": Words(
+        _("%(meter)s in %(area)s should be off and is on"),
+        _("Its page says why it is left alone. Switch it off there, or at the fuse."),
+    ),
+    "commands_fail": Words(
+        _("%(area)s: %(failed)s of %(of)s commands failed within an hour"),
+        _("Its network is overloaded or disturbed. Switch no more than you must, and look for a storm."),
+    ),
+    "disobeys": Words(
+        _("%(meter)s in %(area)s did not obey the last %(times)s times"),
+        _("Go there: switch at the fuse if it is urgent. Power off and on often helps."),
+    ),
+    "stopped": Words(
+        _("Nothing is switched automatically: everything automatic is stopped (%(reason)s)"),
+        _("Look at what was about to be switched, and release the stop on the board."),
+    ),
     "events_failed": Words(
         _("%(events)s events from Sirvoy could not be worked on"),
         _("Open Events from Sirvoy, read the reason, mend it, and press Replay."),
@@ -85,6 +197,14 @@ WORDS: dict[str, Words] = {
         _("%(events)s events from Sirvoy have waited for more than ten minutes"),
         _("Look whether the background jobs (qcluster) run."),
     ),
+    "webhook_silent": Words(
+        _("Nothing has come from Sirvoy for %(hours)s h; in each week before it was %(events)s events and more"),
+        _("Look in Sirvoy whether its webhook is still there. Until then, switch for those who arrive by hand."),
+    ),
+    "address_unchecked": Words(
+        _("Sirvoy does not look any more whether the address %(address)s answers"),
+        _("Look in Sirvoy whether this webhook is still there. If it is not needed, revoke the address."),
+    ),
     "route_fails": Words(
         _("Alerts by %(route)s do not get through"),
         _("Press Test at this alert route. Look whether its address in ALERT_URLS is still right."),
@@ -92,6 +212,18 @@ WORDS: dict[str, Words] = {
     "route_unknown": Words(
         _("The alert route %(route)s has no address"),
         _("Put its address into ALERT_URLS under this name, or take the route out of use."),
+    ),
+    "probe_fails": Words(
+        _("%(name)s does not answer (%(why)s)"),
+        _("Look whether it runs: %(address)s."),
+    ),
+    "certificate_ends": Words(
+        _("The certificate of %(address)s ends in %(days)s days"),
+        _("Renew it; look why that did not happen by itself. Afterwards Sirvoy and guests' telephones refuse us."),
+    ),
+    "certificate_refused": Words(
+        _("The certificate of %(address)s is not accepted: %(why)s"),
+        _("Whoever calls us there is refused as well, Sirvoy too. Renew it, or start the server there again."),
     ),
     "check_failed": Words(
         _("What should look at this could not: %(check)s (%(error)s)"),

@@ -86,6 +86,9 @@ class Area(models.Model):
 class AreaState(models.Model):
     """What an area's Zigbee2MQTT last said of itself, and when. Written only by meters/areas.py."""
 
+    LOST_AT = "lost_at"
+    """Ours, among what is told of the coordinator: when its Zigbee2MQTT said that it lost it."""
+
     class Bridge(models.TextChoices):
         UNKNOWN = "unknown", _("unknown")
         ONLINE = "online", _("online")
@@ -140,6 +143,11 @@ class AreaState(models.Model):
             return None
         value = self.pause_on_backoff_gt
         return value is not None and 8 <= value <= 15
+
+    @property
+    def lost_coordinator_at(self) -> str | None:
+        """When it lost its antenna (ISO 8601), where that was its last word before it went offline."""
+        return self.coordinator.get(self.LOST_AT) if self.bridge == AreaState.Bridge.OFFLINE else None
 
     @classmethod
     def of(cls, area: Area) -> AreaState:

@@ -3,7 +3,7 @@
 Facts of Zigbee2MQTT 2.x (and the legacy texts of 1.x), each seen with a real instance; docs/zigbee2mqtt.md tells them.
 """
 
-from meters.zigbee2mqtt.complaints import Complaint, parse_complaint
+from meters.zigbee2mqtt.complaints import Complaint, is_of_lost_adapter, parse_complaint
 from meters.zigbee2mqtt.messages import (
     Availability,
     BridgeInfo,
@@ -42,6 +42,7 @@ __all__ = [
     "State",
     "bad_name",
     "is_command",
+    "is_of_lost_adapter",
     "locate",
     "parse",
     "parse_complaint",

@@ -1,4 +1,4 @@
-"""What Zigbee2MQTT says on `bridge/logging` of a command that failed: it says so nowhere else."""
+"""What Zigbee2MQTT says on `bridge/logging` of a command that failed, or of its antenna: it says so nowhere else."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def parse_complaint(line: str) -> Complaint | None:
     if match := NO_CONVERTER.search(line):
         return Complaint("set", match[1], match[2], "", "refused", match[0])
     return None
+
+
+def is_of_lost_adapter(line: str) -> bool:
+    """Its last word before it ends: it lost the antenna (the adapter, the coordinator). Seen with 2.14.1."""
+    return "Adapter disconnected" in line
 
 
 def _reason(words: str) -> Reason:

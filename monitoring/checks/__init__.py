@@ -9,7 +9,18 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from monitoring.checks import alerting, areas, ourselves, sirvoy
+from monitoring.checks import (
+    alerting,
+    areas,
+    broker,
+    database,
+    meters,
+    neighbours,
+    ourselves,
+    radio,
+    sirvoy,
+    switching,
+)
 from monitoring.findings import RANK, Finding, Severity
 
 logger = logging.getLogger(__name__)
@@ -17,19 +28,45 @@ Check = Callable[[datetime], Iterable[Finding]]
 
 ALL: tuple[Check, ...] = (
     ourselves.worker,
+    broker.round_trip,
     ourselves.background_jobs,
     ourselves.failed_jobs,
     ourselves.redis,
     ourselves.partitions,
     ourselves.disk,
+    database.growth,
+    database.clock,
+    database.clocks_of_areas,
     areas.bridges,
     areas.silent_meters,
     areas.ping_cascades,
     areas.open_networks,
     areas.retained_commands,
     areas.health_reports,
+    areas.channels,
+    areas.waiting_restarts,
+    radio.chattering,
+    radio.chattering_others,
+    radio.storms,
+    radio.queues,
+    radio.restarts,
+    radio.rejoining,
+    radio.weak_links,
+    meters.frozen,
+    meters.current_while_off,
+    meters.load_gone,
+    meters.counters,
+    meters.vacant_use,
+    switching.off_plan,
+    switching.failing_commands,
+    switching.disobeying,
+    switching.stopped,
     sirvoy.unworked_events,
+    sirvoy.silence,
+    sirvoy.address_checks,
     alerting.failing_routes,
+    neighbours.probes,
+    neighbours.certificates,
 )
 
 

@@ -24,13 +24,16 @@ HEALTH_MISSED = 3
 """So many reports left out."""
 DEFAULT_HEALTH_MIN = 10
 """Zigbee2MQTT's own (docs: configuration, health)."""
+RESTART_WAITS = timedelta(hours=1)
+"""Whoever changes its configuration restarts it within this time, unless it was forgotten."""
 
 
 def bridges(now: datetime) -> Iterator[Finding]:
     link = online.link(now)
     for state in _states():
         if link.bridge(state.area_id) == AreaState.Bridge.OFFLINE:
-            yield _of(state, "bridge_offline", Severity.CRITICAL, since=state.bridge_since)
+            code = "coordinator_lost" if state.lost_coordinator_at else "bridge_offline"
+            yield _of(state, code, Severity.CRITICAL, since=state.bridge_since)
 
 
 def silent_meters(now: datetime) -> Iterator[Finding]:
@@ -86,6 +89,21 @@ def health_reports(now: datetime) -> Iterator[Finding]:
             continue
         if now - max(told_at, link.since or told_at) > timedelta(minutes=HEALTH_MISSED * minutes):
             yield _of(state, "health_silent", Severity.WARNING, since=told_at)
+
+
+def channels(now: datetime) -> Iterator[Finding]:
+    """Six networks share a campsite: a channel that nobody planned disturbs a neighbour, or Wi-Fi."""
+    for state in _states():
+        planned = state.area.expected_channel
+        if planned and state.channel and state.channel != planned:
+            yield _of(state, "channel_differs", Severity.NOTICE, channel=state.channel, planned=planned)
+
+
+def waiting_restarts(now: datetime) -> Iterator[Finding]:
+    """What was changed in its configuration is not yet in force."""
+    for state in _states():
+        if state.restart_required and state.info_at and now - state.info_at > RESTART_WAITS:
+            yield _of(state, "restart_waits", Severity.NOTICE, since=state.info_at)
 
 
 def _states() -> Iterable[AreaState]:

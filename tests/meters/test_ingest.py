@@ -270,6 +270,26 @@ def test_a_health_report_from_the_future_is_refused(ingest: Ingest) -> None:
     assert codes() == {"from_the_future": 1}
 
 
+def test_a_lost_antenna_is_known_until_its_zigbee2mqtt_runs_again(ingest: Ingest) -> None:
+    """In the order that Zigbee2MQTT 2.14.1 tells it; a worker that starts meanwhile hears what is retained."""
+
+    def lost() -> bool:
+        return AreaState.objects.get(area__base_topic=B).lost_coordinator_at is not None
+
+    info = {"version": "2.14.1", "coordinator": {"type": "ZStack3x0"}}
+    line = {"level": "error", "message": "z2m: Adapter disconnected, stopping"}
+    ingest.process([message(f"{B}/bridge/state", {"state": "online"}), message(f"{B}/bridge/info", info)])
+    ingest.process([message(f"{B}/bridge/logging", line)])
+    assert not lost()
+    ingest.process([message(f"{B}/bridge/state", {"state": "offline"})])
+    assert lost()
+    ingest.process([message(f"{B}/bridge/info", info, retained=True)])
+    assert lost()
+    ingest.process([message(f"{B}/bridge/state", {"state": "online"}), message(f"{B}/bridge/info", info)])
+    ingest.process([message(f"{B}/bridge/state", {"state": "offline"})])
+    assert not lost()
+
+
 def test_the_retained_health_report_is_kept_once(ingest: Ingest) -> None:
     health = {"response_time": 1782900002000, "process": {"uptime_sec": 5}, "mqtt": {"queued": 0}}
     ingest.process([message(f"{B}/bridge/health", health), message(f"{B}/bridge/health", health, retained=True)])

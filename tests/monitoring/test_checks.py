@@ -92,7 +92,8 @@ def test_an_area_being_commissioned_never_alarms() -> None:
     make.worker()
     area = make.area("New", bridge="offline", reported={"confirmed_at": timezone.now(), "retained_commands": ["a/set"]})
     silent(area, 9, 9)
-    online = make.area("Newer", reported={"info_at": timezone.now(), "permit_join": True})
+    told = {"info_at": timezone.now() - LONG_AGO, "permit_join": True, "channel": 11, "restart_required": True}
+    online = make.area("Newer", reported=told, expected_channel=20)
     silent(online, 9, 9)
     assert [
         finding.key
@@ -103,6 +104,8 @@ def test_an_area_being_commissioned_never_alarms() -> None:
             areas.open_networks,
             areas.retained_commands,
             areas.health_reports,
+            areas.channels,
+            areas.waiting_restarts,
         )
         for finding in check(timezone.now())
     ] == []
@@ -176,6 +179,32 @@ def test_a_zigbee2mqtt_that_tells_nothing_of_its_health_any_more() -> None:
     assert codes(areas.health_reports(now)) == ["health_silent"]
 
 
+def test_an_antenna_that_was_lost_is_told_as_such_while_its_zigbee2mqtt_is_away() -> None:
+    make.worker()
+    told = {"confirmed_at": timezone.now(), "coordinator": {"type": "EmberZNet", "lost_at": "2026-07-01T10:00:00Z"}}
+    area = make.area("North", bridge="offline", in_service=True, reported=told)
+    assert codes(areas.bridges(timezone.now())) == ["coordinator_lost"]
+    type(area.state).objects.update(bridge="online")
+    assert codes(areas.bridges(timezone.now())) == []
+
+
+@pytest.mark.parametrize(
+    ("planned", "channel", "told"), [(20, 11, ["channel_differs"]), (20, 20, []), (None, 11, []), (20, None, [])]
+)
+def test_a_channel_that_was_not_planned(planned: int | None, channel: int | None, told: list[str]) -> None:
+    make.area("North", in_service=True, expected_channel=planned, reported={"channel": channel})
+    assert codes(areas.channels(NOW)) == told
+
+
+def test_a_changed_configuration_that_waits_for_a_restart_for_an_hour() -> None:
+    reported = {"restart_required": True, "info_at": NOW - timedelta(minutes=59)}
+    area = make.area("North", in_service=True, reported=reported)
+    assert codes(areas.waiting_restarts(NOW)) == []
+    assert codes(areas.waiting_restarts(NOW + timedelta(minutes=2))) == ["restart_waits"]
+    type(area.state).objects.update(restart_required=False)
+    assert codes(areas.waiting_restarts(NOW + timedelta(minutes=2))) == []
+
+
 # --- Sirvoy ----------------------------------------------------------------------------------------------------------
 
 
@@ -211,7 +240,7 @@ def test_a_look_over_the_whole_site_costs_few_queries(django_assert_max_num_quer
     make.worker()
     for name in "abcdef":
         silent(make.area(name, in_service=True), 6, 10)
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(60):
         checks.run(timezone.now())
 
 

@@ -49,6 +49,21 @@ def test_a_warning_and_something_critical_have_codes_of_their_own(well: None) ->
     assert [finding["key"] for finding in json.loads(text)] == ["bridge_offline:north", "network_open:north"]
 
 
+def test_what_another_finding_explains_is_counted_and_listed_only_when_asked_for(well: None) -> None:
+    area = make.area("North", in_service=True)
+    for number in range(6):
+        made = make.meter(f"plug {number}", area=area)
+        make.state(made, heard_at=timezone.now() - timedelta(hours=5), gap_s=60)
+    code, text = check()
+    assert code == 2
+    assert "6 of 6 meters are not heard" in text
+    assert "plug" not in text
+    assert "6 more are explained by these" in text
+    assert check("--all")[1].count("is not heard any more") == 6
+    told = json.loads(check("--json")[1])
+    assert [finding["part_of"] for finding in told] == [None] + ["many_silent:north"] * 6
+
+
 def test_the_web_process_lives_without_a_database() -> None:
     """pytest-django refuses each query here."""
     answer = Client().get("/health/live")

@@ -15,23 +15,32 @@ class Command(BaseCommand):
     help = "Tells what is wrong at the moment. Exit code: 0 all is well, 1 warnings, 2 something critical."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="for programs")
+        parser.add_argument("--json", action="store_true", help="for programs: all, with what each is part of")
+        parser.add_argument("--all", action="store_true", help="also what another finding explains")
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = checks.run(timezone.now())
         if options["json"]:
             self.stdout.write(json.dumps([_told(finding) for finding in found], indent=1))
         else:
-            for finding in found:
-                self.stdout.write(f"{finding.severity.label}: {words.what(finding.code, finding.facts)}")
-                self.stdout.write(f"    {words.todo(finding.code, finding.facts)}")
-            if not found:
-                self.stdout.write("All is well.")
+            self._tell(found, is_whole=options["all"])
         severities = {finding.severity for finding in found}
         if Severity.CRITICAL in severities:
             raise SystemExit(2)
         if Severity.WARNING in severities:
             raise SystemExit(1)
+
+    def _tell(self, found: list[Finding], *, is_whole: bool) -> None:
+        """For people: what another finding explains is counted, not listed."""
+        keys = {finding.key for finding in found}
+        told = [finding for finding in found if is_whole or finding.part_of not in keys]
+        for finding in told:
+            self.stdout.write(f"{finding.severity.label}: {words.what(finding.code, finding.facts)}")
+            self.stdout.write(f"    {words.todo(finding.code, finding.facts)}")
+        if len(told) < len(found):
+            self.stdout.write(f"{len(found) - len(told)} more are explained by these: --all lists them.")
+        if not found:
+            self.stdout.write("All is well.")
 
 
 def _told(finding: Finding) -> dict[str, Any]:
