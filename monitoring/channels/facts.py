@@ -15,13 +15,15 @@ from monitoring.channels.plan import Network
 @dataclass(frozen=True, slots=True)
 class Sight:
     """`near`: which areas staff said are near it; where they said nothing, all are taken for near. `reported`: the
-    channel that it told, None also where that is none of Zigbee's.
+    channel that it told, None also where that is none of Zigbee's. `pending`: what its configuration says otherwise: it
+    goes there at its next start.
     """
 
     area: Area
     state: AreaState
     near: tuple[Area, ...]
     reported: int | None
+    pending: int | None
     network: Network
 
 
@@ -43,4 +45,6 @@ def _sight(area: Area, areas: Sequence[Area]) -> Sight:
         frozenset(area.wifi_channels),
         frozenset(other.slug for other in near or areas),
     )
-    return Sight(area, state, near, reported, network)
+    configured = state.setting("advanced", "channel")
+    pending = configured if configured in band.ZIGBEE and configured != reported else None
+    return Sight(area, state, near, reported, pending, network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -60,36 +61,52 @@ class _Told(NamedTuple):
 COLUMNS = ("device__area__slug", "state__power_w", "state__counter_at", "state__energy_kwh")
 
 
-def _meters(areas: Sequence[Area], link: online.Link, now: datetime) -> Iterator[Metric]:
-    """Meters that Zigbee2MQTT lists. One that belongs to no area yet was never heard."""
-    slugs = [area.slug for area in areas]
-    statuses: Counter[tuple[str, str]] = Counter()
-    powers: dict[str, list[int]] = {slug: [] for slug in slugs}
-    energies: dict[str, list[Decimal]] = {slug: [] for slug in slugs}
+@dataclass(slots=True)
+class _Sums:
+    """Of an area's meters."""
+
+    statuses: Counter[online.Status] = field(default_factory=Counter)
+    powers_w: list[int] = field(default_factory=list)
+    energies_kwh: list[Decimal] = field(default_factory=list)
+
+    def add(self, told: _Told, status: online.Status) -> None:
+        self.statuses[status] += 1
+        if status is online.Status.ONLINE and told.power_w is not None:
+            self.powers_w.append(told.power_w)
+        if told.counter_at and told.energy_kwh is not None:
+            self.energies_kwh.append(told.energy_kwh)
+
+    @property
+    def power_w(self) -> int | None:
+        return sum(self.powers_w) if self.powers_w else None
+
+    @property
+    def energy_j(self) -> Decimal | None:
+        return sum(self.energies_kwh, Decimal(0)) * JOULES_A_KWH if self.energies_kwh else None
+
+
+def _sums(areas: Sequence[Area], link: online.Link, now: datetime) -> dict[str, _Sums]:
+    """By area. One that belongs to no area yet was never heard."""
+    found = {area.slug: _Sums() for area in areas}
     listed = Meter.objects.filter(device__removed_at=None, device__area__isnull=False)
     for row in listed.values_list(*COLUMNS, *online.fact_fields()):
-        told, status = _Told(*row[: len(COLUMNS)]), online.judge(online.Facts(*row[len(COLUMNS) :]), link, now).status
-        statuses[told.area, status.value] += 1
-        if status is online.Status.ONLINE and told.power_w is not None:
-            powers[told.area].append(told.power_w)
-        if told.counter_at and told.energy_kwh is not None:
-            energies[told.area].append(told.energy_kwh)
+        told, facts = _Told(*row[: len(COLUMNS)]), online.Facts(*row[len(COLUMNS) :])
+        if told.area in found:  # one that was made a moment ago is told next time
+            found[told.area].add(told, online.judge(facts, link, now).status)
+    return found
+
+
+def _meters(areas: Sequence[Area], link: online.Link, now: datetime) -> Iterator[Metric]:
+    sums = _sums(areas, link, now)
     text = "Meters that the area's Zigbee2MQTT lists, by whether they are online; the sum is how many there should be."
-    rows = [(slug, status.value, statuses[slug, status.value]) for slug in slugs for status in online.Status]
+    rows = [(slug, status.value, each.statuses[status]) for slug, each in sums.items() for status in online.Status]
     yield gauge("campsite_area_meters", text, rows, ["area", "status"])
     text = "The sum of what the meters use that are online and tell it. Left out where none does."
-    yield gauge(
-        "campsite_area_power_watts", text, [(slug, sum(powers[slug]) if powers[slug] else None) for slug in slugs], AREA
-    )
+    yield gauge("campsite_area_power_watts", text, [(slug, each.power_w) for slug, each in sums.items()], AREA)
     text = "How many meters campsite_area_power_watts is the sum of."
-    yield gauge("campsite_area_power_meters", text, [(slug, len(powers[slug])) for slug in slugs], AREA)
+    yield gauge("campsite_area_power_meters", text, [(slug, len(each.powers_w)) for slug, each in sums.items()], AREA)
     text = "What the area's present meters have used since they are known. A meter that moves takes its energy along."
-    joules = [(slug, _joules(energies[slug])) for slug in slugs]
-    yield gauge("campsite_area_energy_joules", text, joules, AREA)
-
-
-def _joules(energies_kwh: Sequence[Decimal]) -> Decimal | None:
-    return sum(energies_kwh, Decimal(0)) * JOULES_A_KWH if energies_kwh else None
+    yield gauge("campsite_area_energy_joules", text, [(slug, each.energy_j) for slug, each in sums.items()], AREA)
 
 
 def _health() -> Iterator[Metric]:

@@ -65,6 +65,13 @@ def test_a_channel_that_is_none_of_zigbees_is_not_taken_for_one(chief: Client) -
     assert "Has not told its channel" in page(chief)
 
 
+def test_a_channel_that_waits_for_a_restart_is_told(chief: Client) -> None:
+    """As Zigbee2MQTT 2.14 tells it: bridge/info has the old one in `network`, the new one in `config`."""
+    for name, channel in (("North", 20), ("South", 11), ("East", "20"), ("West", 0)):
+        make.area(name, reported={"channel": 11, "configuration": {"advanced": {"channel": channel}}})
+    assert page(chief).count("from its next start on") == 1
+
+
 def test_areas_that_are_not_near_may_share(chief: Client) -> None:
     north, south = area("North", 11, wifi=[]), area("South", 11, devices=0, wifi=[])
     assert "<strong>15 instead of 11</strong>" in page(chief)

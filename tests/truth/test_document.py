@@ -18,6 +18,7 @@ from bookings.portal import pulse
 from meters import live
 from meters.api import commands, errors
 from meters.api import serializers as meters
+from monitoring import metrics
 from tests import make
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,3 +116,11 @@ def test_every_column_of_the_files_is_in_the_table() -> None:
     with translation.override("en"):
         found = {column for kind in exports.Kind for column in exports.table(kind, today, today).columns}
     assert found == told("Files for the accounts")
+
+
+@pytest.mark.django_db
+def test_every_figure_for_prometheus_is_in_the_table() -> None:
+    make.worker()
+    page = metrics.told(timezone.now()).decode()
+    found = set(re.findall(r"(?m)^# TYPE (campsite_\w+)", page))
+    assert found == told("Figures for Prometheus")
