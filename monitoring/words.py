@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -26,7 +27,7 @@ WORDS: dict[str, Words] = {
         _("Look whether the broker (Mosquitto) runs on the NAS, and start it. Orders wait until it is back."),
     ),
     "broker_no_round_trip": Words(
-        _("A message to the MQTT broker does not come back (%(how)s %(detail)s)"),
+        _("A message to the MQTT broker does not come back"),
         _("Look whether the broker (Mosquitto) runs. Its access list must allow the topic campsite/round-trip."),
     ),
     "broker_slow": Words(
@@ -242,8 +243,15 @@ def todo(code: str, facts: Mapping[str, Any]) -> str:
 
 
 def _filled(words: Promise, facts: Mapping[str, Any]) -> str:
-    known = {name: "–" if value is None else value for name, value in facts.items()}
+    known = {name: _written(value) for name, value in facts.items()}
     try:
         return str(words) % known
     except (KeyError, ValueError):  # facts of an older version
         return str(words)
+
+
+def _written(value: Any) -> Any:
+    """As the reader's language writes it."""
+    if value is None:
+        return "–"
+    return number_format(value) if isinstance(value, float) else value
