@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -26,7 +27,7 @@ WORDS: dict[str, Words] = {
         _("Look whether the broker (Mosquitto) runs on the NAS, and start it. Orders wait until it is back."),
     ),
     "broker_no_round_trip": Words(
-        _("A message to the MQTT broker does not come back (%(how)s %(detail)s)"),
+        _("A message to the MQTT broker does not come back"),
         _("Look whether the broker (Mosquitto) runs. Its access list must allow the topic campsite/round-trip."),
     ),
     "broker_slow": Words(
@@ -159,11 +160,11 @@ WORDS: dict[str, Words] = {
     ),
     "counter_jumped": Words(
         _("%(meter)s in %(area)s counts from %(kwh)s kWh: its counter jumped by more than its breaker can pass"),
-        _("Compare with the meter's display. The jump is not billed; if it was real, correct the stay."),
+        _("Look at its history. The jump is not billed; if it was real, correct the stay."),
     ),
     "counter_odd": Words(
         _("%(meter)s in %(area)s told a counter that makes no sense (%(kwh)s kWh): it was left out of the bill"),
-        _("Look at it under Quarantined counter values. If it comes again and again, exchange the meter."),
+        _("Look at it under Quarantined values. If it comes again and again, exchange the meter."),
     ),
     "vacant_use": Words(
         _("%(kwh)s kWh were used without a guest within a day, on %(places)s pitches: %(where)s"),
@@ -187,7 +188,7 @@ WORDS: dict[str, Words] = {
     ),
     "stopped": Words(
         _("Nothing is switched automatically: everything automatic is stopped (%(reason)s)"),
-        _("Look at what was about to be switched, and release the stop on the board."),
+        _("Look at what waits to be switched, then end the stop: Stop everything automatic."),
     ),
     "events_failed": Words(
         _("%(events)s events from Sirvoy could not be worked on"),
@@ -198,7 +199,7 @@ WORDS: dict[str, Words] = {
         _("Look whether the background jobs (qcluster) run."),
     ),
     "webhook_silent": Words(
-        _("Nothing has come from Sirvoy for %(hours)s h; in each week before it was %(events)s events and more"),
+        _("Nothing has come from Sirvoy for %(hours)s h, in which %(events)s events and more came in other weeks"),
         _("Look in Sirvoy whether its webhook is still there. Until then, switch for those who arrive by hand."),
     ),
     "address_unchecked": Words(
@@ -242,8 +243,15 @@ def todo(code: str, facts: Mapping[str, Any]) -> str:
 
 
 def _filled(words: Promise, facts: Mapping[str, Any]) -> str:
-    known = {name: "–" if value is None else value for name, value in facts.items()}
+    known = {name: _written(value) for name, value in facts.items()}
     try:
         return str(words) % known
     except (KeyError, ValueError):  # facts of an older version
         return str(words)
+
+
+def _written(value: Any) -> Any:
+    """As the reader's language writes it."""
+    if value is None:
+        return "–"
+    return number_format(value) if isinstance(value, float) else value

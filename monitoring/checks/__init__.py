@@ -28,7 +28,6 @@ Check = Callable[[datetime], Iterable[Finding]]
 
 ALL: tuple[Check, ...] = (
     ourselves.worker,
-    broker.round_trip,
     ourselves.background_jobs,
     ourselves.failed_jobs,
     ourselves.redis,
@@ -65,6 +64,8 @@ ALL: tuple[Check, ...] = (
     sirvoy.silence,
     sirvoy.address_checks,
     alerting.failing_routes,
+    # The last: the moment of the look would grow old while these wait.
+    broker.round_trip,
     neighbours.probes,
     neighbours.certificates,
 )

@@ -13,7 +13,7 @@ from bookings.models import Stay
 from bookings.vacancy import vacancy
 from meters import online
 from meters.commands.rules import NO_LOAD_A
-from meters.models import CounterEpoch, HourlyUsage, Meter, MeterState, QuarantinedReading
+from meters.models import Area, CounterEpoch, HourlyUsage, Meter, MeterState, QuarantinedReading
 from monitoring.findings import Fact, Finding, Severity
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -95,7 +95,9 @@ def vacant_use(now: datetime) -> Iterator[Finding]:
     if not Stay.objects.exists():  # nobody tells us of guests
         return
     until = now.replace(minute=0, second=0, microsecond=0)
-    found = [each for each in vacancy(until - DAY, until) if each.energy_kwh >= VACANT_KWH]
+    in_service = set(Area.objects.filter(in_service=True).values_list("pk", flat=True))
+    used = [each for each in vacancy(until - DAY, until) if each.energy_kwh >= VACANT_KWH]
+    found = [each for each in used if each.meter.device.area_id in in_service]
     if found:
         where = ", ".join(each.pitch.number if each.pitch else str(each.meter.device) for each in found[:NAMED])
         kwh = sum(each.energy_kwh for each in found)

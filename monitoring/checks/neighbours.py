@@ -23,6 +23,7 @@ Answer = TypeVar("Answer")
 TIMEOUT_S = 5.0
 PATIENCE_S = 10.0
 AT_ONCE = 16
+SILENCE = "time-out"
 SERVER_ERROR = 500
 """From here on the server itself is broken; 401 or 404 say that it lives."""
 SOON, NEARLY = timedelta(days=14), timedelta(days=3)
@@ -58,7 +59,7 @@ def _ask_all(asked: Iterable[Asked], ask: Callable[[Asked], Answer]) -> Iterator
     for future, each in answers.items():
         if future.cancelled():
             continue
-        yield each, future.result() if future.done() else "no answer in time"
+        yield each, future.result() if future.done() else SILENCE
 
 
 def _why_dead(url: str) -> str:
@@ -108,4 +109,4 @@ def _ends_at(address: str) -> datetime | str:
 
 
 def _named(failure: Exception) -> str:
-    return "no answer in time" if isinstance(failure, TimeoutError) else type(failure).__name__
+    return SILENCE if isinstance(failure, TimeoutError) else type(failure).__name__

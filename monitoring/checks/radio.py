@@ -38,12 +38,29 @@ WEAK_LINK, WEAK_FOR, WEAK_READINGS = 30, timedelta(hours=6), 20
 
 
 class Rate(NamedTuple):
-    """How often a device of an area is heard."""
+    """How often a meter is heard."""
 
-    area_id: int
     ieee_address: str
     name: str
     a_minute: float
+
+
+class Loud(NamedTuple):
+    """An area in which some of so many meters chatter, the loudest first."""
+
+    name: str
+    slug: str
+    meters: int
+    loud: list[Rate]
+
+    @property
+    def is_many(self) -> bool:
+        return len(self.loud) >= MANY and len(self.loud) >= SHARE * self.meters
+
+    @property
+    def cause(self) -> str:
+        """The finding (by its key) that explains why the whole area is loud."""
+        return key("many_chatter", self.slug) if self.is_many else key("chatters", self.loud[0].ieee_address)
 
 
 class Report(NamedTuple):
@@ -57,12 +74,12 @@ class Report(NamedTuple):
 
 # The unique index serves each meter: nothing looks through a day's readings.
 READINGS = """
-SELECT d.area_id, d.ieee_address, d.friendly_name, heard.readings / %(minutes)s::float
+SELECT a.name, a.slug, d.ieee_address, d.friendly_name, heard.readings / %(minutes)s::float
 FROM meters_meter m JOIN meters_device d ON d.id = m.device_id JOIN meters_area a ON a.id = d.area_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS readings FROM meters_reading r WHERE r.meter_id = m.id AND r.measured_at > %(since)s
 ) heard
-WHERE a.in_service AND d.removed_at IS NULL
+WHERE a.in_service AND d.removed_at IS NULL ORDER BY heard.readings DESC, d.ieee_address
 """
 # What it published between two reports; the first report after a restart counts from nothing.
 PUBLISHED = """
@@ -91,19 +108,12 @@ WHERE a.in_service AND d.removed_at IS NULL AND s.linkquality < %(weak)s
 
 def chattering(now: datetime) -> Iterator[Finding]:
     """Meters that fill the air, within two minutes; many at once are one storm of their area."""
-    rates = _rows(READINGS, minutes=MINUTES, since=now - timedelta(minutes=MINUTES))
-    by_area: dict[int, list[Rate]] = defaultdict(list)
-    for rate in map(Rate._make, rates):
-        by_area[rate.area_id].append(rate)
-    for area in Area.objects.filter(pk__in=by_area):
-        theirs = by_area[area.pk]
-        loud = [rate for rate in theirs if rate.a_minute >= MOST_A_MINUTE]
-        is_many = len(loud) >= MANY and len(loud) >= SHARE * len(theirs)
-        if is_many:
-            facts: dict[str, Fact] = {"area": area.name, "meters": len(loud), "of": len(theirs)}
+    for area in _loud(now):
+        if area.is_many:
+            facts: dict[str, Fact] = {"area": area.name, "meters": len(area.loud), "of": area.meters}
             yield Finding("many_chatter", Severity.CRITICAL, area.slug, facts)
-        for rate in loud:
-            part_of = key("many_chatter", area.slug) if is_many else ""
+        for rate in area.loud:
+            part_of = key("many_chatter", area.slug) if area.is_many else ""
             yield _chatters(rate.ieee_address, rate.name, area.name, rate.a_minute, part_of)
 
 
@@ -119,11 +129,13 @@ def chattering_others(now: datetime) -> Iterator[Finding]:
 
 def storms(now: datetime) -> Iterator[Finding]:
     """A whole area tells far more than it usually does: a storm of broadcasts, of pings, of somebody's automation."""
+    loud = {area.slug: area for area in _loud(now)}
     for name, slug, a_second, at, reports, usual in _rows(PUBLISHED, since=now - 7 * DAY):
         is_of_now = now - at < OF_NOW and reports >= STORM_REPORTS
         if is_of_now and a_second >= max(STORM_A_SECOND, STORM_TIMES * usual):
             facts: dict[str, Fact] = {"area": name, "per_s": round(a_second, 1), "usual_per_s": round(usual, 1)}
-            yield Finding("storm", Severity.WARNING, slug, facts)
+            part_of = loud[slug].cause if slug in loud else ""
+            yield Finding("storm", Severity.WARNING, slug, facts, part_of=part_of)
 
 
 def queues(now: datetime) -> Iterator[Finding]:
@@ -166,6 +178,14 @@ def weak_links(now: datetime) -> Iterator[Finding]:
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _loud(now: datetime) -> list[Loud]:
+    by_area: dict[tuple[str, str], list[Rate]] = defaultdict(list)
+    for name, slug, *rate in _rows(READINGS, minutes=MINUTES, since=now - timedelta(minutes=MINUTES)):
+        by_area[name, slug].append(Rate(*rate))
+    areas = (Loud(*area, len(all_), [r for r in all_ if r.a_minute >= MOST_A_MINUTE]) for area, all_ in by_area.items())
+    return [area for area in areas if area.loud]
 
 
 def _chatters(address: str, name: str, area: str, a_minute: float, part_of: str = "") -> Finding:

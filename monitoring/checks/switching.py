@@ -68,7 +68,7 @@ def disobeying(now: datetime) -> Iterator[Finding]:
         if len(last) == IN_A_ROW and area and all(each.status == Command.Status.FAILED for each in last):
             device = last[0].meter.device
             facts: dict[str, Fact] = {"meter": str(device), "area": area.name, "times": IN_A_ROW}
-            part_of = key("commands_fail", area.slug)
+            part_of = key("not_on" if last[0].state else "not_off", device.ieee_address)
             yield Finding("disobeys", Severity.WARNING, device.ieee_address, facts, last[-1].finished_at, part_of)
 
 
@@ -76,4 +76,4 @@ def stopped(now: datetime) -> Iterator[Finding]:
     """Nothing is switched automatically. A person who pressed the button knows; nobody knows of the limit."""
     for stop in AutomaticStop.objects.filter(ended_at=None):
         severity = Severity.NOTICE if stop.cause == AutomaticStop.Cause.PERSON else Severity.WARNING
-        yield Finding("stopped", severity, facts={"reason": stop.reason}, since=stop.since)
+        yield Finding("stopped", severity, facts={"reason": stop.reason or None}, since=stop.since)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 from django_q.models import Schedule
 
 from bookings.models import WebhookEvent
@@ -260,6 +260,14 @@ def test_every_finding_has_words_and_they_take_its_facts(settings) -> None:
         for text in (words.what(finding.code, finding.facts), words.todo(finding.code, finding.facts)):
             assert text
             assert "%(" not in text
+
+
+def test_figures_are_written_as_the_reader_does() -> None:
+    facts = {"seconds": 2.5, "meter": None}
+    with translation.override("da"):
+        assert "2,5 s" in words.what("broker_slow", facts)
+    with translation.override("en"):
+        assert "2.5 s" in words.what("broker_slow", facts)
 
 
 def test_the_runbook_has_a_paragraph_for_every_finding_and_the_table_names_it() -> None:

@@ -184,6 +184,8 @@ def test_use_without_a_guest_is_one_finding_with_the_most_first(area: Area) -> N
     (found,) = meters.vacant_use(NOW)
     assert (found.facts["where"], found.facts["kwh"], found.facts["places"]) == ("102, 101", 5.0, 2)
     assert told(meters.vacant_use(NOW + timedelta(days=1))) == []
+    Area.objects.update(in_service=False)
+    assert told(meters.vacant_use(NOW)) == []
 
 
 def test_an_area_being_commissioned_is_left_alone() -> None:

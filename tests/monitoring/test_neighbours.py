@@ -56,7 +56,7 @@ def test_what_refuses_or_hangs_is_dead(hanging: int, settings, monkeypatch: pyte
     assert told == {
         "closed": "ConnectionRefusedError",
         "gone": "ConnectionRefusedError",
-        "hangs": "no answer in time",
+        "hangs": neighbours.SILENCE,
     }
 
 
@@ -75,7 +75,7 @@ def test_whom_there_was_no_time_to_ask_is_unknown(hanging: int, settings, monkey
     monkeypatch.setattr(neighbours, "PATIENCE_S", 0.2)
     monkeypatch.setattr(neighbours, "AT_ONCE", 1)
     url = f"http://127.0.0.1:{hanging}/"
-    assert dead(settings, first=url, second=url) == {"first": "no answer in time"}
+    assert dead(settings, first=url, second=url) == {"first": neighbours.SILENCE}
 
 
 # --- certificates ----------------------------------------------------------------------------------------------------

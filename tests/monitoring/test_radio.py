@@ -98,6 +98,17 @@ def test_an_area_far_louder_than_usual_is_a_storm(area: Area, before: float, las
     assert told(radio.storms(NOW)) == (["storm:north"] if is_storm else [])
 
 
+def test_a_storm_that_a_single_meter_makes_is_part_of_that(area: Area) -> None:
+    reports(area, *rates(0, *[1.0] * 20, 50.0))
+    loud = meter(area, 60)
+    (found,) = radio.storms(NOW)
+    assert found.part_of == f"chatters:{loud.device.ieee_address}"
+    for _ in range(5):
+        meter(area, 60)
+    (found,) = radio.storms(NOW)
+    assert found.part_of == "many_chatter:north"
+
+
 def test_what_is_usual_is_not_known_after_an_hour_nor_is_an_old_report_of_now(area: Area) -> None:
     reports(area, *rates(0, *[1.0] * 6, 50.0))
     assert told(radio.storms(NOW)) == []

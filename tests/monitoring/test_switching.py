@@ -40,6 +40,7 @@ def test_a_relay_that_is_not_as_wanted_for_long(state: bool, relay: bool | None,
     want = wanted(state, relay, hold=hold)
     (found,) = switching.off_plan(timezone.now())
     assert (found.code, found.severity) == ("not_on" if state else "not_off", severity)
+    assert found.part_of == f"commands_fail:{want.meter.device.area.slug}"
     MeterState.objects.update(relay=state)
     assert told(switching.off_plan(timezone.now())) == []
     MeterState.objects.update(relay=relay)
@@ -99,7 +100,7 @@ def test_a_meter_whose_last_three_commands_failed() -> None:
         at = timezone.now() - minutes * MINUTE
         make.command(want, status=Command.Status.FAILED, area=area, failure="no_answer", finished_at=at)
     (found,) = switching.disobeying(timezone.now())
-    assert (found.about, found.part_of) == (want.meter.device.ieee_address, "commands_fail:north")
+    assert (found.about, found.part_of) == (want.meter.device.ieee_address, f"not_on:{want.meter.device.ieee_address}")
     make.command(want, status=Command.Status.CONFIRMED, area=area, finished_at=timezone.now())
     assert told(switching.disobeying(timezone.now())) == []
 
