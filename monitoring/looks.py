@@ -1,4 +1,7 @@
-"""When the site was looked at: what nobody looked at, nobody knows. The only module that writes Look."""
+"""When the site was looked at, and its areas were seen; of other times nobody knows.
+
+The only module that writes Look.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from datetime import datetime, timedelta
 from django.db.models import Max, Q
 from django.utils import timezone
 
-from meters.models import Area
+from meters import online
+from meters.models import Area, AreaState
 from monitoring.models import Look
 
 LONGEST_BREAK = timedelta(minutes=3)
@@ -24,7 +28,9 @@ def note(now: datetime) -> bool:
     last = Look.objects.filter(area=None).aggregate(last=Max("until"))["last"]
     if last and last <= timezone.now() and now < last + TOO_SOON:
         return False
-    areas = list(Area.objects.filter(in_service=True).values_list("pk", flat=True))
+    link = online.link(now)
+    in_service = Area.objects.filter(in_service=True).values_list("pk", flat=True)
+    areas = [area for area in in_service if link.bridge(area) != AreaState.Bridge.UNKNOWN]
     going_on = Look.objects.filter(Q(area=None) | Q(area__in=areas), since__lte=now, until__gt=now - LONGEST_BREAK)
     known = set(going_on.values_list("area", flat=True))
     going_on.update(until=now)

@@ -114,7 +114,7 @@ class IncidentNote(models.Model):
 
 class MaintenanceWindow(models.Model):
     """A time in which something is worked on: what is found of it is noted, and not told. Written only by
-    monitoring/admin.py.
+    monitoring/admin.
     """
 
     area = models.ForeignKey(
@@ -158,7 +158,8 @@ class MaintenanceWindow(models.Model):
 
 
 class Look(models.Model):
-    """From when to when the site was looked at each minute, and each area in service; of other times nobody knows.
+    """From when to when the site was looked at each minute, and how an area in service is was seen. Of other times
+    nobody knows.
 
     Written only by monitoring/looks.py.
     """
@@ -177,7 +178,7 @@ class Look(models.Model):
 
 
 class AlertRoute(models.Model):
-    """Who is told of what. Its address is a secret of the settings. Written only by monitoring/admin.py."""
+    """Who is told of what. Its address is a secret of the settings. Written only by monitoring/admin."""
 
     class Language(models.TextChoices):
         DANISH = "da", _("Danish")
