@@ -16,6 +16,7 @@ from unfold.decorators import action
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from meters.admin.base import NOTHING, ReadOnlyAdmin, ago, label, link, local, nowrap
+from meters.models import Area
 from monitoring import alerts
 from monitoring.checks.alerting import FAILS_AFTER
 from monitoring.components import Component
@@ -25,16 +26,19 @@ auditlog.register(AlertRoute, m2m_fields={"areas"})
 
 
 class RouteForm(forms.ModelForm):
+    areas = forms.ModelMultipleChoiceField(
+        Area.objects.all(),
+        label=capfirst(AlertRoute._meta.get_field("areas").verbose_name),
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
     components = forms.MultipleChoiceField(
         label=capfirst(AlertRoute._meta.get_field("components").verbose_name),
-        choices=Component.choices,
+        choices=[(each.value, capfirst(each.label)) for each in Component],
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=AlertRoute._meta.get_field("components").help_text,
     )
-
-    class Meta:
-        widgets = {"areas": UnfoldAdminCheckboxSelectMultipleWidget}
 
 
 @admin.register(AlertRoute)
