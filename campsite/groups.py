@@ -13,19 +13,21 @@ from django.db.models import Q
 RECEPTION = frozenset(
     {
         *("meters.view_*", "meters.switch_meter", "meters.add_automaticstop"),
-        *("bookings.view_*", "monitoring.view_incident"),
+        *("bookings.view_*", "monitoring.view_incident", "monitoring.change_incident"),
         *("bookings.change_stay", "bookings.change_room", "bookings.change_guest", "bookings.add_portallink"),
         *("bookings.add_packagesale", "bookings.add_charge", "bookings.add_correction"),
         *("bookings.change_packagenotice", "bookings.change_webhookevent", "bookings.change_problemreport"),
     }
 )
 """bookings.change_webhookevent: replay it; change_packagenotice: note that the guest was told;
-change_problemreport: note that what he reported is solved."""
+change_problemreport: note that what he reported is solved; change_incident: look after it, snooze it."""
 TECHNICIAN = RECEPTION | {
     *("meters.add_area", "meters.change_area", "meters.change_meter"),
     *("meters.add_pitch", "meters.change_pitch", "meters.delete_pitch"),
     *("meters.add_installation", "meters.change_installation"),
-    *("meters.add_bridgerequest", "meters.resume_automatic", "monitoring.change_incident", "monitoring.view_*"),
+    *("meters.add_bridgerequest", "meters.resume_automatic", "monitoring.view_*"),
+    *("monitoring.add_maintenancewindow", "monitoring.change_maintenancewindow"),
+    "monitoring.delete_maintenancewindow",
     *("auditlog.view_logentry", "django_q.view_failure"),
 }
 MANAGER = TECHNICIAN | {

@@ -102,6 +102,10 @@ MENU: list[tuple[Text, list[Line]]] = [
             Line(_("Channel plan"), "cell_tower", "channel-plan", channels.NEEDS),
             _table(_("Found Zigbee2MQTTs"), "travel_explore", "meters_foundinstance"),
             _table(_("Worker"), "settings_heart", "meters_workerstate"),
+            Line(
+                _("Availability"), "monitoring", "admin:monitoring_incident_availability", ("monitoring.view_incident",)
+            ),
+            _table(_("Maintenance windows"), "construction", "monitoring_maintenancewindow"),
             _table(_("Alert routes"), "notifications_active", "monitoring_alertroute"),
             _table(_("Alerts"), "outgoing_mail", "monitoring_alert"),
             _table(_("Tokens"), "key", "authtoken_tokenproxy"),

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 
 import apprise
 
-CONNECT_S, READ_S = 5, 10
-"""Unless the address says otherwise (cto, rto)."""
+USUAL = {"cto": 5, "rto": 10, "overflow": "truncate"}
+"""Unless the address says otherwise: seconds to connect, and to wait for an answer; of what is too long for those who
+carry it, the beginning is told. Apprise would send all of it, and they would refuse it.
+"""
 
 
 def is_address(url: str) -> bool:
@@ -23,8 +25,8 @@ def is_address(url: str) -> bool:
 def tell(url: str, title: str, text: str) -> bool:
     """Whether whoever carries messages there took it. Takes some 15 s at most."""
     messenger = apprise.Apprise()
-    separator = "&" if urlsplit(url).query else "?"
-    if not messenger.add(url if "cto=" in url else f"{url}{separator}cto={CONNECT_S}&rto={READ_S}"):
+    more = "&".join(f"{name}={value}" for name, value in USUAL.items() if f"{name}=" not in url)
+    if not messenger.add(f"{url}{'&' if urlsplit(url).query else '?'}{more}"):
         return False
     return bool(messenger.notify(title=title, body=text, body_format=apprise.NotifyFormat.TEXT))
 

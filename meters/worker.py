@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 TICK_S = 1.0
 LOOK_AGAIN_S = 30.0
 WATCH_S = 5.0
-JOBS_S = 60.0
+JOBS_S = 10.0
 DOUBT_AFTER = timedelta(seconds=30)
 """A bridge that has said nothing for so long after we connected is no longer believed to be online."""
 

@@ -32,7 +32,7 @@ class Finding:
 
     `code` is one of monitoring/words.py, which tells what it means and what to do. `about` says whom: an area's short
     name, a meter's address; empty for the whole site. `facts` go into the words. `since`: when it began, where that is
-    known. `part_of`: the key of the finding that explains this one.
+    known. `part_of`: the key of the finding that explains this one. `check`: the name of the check that found it.
     """
 
     code: str
@@ -41,6 +41,7 @@ class Finding:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     since: datetime | None = None
     part_of: str = ""
+    check: str = ""
 
     @property
     def key(self) -> str:

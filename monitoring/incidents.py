@@ -1,21 +1,31 @@
-"""What is wrong for longer than a moment. The only module that writes Incident."""
+"""What is wrong for longer than a moment. The only module that writes Incident and IncidentNote."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Coalesce
 
 from meters.people import Person, person
+from monitoring import blind, looks, maintenance, whose
 from monitoring.findings import RANK, Finding, Severity
-from monitoring.models import Incident
+from monitoring.models import Incident, IncidentNote
 
-FOUND, MISSED = 2, 2
-"""So many looks in a row until it opens, and until it closes: what flaps does neither."""
+FOUND = 2
+"""So many looks in a row until it opens."""
+MISSED = (2, 15, 60)
+"""So many until it closes: usually, when it came back shortly after it was over, and when it did so more than once.
+What flaps does neither open nor close each time.
+"""
+SHORTLY = timedelta(hours=1)
 KEPT = timedelta(days=730)
 LOCK = 7_301_090
+LONGEST_COMMENT = 300
+
+Kind = IncidentNote.Kind
 
 
 def take(findings: Iterable[Finding], now: datetime) -> None:
@@ -23,64 +33,169 @@ def take(findings: Iterable[Finding], now: datetime) -> None:
     found = {finding.key: finding for finding in findings}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
-        if not cursor.fetchone()[0]:
+        if not cursor.fetchone()[0] or not looks.note(now):
             return
         known = {incident.key: incident for incident in Incident.objects.filter(closed_at=None)}
-        Incident.objects.bulk_create(_new(finding, now) for key, finding in found.items() if key not in known)
+        _begin([finding for key, finding in found.items() if key not in known], now)
         for key, incident in known.items():
             if key in found:
-                _found_again(incident, found[key], now)
-        _missed([incident.pk for key, incident in known.items() if key not in found], now)
+                _found_again(incident, found[key], known, now)
+        _not_found([incident for key, incident in known.items() if key not in found], found.values(), now)
+        _show(now)
+
+
+# --- what is read ----------------------------------------------------------------------------------------------------
 
 
 def open_now() -> list[Incident]:
-    """What staff should know of, worst first; what is explained by another one that is open is left out. One query."""
-    opened = {each.key: each for each in Incident.objects.filter(closed_at=None, opened_at__isnull=False)}
-    told = [each for each in opened.values() if each.part_of not in opened]
+    """What staff should know of, worst first; what is explained by another one is left out. One query."""
+    unclosed = {each.key: each for each in Incident.objects.filter(closed_at=None).select_related("area")}
+    told = [each for each in unclosed.values() if each.opened_at and each.part_of not in unclosed]
     return sorted(told, key=lambda each: (RANK[Severity(each.severity)], each.since))
+
+
+def to_tell(now: datetime) -> list[Incident]:
+    """What people are to be told of: neither snoozed nor worked on, and seen to go on. Two queries."""
+    return [each for each in _shown(now) if each.unseen_since is None]
+
+
+def _shown(now: datetime) -> list[Incident]:
+    windows = maintenance.ongoing(now)
+    awake = [each for each in open_now() if each.snoozed_until is None or each.snoozed_until <= now]
+    return [each for each in awake if not maintenance.is_planned(windows, each.area_id, each.component)]
+
+
+# --- what people do --------------------------------------------------------------------------------------------------
 
 
 def look_after(incident: Incident, by: Person, comment: str, now: datetime) -> bool:
     """Somebody does something about it. False where it is closed by now."""
-    mine = Incident.objects.filter(pk=incident.pk, closed_at=None)
-    return bool(mine.update(seen_by=person(by), seen_at=now, comment=comment))
+    comment = comment[:LONGEST_COMMENT]
+    told = {"seen_by": person(by), "seen_at": now, "comment": comment or incident.comment}
+    return _change(incident, Kind.LOOKED_AFTER, told, by, now, comment)
+
+
+def leave(incident: Incident, by: Person, now: datetime) -> bool:
+    """Nobody looks after it any more: it is told again. False where it is closed by now."""
+    return _change(incident, Kind.LEFT, {"seen_by": None, "seen_at": None}, by, now)
+
+
+def say(incident: Incident, by: Person, comment: str, now: datetime) -> bool:
+    """Note something for the others. False where it is closed by now."""
+    comment = comment[:LONGEST_COMMENT]
+    return _change(incident, Kind.SAID, {"comment": comment}, by, now, comment)
+
+
+def snooze(incident: Incident, by: Person, until: datetime, now: datetime) -> bool:
+    """Nobody is told of it until then, unless it gets worse. False where it is closed by now, or `until` is over."""
+    if until <= now:
+        return False
+    told = {"snoozed_until": until, "snoozed_by": person(by), "shown_at": None}
+    return _change(incident, Kind.SNOOZED, told, by, now, until=until)
+
+
+def wake(incident: Incident, by: Person, now: datetime) -> bool:
+    """It is snoozed no more. False where it is closed by now."""
+    return _change(incident, Kind.WOKEN, {"snoozed_until": None, "snoozed_by": None}, by, now)
+
+
+def _change(
+    incident: Incident,
+    kind: str,
+    told: Mapping[str, object],
+    by: Person,
+    now: datetime,
+    text: str = "",
+    until: datetime | None = None,
+) -> bool:
+    with transaction.atomic():
+        if not Incident.objects.filter(pk=incident.pk, closed_at=None).update(**told):
+            return False
+        IncidentNote.objects.create(incident=incident, kind=kind, at=now, by=person(by), text=text, until=until)
+    return True
 
 
 def prune(now: datetime) -> None:
     Incident.objects.filter(closed_at__lt=now - KEPT).delete()
+    looks.prune(now)
 
 
-def _new(finding: Finding, now: datetime) -> Incident:
-    return Incident(
+# --- what a look changes ---------------------------------------------------------------------------------------------
+
+
+def _begin(findings: Collection[Finding], now: datetime) -> None:
+    if not findings:
+        return
+    areas = whose.areas_of(findings)
+    keys = [finding.key for finding in findings]
+    last = Incident.objects.filter(key__in=keys).order_by("key", "-closed_at").distinct("key")
+    before = {each.key: each for each in last}
+    Incident.objects.bulk_create(
+        _new(finding, areas.get(finding.key), before.get(finding.key), now) for finding in findings
+    )
+
+
+def _new(finding: Finding, area_id: int | None, before: Incident | None, now: datetime) -> Incident:
+    """What comes back shortly after it was over is still looked after, and what was snoozed stays so."""
+    made = Incident(
         key=finding.key,
         code=finding.code,
         about=finding.about,
+        area_id=area_id,
+        check_name=finding.check,
         severity=finding.severity,
+        worst=finding.severity,
         facts=dict(finding.facts),
         part_of=finding.part_of,
         since=finding.since or now,
         found_at=now,
-        opened_at=now if FOUND == 1 else None,
     )
+    if before and before.snoozed_until and before.snoozed_until > now:
+        made.snoozed_until, made.snoozed_by_id = before.snoozed_until, before.snoozed_by_id
+    if before and before.closed_at and now - before.closed_at < SHORTLY:
+        made.comebacks = before.comebacks + 1
+        made.seen_by_id, made.seen_at, made.comment = before.seen_by_id, before.seen_at, before.comment
+    return made
 
 
-def _found_again(incident: Incident, finding: Finding, now: datetime) -> None:
-    """What it says may have changed; when it began is what was said first."""
+def _found_again(incident: Incident, finding: Finding, known: Collection[str], now: datetime) -> None:
+    """What it says may have changed; when it began is what was said first. As long as what explained it is not known
+    to be over, it explains it.
+    """
     times = incident.times_found + 1
-    Incident.objects.filter(pk=incident.pk, closed_at=None).update(
-        severity=finding.severity,
-        facts=dict(finding.facts),
-        part_of=finding.part_of,
-        found_at=now,
-        times_found=times,
-        times_missed=0,
-        opened_at=incident.opened_at or (now if times >= FOUND else None),
-    )
+    told = {
+        "severity": finding.severity,
+        "facts": dict(finding.facts),
+        "part_of": finding.part_of or (incident.part_of if incident.part_of in known else ""),
+        "check_name": finding.check,
+        "found_at": now,
+        "times_found": times,
+        "times_missed": 0,
+        "unseen_since": None,
+        "opened_at": incident.opened_at or (now if times >= FOUND else None),
+    }
+    worst = Severity(incident.worst or incident.severity)
+    if RANK[finding.severity] < RANK[worst]:  # who snoozed it did not know that
+        told |= {"worst": finding.severity, "snoozed_until": None, "snoozed_by": None, "shown_at": None}
+        if incident.opened_at:
+            IncidentNote.objects.create(incident=incident, kind=Kind.WORSE, at=now)
+    Incident.objects.filter(pk=incident.pk, closed_at=None).update(**told)
 
 
-def _missed(incident_ids: list[int], now: datetime) -> None:
-    """What never opened is forgotten at once."""
-    mine = Incident.objects.filter(pk__in=incident_ids, closed_at=None)
+def _not_found(missing: Collection[Incident], found: Collection[Finding], now: datetime) -> None:
+    """Of what cannot be seen just now nothing follows. What never opened is forgotten at once."""
+    unseen = blind.unseen(list(missing), list(found), now) if missing else set()
+    Incident.objects.filter(pk__in=unseen, closed_at=None).update(unseen_since=Coalesce("unseen_since", now))
+    mine = Incident.objects.filter(pk__in={each.pk for each in missing} - unseen, closed_at=None)
     mine.filter(opened_at=None).delete()
-    mine.update(times_missed=F("times_missed") + 1)
-    mine.filter(times_missed__gte=MISSED).update(closed_at=now)
+    mine.update(times_missed=F("times_missed") + 1, unseen_since=None)
+    for comebacks, times in enumerate(MISSED):
+        of_them = {"comebacks__gte": comebacks} if times == MISSED[-1] else {"comebacks": comebacks}
+        mine.filter(times_missed__gte=times, **of_them).update(closed_at=now)
+
+
+def _show(now: datetime) -> None:
+    """Note since when nothing keeps each from being told: who is next in turn is told so long after that."""
+    shown = [each.pk for each in _shown(now)]
+    Incident.objects.filter(pk__in=shown, shown_at=None).update(shown_at=now)
+    Incident.objects.filter(closed_at=None, shown_at__isnull=False).exclude(pk__in=shown).update(shown_at=None)

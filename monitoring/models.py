@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import time
+
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from monitoring import words
+from meters.models import Area
+from monitoring import components, words
+from monitoring.components import Component
 from monitoring.findings import Severity
 
 
@@ -20,7 +26,17 @@ class Incident(models.Model):
     key = models.CharField(max_length=200)
     code = models.CharField(_("kind"), max_length=40)
     about = models.CharField(max_length=160, blank=True)
+    area = models.ForeignKey(
+        Area,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("area"),
+        help_text="Whose it is; none: all's.",
+    )
+    check_name = models.CharField(max_length=80, blank=True, help_text="Of the check that found it.")
     severity = models.CharField(_("severity"), max_length=10, choices=Severity.choices)
+    worst = models.CharField(max_length=10, blank=True, help_text="The worst that it was.")
     facts = models.JSONField(default=dict)
     part_of = models.CharField(max_length=200, blank=True, help_text="The key of what explains it.")
     since = models.DateTimeField(_("since"))
@@ -29,6 +45,13 @@ class Incident(models.Model):
     times_missed = models.PositiveIntegerField(default=0, help_text="In a row, since it was last found.")
     opened_at = models.DateTimeField(_("opened"), null=True)
     closed_at = models.DateTimeField(_("closed"), null=True)
+    comebacks = models.PositiveIntegerField(default=0, help_text="How often it came back shortly after it was over.")
+    shown_at = models.DateTimeField(null=True, help_text="Since when nothing keeps it from being told.")
+    unseen_since = models.DateTimeField(null=True, help_text="Since when nobody can see whether it goes on.")
+    snoozed_until = models.DateTimeField(_("snoozed until"), null=True)
+    snoozed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("snoozed by")
+    )
     seen_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("looked after by")
     )
@@ -56,9 +79,106 @@ class Incident(models.Model):
         """What to do about it, in the reader's language."""
         return words.todo(self.code, self.facts)
 
+    @property
+    def component(self) -> str:
+        """A value of Component."""
+        return components.of(self.code)
+
+
+class IncidentNote(models.Model):
+    """What people did about an incident, and when it got worse. Written only by monitoring/incidents.py."""
+
+    class Kind(models.TextChoices):
+        LOOKED_AFTER = "looked_after", _("looks after it")
+        LEFT = "left", _("does not look after it any more")
+        SAID = "said", _("says")
+        SNOOZED = "snoozed", _("snoozed it")
+        WOKEN = "woken", _("ended the snoozing")
+        WORSE = "worse", _("it got worse")
+
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="notes", verbose_name=_("incident"))
+    kind = models.CharField(_("kind"), max_length=15, choices=Kind.choices)
+    at = models.DateTimeField(_("at"))
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by"))
+    text = models.CharField(_("comment"), max_length=300, blank=True)
+    until = models.DateTimeField(_("until"), null=True)
+
+    class Meta:
+        ordering = ["at", "pk"]
+        verbose_name = _("note of an incident")
+        verbose_name_plural = _("notes of incidents")
+
+    def __str__(self) -> str:
+        return f"{self.by or ''} {self.get_kind_display()} {self.text}".strip()
+
+
+class MaintenanceWindow(models.Model):
+    """A time in which something is worked on: what is found of it is noted, and not told. Written only by
+    monitoring/admin.
+    """
+
+    area = models.ForeignKey(
+        Area,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("area"),
+        help_text=_("Neither area nor part: the whole site."),
+    )
+    component = models.CharField(_("part"), max_length=20, choices=Component.choices, blank=True)
+    from_at = models.DateTimeField(_("from"))
+    to_at = models.DateTimeField(_("until"))
+    why = models.CharField(_("why"), max_length=200)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by"))
+    made_at = models.DateTimeField(_("made"), auto_now_add=True)
+
+    class Meta:
+        ordering = ["-from_at"]
+        constraints = [
+            models.CheckConstraint(condition=Q(to_at__gt=F("from_at")), name="window_ends_after_it_began"),
+            models.CheckConstraint(condition=Q(area=None) | Q(component=""), name="window_of_one_thing"),
+        ]
+        verbose_name = _("maintenance window")
+        verbose_name_plural = _("maintenance windows")
+
+    def __str__(self) -> str:
+        return f"{self.scope}: {self.why}"
+
+    @property
+    def scope(self) -> str:
+        """What is worked on, in the reader's language."""
+        return str(self.area or self.get_component_display() or _("the whole site"))
+
+    def clean(self) -> None:
+        if self.area_id and self.component:
+            raise ValidationError(_("Choose an area or a part, not both; for both, make two windows."))
+        if self.from_at and self.to_at and self.to_at <= self.from_at:
+            raise ValidationError({"to_at": _("It must end after it began.")})
+
+
+class Look(models.Model):
+    """From when to when the site was looked at each minute, and how an area in service is was seen. Of other times
+    nobody knows.
+
+    Written only by monitoring/looks.py.
+    """
+
+    area = models.ForeignKey(Area, models.CASCADE, null=True, related_name="+", help_text="None: the site.")
+    since = models.DateTimeField()
+    until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        ordering = ["since"]
+        verbose_name = _("time looked at")
+        verbose_name_plural = _("times looked at")
+
+    def __str__(self) -> str:
+        return f"{self.since} – {self.until}"
+
 
 class AlertRoute(models.Model):
-    """Who is told of what. Its address is a secret of the settings. Written only by monitoring/admin.py."""
+    """Who is told of what. Its address is a secret of the settings. Written only by monitoring/admin."""
 
     class Language(models.TextChoices):
         DANISH = "da", _("Danish")
@@ -78,10 +198,47 @@ class AlertRoute(models.Model):
         help_text=_("Milder ones are not told."),
     )
     language = models.CharField(_("language"), max_length=2, choices=Language.choices, default=Language.DANISH)
+    areas = models.ManyToManyField(Area, verbose_name=_("areas"), blank=True, related_name="+")
+    components = ArrayField(
+        models.CharField(max_length=20, choices=Component.choices),
+        verbose_name=_("parts"),
+        default=list,
+        blank=True,
+        help_text=_("It is told of the chosen areas, and of the chosen parts. Nothing chosen: of everything."),
+    )
     from_time = models.TimeField(
         _("from"), null=True, blank=True, help_text=_("By the campsite's clock; empty: at any time.")
     )
-    to_time = models.TimeField(_("until"), null=True, blank=True)
+    to_time = models.TimeField(
+        _("until"), null=True, blank=True, help_text=_("What comes outside of these hours waits until they begin.")
+    )
+    wakes = models.BooleanField(
+        _("criticals at any time"),
+        default=True,
+        help_text=_(
+            "Something critical is told outside of these hours, too. Switched off, it waits like the rest: then "
+            "another route must be there for the night."
+        ),
+    )
+    digest = models.CharField(
+        _("collect"),
+        max_length=10,
+        blank=True,
+        choices=[
+            ("", _("nothing: tell each at once")),
+            (Severity.NOTICE, _("notices")),
+            (Severity.WARNING, _("warnings and notices")),
+        ],
+        help_text=_("Told together in one message a day. Something critical is always told at once."),
+    )
+    digest_at = models.TimeField(
+        _("collected until"), default=time(8), help_text=_("When that message comes, by the campsite's clock.")
+    )
+    after_min = models.PositiveIntegerField(
+        _("only when nobody looks after it for"),
+        default=0,
+        help_text=_("Minutes: this route is the next one, when the first was told in vain. 0: told from the start."),
+    )
     repeat_after_min = models.PositiveIntegerField(
         _("tell again after"), default=60, help_text=_("Minutes, as long as nobody looks after it. 0: never.")
     )
@@ -95,6 +252,26 @@ class AlertRoute(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        if (self.from_time is None) != (self.to_time is None) or (self.from_time and self.from_time == self.to_time):
+            raise ValidationError({"to_time": _("Say both, from when and until when, or neither.")})
+
+
+class RouteState(models.Model):
+    """Whether messages to a route get through. Written only by monitoring/alerts.py."""
+
+    route = models.OneToOneField(AlertRoute, models.CASCADE, primary_key=True, related_name="state")
+    told_at = models.DateTimeField(_("last told"), null=True)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row, since it was last told.")
+    failing_since = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("route's report")
+        verbose_name_plural = _("routes' reports")
+
+    def __str__(self) -> str:
+        return f"{self.route}: {self.told_at}"
+
 
 class Alert(models.Model):
     """One thing that a route is told of an incident. Written only by monitoring/alerts.py."""
@@ -102,12 +279,14 @@ class Alert(models.Model):
     class Kind(models.TextChoices):
         OPENED = "opened", _("it began")
         AGAIN = "again", _("it goes on")
+        WORSE = "worse", _("it got worse")
         CLOSED = "closed", _("it is over")
 
     route = models.ForeignKey(AlertRoute, models.CASCADE, related_name="alerts", verbose_name=_("alert route"))
     incident = models.ForeignKey(Incident, models.CASCADE, related_name="alerts", verbose_name=_("incident"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
-    number = models.PositiveIntegerField(default=0, help_text="Of those of this kind.")
+    number = models.PositiveIntegerField(default=0, help_text="So many of it went before to this route.")
+    severity = models.CharField(max_length=10, choices=Severity.choices, default=Severity.CRITICAL)
     made_at = models.DateTimeField(_("made"))
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due"))

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from monitoring import alerts, checks, deadman, incidents
+from monitoring import alerts, checks, deadman, incidents, maintenance
 
 
 def check_site() -> None:
@@ -10,7 +10,7 @@ def check_site() -> None:
     found = checks.run(now)
     incidents.take(found, now)
     alerts.plan(now)
-    deadman.sign_of_life(found)
+    deadman.sign_of_life(maintenance.unplanned(found, now))
 
 
 def tell_alerts() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from monitoring.checks import (
@@ -80,7 +81,7 @@ def run(now: datetime, checks: Iterable[Check] = ALL) -> list[Finding]:
 def _run(check: Check, now: datetime) -> list[Finding]:
     name = f"{check.__module__.rpartition('.')[2]}.{check.__name__}"
     try:
-        return list(check(now))
+        return [replace(finding, check=name) for finding in check(now)]
     except Exception as failure:
         logger.exception("the check %s failed", name)
         return [Finding("check_failed", Severity.WARNING, name, {"check": name, "error": type(failure).__name__})]

@@ -6,19 +6,16 @@ What nobody listened to is unknown, and no finding: that the worker or the broke
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from django.db.models import Max
 
 from meters import online
 from meters.models import Area, AreaState, Meter
+from monitoring import silence
 from monitoring.findings import Fact, Finding, Severity, key
 
-MANY, SHARE = 5, 0.2
-"""So many meters of an area at once, and such a share of them, are one event, not each one's."""
-IS_OF_ITSELF = ("silent", "unavailable")
-"""Why a meter is offline that should not be; what left, was removed or disabled was meant to go."""
 LONGEST_OPEN = timedelta(minutes=15)
 HEALTH_MISSED = 3
 """So many reports left out."""
@@ -46,11 +43,12 @@ def silent_meters(now: datetime) -> Iterator[Finding]:
         if meter.device.area:
             meters[meter.device.area].append(meter)
     for area, theirs in meters.items():
-        silent = [meter for meter in theirs if online.status(meter, link, now).reason in IS_OF_ITSELF]
-        is_many = len(silent) >= MANY and len(silent) >= SHARE * len(theirs)
+        silent = [meter for meter in theirs if online.status(meter, link, now).reason in silence.IS_OF_ITSELF]
+        is_many = len(silent) >= silence.needed(len(theirs))
         if is_many:
             facts: dict[str, Fact] = {"area": area.name, "silent": len(silent), "meters": len(theirs)}
-            yield Finding("many_silent", Severity.CRITICAL, area.slug, facts, _last_heard(silent))
+            since = silence.since((meter.state.heard_at for meter in silent), len(theirs))
+            yield Finding("many_silent", Severity.CRITICAL, area.slug, facts, since)
         for meter in silent:
             facts = {"meter": meter.device.friendly_name, "area": area.name}
             part_of = key("many_silent", area.slug) if is_many else ""
@@ -114,8 +112,3 @@ def _of(
     state: AreaState, code: str, severity: Severity, since: datetime | None = None, **facts: str | int | None
 ) -> Finding:
     return Finding(code, severity, state.area.slug, {"area": state.area.name, **facts}, since)
-
-
-def _last_heard(meters: Sequence[Meter]) -> datetime | None:
-    """When the first of them fell silent."""
-    return min((meter.state.heard_at for meter in meters if meter.state.heard_at), default=None)

@@ -20,6 +20,7 @@ import psycopg
 import pytest
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.db import connection
+from django_q.models import Schedule
 
 from campsite.embedded import mosquitto
 from meters import leader, live, mqtt, notify, rejected
@@ -346,6 +347,29 @@ def test_a_database_that_restarts_or_stays_away_costs_nothing(site: Site, sink: 
     fleet.check()
     until(lambda: leading() == worker.pid, "the same worker to lead again")
     until(lambda: WorkerState.objects.get().queued == 0, "the queue to be empty")
+
+
+@on_either
+def test_background_jobs_that_are_killed_are_told_by_the_worker_and_again_when_they_are_back(
+    site: Site, sink: Sink
+) -> None:
+    """Nobody else would: it is they who look at the site and tell people."""
+    emergency = {"EMERGENCY_URL": f"json://127.0.0.1:{sink.port}/", "EMERGENCY_AFTER_S": "0.5"}
+    jobs = {"database_url": site.database_url, "mqtt_url": site.broker.url}
+    cluster = site.services.manage("qcluster", **jobs)
+    try:
+        due = Schedule.objects.filter(next_run__lt=datetime.now(UTC))
+        until(lambda: not due.exists(), "the jobs to be run", timeout_s=90)
+        site.workers.start(**emergency)
+        cluster.kill()
+        Schedule.objects.update(next_run=datetime.now(UTC) - timedelta(minutes=4))  # as after four minutes
+        until(lambda: len(sink.told) == 1, "people to be told")
+        assert "qcluster" in sink.told[0]["message"]
+        cluster = site.services.manage("qcluster", **jobs)
+        until(lambda: len(sink.told) == 2, "people to be told that it is over", timeout_s=90)
+        assert "qcluster" not in sink.told[1]["message"]
+    finally:
+        cluster.kill()
 
 
 def next_tick(site: Site) -> dict[str, Any]:

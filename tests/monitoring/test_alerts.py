@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from monitoring import alerts, incidents
+from monitoring import alerts, incidents, routes
 from monitoring.checks import alerting
 from monitoring.findings import Finding, Severity
 from monitoring.models import Alert, AlertRoute, Incident
@@ -83,7 +83,7 @@ def test_a_mild_thing_is_not_told_to_who_wants_the_worst_only(sink: Sink, route:
 
 
 def test_at_night_it_waits_for_the_morning_and_what_ended_before_is_not_told(sink: Sink, route: AlertRoute) -> None:
-    AlertRoute.objects.update(from_time=time(13), to_time=time(22))
+    AlertRoute.objects.update(from_time=time(13), to_time=time(22), wakes=False)
     minutes(59, OFFLINE)
     assert sink.told == []
     minutes(3, OFFLINE, since=59)
@@ -94,10 +94,19 @@ def test_at_night_it_waits_for_the_morning_and_what_ended_before_is_not_told(sin
     assert not Alert.objects.filter(incident__code="network_open").exists()
 
 
+def test_something_critical_is_told_at_night_too(sink: Sink, route: AlertRoute) -> None:
+    AlertRoute.objects.update(from_time=time(13), to_time=time(22))
+    minutes(5, OFFLINE, OPEN)
+    (told,) = sink.told
+    assert "Zigbee2MQTT is not running" in told["title"]
+    minutes(61, OFFLINE, OPEN, since=5)
+    assert "North is open for new devices" in sink.told[1]["message"]
+
+
 @pytest.mark.parametrize(("hour", "awake"), [(21, False), (22, True), (2, True), (6, False)])
 def test_hours_may_reach_over_midnight(hour: int, awake: bool) -> None:
     route = AlertRoute(from_time=time(22), to_time=time(6))
-    assert alerts.is_awake(route, NOON.replace(hour=(hour - 2) % 24)) is awake
+    assert routes.is_awake(route, "warning", NOON.replace(hour=(hour - 2) % 24)) is awake
 
 
 def test_what_did_not_get_through_is_tried_again_and_told_once(sink: Sink, route: AlertRoute) -> None:

@@ -1,9 +1,11 @@
 """What is wrong for longer than a moment: opened once, closed once, whatever flaps."""
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -78,6 +80,84 @@ def test_what_another_incident_explains_is_not_told_beside_it_but_without_it() -
     assert told() == ["many_silent:north"]
     looks([ONE], [ONE])
     assert told() == ["meter_silent:0x1"]
+
+
+def test_a_part_is_not_told_while_the_whole_may_still_be() -> None:
+    """What explained it is missed once, and not over yet; then it is over, and the part remains."""
+    looks([MANY, ONE], [MANY, ONE], [ONE])
+    assert told() == ["many_silent:north"]
+    looks([ONE])
+    assert told() == ["meter_silent:0x1"]
+
+
+def test_a_part_waits_until_the_whole_has_opened() -> None:
+    looks([ONE], [MANY, ONE])
+    assert told() == []
+    looks([MANY, ONE])
+    assert told() == ["many_silent:north"]
+
+
+def test_what_comes_back_shortly_after_it_was_over_closes_later_and_stays_with_who_looks_after_it() -> None:
+    person = make.superuser()
+    looks([OFFLINE], [OFFLINE])
+    incidents.look_after(Incident.objects.get(), person, "loose plug", NOW)
+    looks([], [])
+    looks([], [OFFLINE], [OFFLINE])
+    again = Incident.objects.get(closed_at=None)
+    assert (again.comebacks, again.seen_by, again.comment) == (1, person, "loose plug")
+    looks(*([[]] * 14))
+    assert told() == ["bridge_offline:north"]
+    looks(*([[]] * 16))
+    assert told() == []
+
+
+def test_what_flaps_for_hours_is_few_incidents() -> None:
+    looks(*([[OFFLINE]] * 3 + [[]] * 3) * 40)
+    assert Incident.objects.count() == 2
+
+
+def test_a_look_that_was_handed_out_twice_counts_once() -> None:
+    incidents.take([OFFLINE], NOW)
+    incidents.take([OFFLINE], NOW + timedelta(seconds=2))
+    assert told() == []
+    incidents.take([OFFLINE], NOW + MINUTE)
+    assert told() == ["bridge_offline:north"]
+
+
+def test_a_slow_look_that_was_overtaken_changes_nothing() -> None:
+    past = NOW - timedelta(hours=1)
+    incidents.take([OFFLINE], past)
+    incidents.take([OFFLINE], past + 2 * MINUTE)
+    incidents.take([], past + MINUTE)
+    assert Incident.objects.get().times_missed == 0
+
+
+def test_a_clock_that_was_set_back_stops_nothing() -> None:
+    late = timezone.now() + timedelta(hours=1)
+    incidents.take([], late)
+    incidents.take([OFFLINE], late - 50 * MINUTE)
+    incidents.take([OFFLINE], late - 49 * MINUTE)
+    assert told() == ["bridge_offline:north"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_looks_at_once_one_counts() -> None:
+    barrier = threading.Barrier(4)
+
+    def look() -> None:
+        barrier.wait()
+        incidents.take([OFFLINE, ONE], NOW)
+        connection.close()
+
+    threads = [threading.Thread(target=look) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(Incident.objects.values_list("key", "times_found")) == [
+        ("bridge_offline:north", 1),
+        ("meter_silent:0x1", 1),
+    ]
 
 
 def test_the_worst_is_told_first() -> None:
