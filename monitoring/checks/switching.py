@@ -10,7 +10,7 @@ from django.db.models import Count, Q
 
 from meters import commands, online
 from meters.models import AutomaticStop, Command, Want
-from monitoring.checks.areas import MANY
+from monitoring import silence
 from monitoring.findings import Fact, Finding, Severity, key
 
 LONG = timedelta(minutes=15)
@@ -52,7 +52,7 @@ def failing_commands(now: datetime) -> Iterator[Finding]:
     done = Command.objects.filter(area__in_service=True, finished_at__gt=now - LOOKED_BACK)
     by_area = done.values("area__name", "area__slug").order_by("area__slug")
     for each in by_area.annotate(failed=Count("pk", FAILED), all=Count("pk", FAILED | GOOD)):
-        if each["failed"] >= MANY and each["failed"] >= FAILING * each["all"]:
+        if each["failed"] >= silence.MANY and each["failed"] >= FAILING * each["all"]:
             facts: dict[str, Fact] = {"area": each["area__name"], "failed": each["failed"], "of": each["all"]}
             yield Finding("commands_fail", Severity.WARNING, each["area__slug"], facts)
 

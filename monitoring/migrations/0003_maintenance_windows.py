@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name='MaintenanceWindow',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('component', models.CharField(blank=True, choices=[('networks', 'Zigbee networks and meters'), ('broker', 'MQTT broker'), ('worker', 'MQTT worker'), ('jobs', 'background jobs'), ('bookings', 'booking system'), ('storage', 'database, disks and Redis'), ('alerts', 'alerts and checks')], max_length=20, verbose_name='part')),
+                ('component', models.CharField(blank=True, choices=[('networks', 'Zigbee networks and meters'), ('broker', 'MQTT broker'), ('worker', 'MQTT worker'), ('jobs', 'background jobs'), ('bookings', 'booking system'), ('storage', 'database, disks and Redis'), ('alerts', 'alerts and checks'), ('neighbours', 'what stands beside us')], max_length=20, verbose_name='part')),
                 ('from_at', models.DateTimeField(verbose_name='from')),
                 ('to_at', models.DateTimeField(verbose_name='until')),
                 ('why', models.CharField(max_length=200, verbose_name='why')),

@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='alertroute',
             name='components',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('networks', 'Zigbee networks and meters'), ('broker', 'MQTT broker'), ('worker', 'MQTT worker'), ('jobs', 'background jobs'), ('bookings', 'booking system'), ('storage', 'database, disks and Redis'), ('alerts', 'alerts and checks')], max_length=20), blank=True, default=list, help_text='It is told of the chosen areas, and of the chosen parts. Nothing chosen: of everything.', size=None, verbose_name='parts'),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('networks', 'Zigbee networks and meters'), ('broker', 'MQTT broker'), ('worker', 'MQTT worker'), ('jobs', 'background jobs'), ('bookings', 'booking system'), ('storage', 'database, disks and Redis'), ('alerts', 'alerts and checks'), ('neighbours', 'what stands beside us')], max_length=20), blank=True, default=list, help_text='It is told of the chosen areas, and of the chosen parts. Nothing chosen: of everything.', size=None, verbose_name='parts'),
         ),
         migrations.AddField(
             model_name='alertroute',

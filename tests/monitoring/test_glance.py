@@ -41,8 +41,8 @@ def found(code: str, severity: Severity, about: str = "", **facts) -> Finding:
 
 
 def opened(*findings: Finding) -> None:
-    for _look in range(incidents.FOUND):
-        incidents.take(findings, timezone.now())
+    for minutes in range(incidents.FOUND):
+        incidents.take(findings, timezone.now() + timedelta(minutes=minutes))
 
 
 def page(person) -> str:
