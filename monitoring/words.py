@@ -77,6 +77,14 @@ WORDS: dict[str, Words] = {
         _("%(area)s: its Zigbee2MQTT is said to be online, but tells nothing of its health any more"),
         _("It probably hangs: restart it."),
     ),
+    "configuration_deviates": Words(
+        _("%(area)s: its Zigbee2MQTT is not configured as recommended: %(rules)s"),
+        _("Open the area's page (Technique, Configuration audit): most deviations have an Apply button."),
+    ),
+    "restart_waits": Words(
+        _("%(area)s: changed settings of its Zigbee2MQTT are not in force: it has to be restarted"),
+        _("Restart it from the area's page at a quiet moment. For up to a minute its meters cannot be switched."),
+    ),
     "events_failed": Words(
         _("%(events)s events from Sirvoy could not be worked on"),
         _("Open Events from Sirvoy, read the reason, mend it, and press Replay."),

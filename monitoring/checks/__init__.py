@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from monitoring.checks import alerting, areas, ourselves, sirvoy
+from monitoring.checks import alerting, areas, audit, ourselves, sirvoy
 from monitoring.findings import RANK, Finding, Severity
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ ALL: tuple[Check, ...] = (
     areas.open_networks,
     areas.retained_commands,
     areas.health_reports,
+    audit.configurations,
     sirvoy.unworked_events,
     alerting.failing_routes,
 )

@@ -1,0 +1,27 @@
+"""Whether each area's Zigbee2MQTT is configured as recommended: what drifts after an update is found within minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from monitoring import audit
+from monitoring.audit import Verdict
+from monitoring.findings import Finding, Severity
+
+MOST_NAMED = 4
+"""So many rules are named; the area's page has them all."""
+
+
+def configurations(now: datetime) -> Iterator[Finding]:
+    """One finding an area of all weighty deviations, and one where what was changed is not in force yet."""
+    site = audit.gather(now)
+    for facts in (each for each in site.areas if each.area.in_service):
+        about, area = facts.area.slug, facts.area.name
+        weighty = [each for each in audit.of_area(facts, site) if each.rule.weighty]
+        if codes := [each.rule.code for each in weighty if each.look.verdict is Verdict.WRONG]:
+            rules = ", ".join(codes[:MOST_NAMED]) + (" …" if len(codes) > MOST_NAMED else "")
+            told = {"area": area, "rules": rules, "count": len(codes)}
+            yield Finding("configuration_deviates", Severity.WARNING, about, told)
+        if facts.state.restart_required:
+            yield Finding("restart_waits", Severity.WARNING, about, {"area": area}, facts.state.info_at)
