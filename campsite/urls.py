@@ -21,6 +21,7 @@ handler500 = "campsite.errors.failed"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="board")),
     path("admin/reception/", include("bookings.reception.urls")),
+    path("admin/areas/", include("monitoring.pages.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api.router.urls, "stays"))),
     path("api/v1/", include("meters.api.urls")),

@@ -21,7 +21,6 @@ def configurations(now: datetime) -> Iterator[Finding]:
         weighty = [each for each in audit.of_area(facts, site) if each.rule.weighty]
         if codes := [each.rule.code for each in weighty if each.look.verdict is Verdict.WRONG]:
             rules = ", ".join(codes[:MOST_NAMED]) + (" …" if len(codes) > MOST_NAMED else "")
-            told = {"area": area, "rules": rules, "count": len(codes)}
-            yield Finding("configuration_deviates", Severity.WARNING, about, told)
+            yield Finding("configuration_deviates", Severity.WARNING, about, {"area": area, "rules": rules})
         if facts.state.restart_required:
             yield Finding("restart_waits", Severity.WARNING, about, {"area": area}, facts.state.info_at)
