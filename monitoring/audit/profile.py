@@ -254,6 +254,7 @@ SETTINGS: tuple[Setting, ...] = (
         10,
         _("Minutes between two reports of its health; a hanging Zigbee2MQTT is noticed after three."),
         HEALTH,
+        restart=True,
     ),
     Setting(
         ("health", "reset_on_check"),
