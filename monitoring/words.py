@@ -63,7 +63,7 @@ WORDS: dict[str, Words] = {
     ),
     "ping_cascade": Words(
         _("%(area)s: its Zigbee2MQTT pings dead meters without end, so one fuse can stop the whole network"),
-        _("Set availability.active.pause_on_backoff_gt to 15 in its configuration, and restart it. Now: %(value)s."),
+        _("Press Apply on the area's page (Technique, Configuration audit), then Restart. Pause now: %(value)s."),
     ),
     "network_open": Words(
         _("%(area)s is open for new devices"),

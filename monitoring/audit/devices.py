@@ -22,7 +22,7 @@ def _options(device: DeviceFacts, options: Mapping[str, Any], *, restart: bool =
 
 
 def _deviation(device: DeviceFacts, now: str, wanted: str, cure: Cure | None = None) -> Deviation:
-    return Deviation(now, wanted, cure, device.ieee_address, device.name)
+    return Deviation(now, wanted, cure, about=device.ieee_address, name=device.name)
 
 
 def disabled(facts: AreaFacts, site: Site) -> Look:
@@ -122,7 +122,7 @@ RULES = (
         "disabled",
         _("no device is disabled"),
         _("A disabled meter is neither heard nor switched."),
-        "devices-groups",
+        profile.DEVICES,
         False,
         disabled,
     ),
@@ -130,7 +130,7 @@ RULES = (
         "devices.options",
         _("no device undoes what holds for all"),
         _("A device's own options win over those of all devices."),
-        "devices-groups",
+        profile.DEVICES,
         False,
         own_options,
     ),
@@ -138,7 +138,7 @@ RULES = (
         "twice_listed",
         _("each device in one area"),
         _("It belongs where it is heard; remove it from the other area in that Zigbee2MQTT, with force."),
-        "mqtt_topics_and_messages",
+        "guide/usage/mqtt_topics_and_messages",
         False,
         twice_listed,
     ),
@@ -146,7 +146,7 @@ RULES = (
         "firmware",
         _("one firmware a make"),
         _("Some firmwares report each second, or lose their counter. Update one by one, in quiet hours."),
-        "ota-updates",
+        "guide/usage/ota_updates",
         False,
         firmware,
     ),
@@ -154,7 +154,7 @@ RULES = (
         "reporting",
         _("reporting intervals"),
         _("The counter is to be told each quarter of an hour, and nothing more often than each five seconds."),
-        "mqtt_topics_and_messages",
+        "guide/usage/mqtt_topics_and_messages",
         False,
         reporting,
     ),

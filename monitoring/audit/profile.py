@@ -1,7 +1,6 @@
 """How a Zigbee2MQTT of a campsite should be configured: the one place. docs/monitoring.md shows it as a table.
 
-Values are in Zigbee2MQTT's own units. Sources: the page of its documentation (zigbee2mqtt.io, guide/configuration), or
-the file of its code.
+Values are in Zigbee2MQTT's own units. Sources are pages of its documentation, www.zigbee2mqtt.io.
 """
 
 from __future__ import annotations
@@ -89,10 +88,21 @@ class Setting:
 
 
 MEASURED = ("^state$", "^power$", "^current$", "^voltage$", "^energy$")
-AVAILABILITY, MQTT, LOGGING = "device-availability", "mqtt", "log"
-ADVANCED, DEVICES, HEALTH = "all-settings", "devices-groups", "health"
+AVAILABILITY, MQTT = "guide/configuration/device-availability", "guide/configuration/mqtt"
+ADVANCED, LOGGING = "guide/configuration/all-settings", "guide/configuration/logging"
+DEVICES, HEALTH = "guide/configuration/devices-groups", "guide/usage/health"
 
 SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        ("availability", "active", "pause_on_backoff_gt"),
+        Between(8, 15),
+        15,
+        _("Dead meters are pinged no more after a few attempts: a burnt fuse cannot become a cascade of pings."),
+        AVAILABILITY,
+        restart=True,
+        weighty=True,
+        absent=0,
+    ),
     Setting(
         ("availability", "enabled"),
         Among((True,)),
@@ -101,15 +111,6 @@ SETTINGS: tuple[Setting, ...] = (
         AVAILABILITY,
         restart=True,
         weighty=True,
-    ),
-    Setting(
-        ("availability", "active", "pause_on_backoff_gt"),
-        Between(8, 15),
-        15,
-        _("Dead meters are pinged no more after a few attempts: a burnt fuse cannot become a cascade of pings."),
-        AVAILABILITY,
-        restart=True,
-        absent=0,
     ),
     Setting(
         ("availability", "active", "timeout"),

@@ -21,7 +21,7 @@ def look(setting: Setting, facts: AreaFacts, site: Site) -> Look:
         return Look(Verdict.WAITS if waits else Verdict.OK, shown(value))
     cured = setting.cured(value)
     cure = Cure("options", {"options": nested(setting.path, cured)}, setting.restart)
-    return wrong(shown(value), str(setting.fits), cure)
+    return wrong(shown(value), str(setting.fits), cure, shown(cured))
 
 
 def value_of(setting: Setting, facts: AreaFacts) -> Any:

@@ -36,11 +36,13 @@ class Cure:
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """One thing that is not as wanted. `about`: the IEEE address of the device; empty: the Zigbee2MQTT itself."""
+    """One thing that is not as wanted. `sets`: what the cure makes of it, where more than one value is as wanted.
+    `about`: the IEEE address of the device; empty: the Zigbee2MQTT itself."""
 
     now: str
     wanted: str
     cure: Cure | None = None
+    sets: str = ""
     about: str = ""
     name: str = ""
 
@@ -69,8 +71,8 @@ class Rule:
 UNKNOWN = Look(Verdict.UNKNOWN)
 
 
-def wrong(now: str, wanted: str, cure: Cure | None = None) -> Look:
-    return Look(Verdict.WRONG, now, [Deviation(now, wanted, cure)])
+def wrong(now: str, wanted: str, cure: Cure | None = None, sets: str = "") -> Look:
+    return Look(Verdict.WRONG, now, [Deviation(now, wanted, cure, "" if sets == wanted else sets)])
 
 
 def of_devices(deviations: Sequence[Deviation], known: int) -> Look:
@@ -81,6 +83,9 @@ def of_devices(deviations: Sequence[Deviation], known: int) -> Look:
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in configuration.yaml, cut where it is long."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A value nearly as it stands in configuration.yaml, cut where it is long."""
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        text = ", ".join(value)
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"

@@ -9,6 +9,8 @@ from monitoring import audit
 from monitoring.audit import Verdict
 from monitoring.findings import Finding, Severity
 
+TOLD_APART = ("availability.active.pause_on_backoff_gt",)
+"""A finding of its own: ping_cascade."""
 MOST_NAMED = 4
 """So many rules are named; the area's page has them all."""
 
@@ -18,8 +20,8 @@ def configurations(now: datetime) -> Iterator[Finding]:
     site = audit.gather(now)
     for facts in (each for each in site.areas if each.area.in_service):
         about, area = facts.area.slug, facts.area.name
-        weighty = [each for each in audit.of_area(facts, site) if each.rule.weighty]
-        if codes := [each.rule.code for each in weighty if each.look.verdict is Verdict.WRONG]:
+        wrong = [each.rule for each in audit.of_area(facts, site) if each.look.verdict is Verdict.WRONG]
+        if codes := [rule.code for rule in wrong if rule.weighty and rule.code not in TOLD_APART]:
             rules = ", ".join(codes[:MOST_NAMED]) + (" …" if len(codes) > MOST_NAMED else "")
             yield Finding("configuration_deviates", Severity.WARNING, about, {"area": area, "rules": rules})
         if facts.state.restart_required:

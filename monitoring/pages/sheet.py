@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ class Row:
 
     rule: audit.Rule
     results: list[Result]
+
+    @property
+    def parts(self) -> list[str]:
+        """Its title by where a line may break."""
+        return re.split(r"(?<=[._])", str(self.rule.title))
 
 
 @dataclass(frozen=True, slots=True)

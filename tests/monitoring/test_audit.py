@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import yaml
-from django.utils import timezone
+from django.conf import settings
+from django.utils import timezone, translation
 
 from meters.models import Area, Device, Listing, Meter
 from monitoring import audit
 from monitoring.audit import Cure, Look, Verdict, fragment, profile
 from monitoring.audit.facts import AreaFacts
 from monitoring.audit.settings import nested
+from monitoring.audit.verdicts import shown
 from monitoring.checks import audit as check
 from tests import make
 
@@ -322,3 +324,24 @@ def test_the_fragment_is_yaml_keeps_what_fits_and_mends_the_rest() -> None:
 def test_the_fragment_of_an_area_that_told_nothing_is_the_whole_profile() -> None:
     area = make.area("North")
     assert yaml.safe_load(fragment.text(AreaFacts(area, area.state))) == recommended()
+
+
+# --- the document ----------------------------------------------------------------------------------------------------
+
+
+def table() -> str:
+    """The profile as docs/monitoring.md shows it."""
+    lines = ["| rule | wanted | Apply sets | restart | weighty | why |", "|---|---|---|---|---|---|"]
+    known = {each.code: each for each in profile.SETTINGS}
+    with translation.override("en"):
+        for rule in audit.RULES:
+            setting = known.get(rule.code)
+            told = [f"`{rule.code}`", str(setting.fits) if setting else str(rule.title)]
+            told += [shown(setting.wanted) if setting else "", "yes" if setting and setting.restart else ""]
+            told += ["yes" if rule.weighty else "", f"{rule.why} [{rule.source.rpartition('/')[2]}]"]
+            lines.append(f"| {' | '.join(told)} |")
+    return "\n".join(lines)
+
+
+def test_the_document_shows_the_profile_as_it_is() -> None:
+    assert table() in (settings.BASE_DIR / "docs" / "monitoring.md").read_text()
