@@ -1,4 +1,4 @@
-"""What each area's Zigbee2MQTT and its devices have told: gathered for the rules in three queries."""
+"""What each area's Zigbee2MQTT and its devices have told: gathered for the rules in five queries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from meters import overview
+from meters import online, overview
 from meters.models import Area, AreaState, Device, Listing
 
 
@@ -35,6 +35,12 @@ class AreaFacts:
     area: Area
     state: AreaState
     devices: tuple[DeviceFacts, ...] = ()
+    bridge: AreaState.Bridge = AreaState.Bridge.UNKNOWN
+    """As far as somebody listens: what changes by itself is known only of a Zigbee2MQTT that runs."""
+
+    @property
+    def is_online(self) -> bool:
+        return self.bridge == AreaState.Bridge.ONLINE
 
     @property
     def is_told(self) -> bool:
@@ -65,8 +71,12 @@ def gather(now: datetime) -> Site:
         device = listing.device
         return _device(device, listing.friendly_name, policies.get(device.pk, ""), tuple(areas_of[device.pk]))
 
-    areas = Area.objects.select_related("state")
-    return Site(tuple(AreaFacts(a, AreaState.of(a), tuple(map(facts, listed[a.pk]))) for a in areas), now)
+    link = online.link(now)
+    found = [
+        AreaFacts(area, AreaState.of(area), tuple(map(facts, listed[area.pk])), AreaState.Bridge(link.bridge(area.pk)))
+        for area in Area.objects.select_related("state")
+    ]
+    return Site(tuple(found), now)
 
 
 def _device(device: Device, name: str, policy: str, areas: tuple[str, ...]) -> DeviceFacts:

@@ -13,7 +13,7 @@ from monitoring.audit.verdicts import UNKNOWN, Cure, Look, Rule, Verdict, shown,
 
 def joining(facts: AreaFacts, site: Site) -> Look:
     state = facts.state
-    if state.permit_join is None:
+    if state.permit_join is None or not facts.is_online:
         return UNKNOWN
     is_open = state.permit_join and (state.permit_join_until is None or state.permit_join_until > site.now)
     return wrong("true", "false", Cure("permit_join", {"time": 0})) if is_open else Look(Verdict.OK, "false")
@@ -22,7 +22,7 @@ def joining(facts: AreaFacts, site: Site) -> Look:
 def restart(facts: AreaFacts, site: Site) -> Look:
     """No cure of one click: a restart is asked about first, on a page of its own."""
     needed = facts.state.restart_required
-    if needed is None:
+    if needed is None or not facts.is_online:
         return UNKNOWN
     return wrong("true", "false") if needed else Look(Verdict.OK, "false")
 

@@ -24,5 +24,5 @@ def configurations(now: datetime) -> Iterator[Finding]:
         if codes := [rule.code for rule in wrong if rule.weighty and rule.code not in TOLD_APART]:
             rules = ", ".join(codes[:MOST_NAMED]) + (" …" if len(codes) > MOST_NAMED else "")
             yield Finding("configuration_deviates", Severity.WARNING, about, {"area": area, "rules": rules})
-        if facts.state.restart_required:
+        if facts.is_online and facts.state.restart_required:
             yield Finding("restart_waits", Severity.WARNING, about, {"area": area}, facts.state.info_at)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 STEP, WIDTH, ROOM = 10, 8, 100
+RECENT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Chart:
 
     @property
     def last(self) -> float | None:
-        return self.known[-1] if self.known else None
+        """The newest value; None where nothing was told for some bars: an old one is not how it stands."""
+        return next((bar.value for bar in reversed(self.bars[-RECENT:]) if bar.value is not None), None)
 
     @property
     def highest(self) -> float | None:

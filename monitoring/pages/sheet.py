@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bookings.portal import local
-from meters import online
-from meters.models import AreaState, BridgeRequest, MeterState
+from meters.models import BridgeRequest, MeterState
 from monitoring import audit
 from monitoring.audit import AreaFacts, Result, Site, Verdict
 from monitoring.pages import charts
@@ -43,23 +42,21 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    areas: list[tuple[AreaFacts, AreaState.Bridge]]
+    areas: Sequence[AreaFacts]
     rows: list[Row]
     in_force: int
     """In so many areas a Zigbee2MQTT that runs has the pause of pings."""
 
 
 def overview(now: datetime) -> Overview:
-    site, link = audit.gather(now), online.link(now)
-    bridges = [AreaState.Bridge(link.bridge(facts.area.pk)) for facts in site.areas]
+    site = audit.gather(now)
     results = [audit.of_area(facts, site) for facts in site.areas]
     rows = [Row(rule, [each[index] for each in results]) for index, rule in enumerate(audit.RULES)]
     pauses = next(row.results for row in rows if row.rule.code == PAUSE)
     in_force = sum(
-        bridge == AreaState.Bridge.ONLINE and pause.look.verdict is Verdict.OK
-        for bridge, pause in zip(bridges, pauses, strict=True)
+        facts.is_online and pause.look.verdict is Verdict.OK for facts, pause in zip(site.areas, pauses, strict=True)
     )
-    return Overview(list(zip(site.areas, bridges, strict=True)), rows, in_force)
+    return Overview(site.areas, rows, in_force)
 
 
 # --- one area --------------------------------------------------------------------------------------------------------
@@ -87,7 +84,6 @@ class Quality:
 @dataclass(frozen=True, slots=True)
 class Sheet:
     facts: AreaFacts
-    bridge: AreaState.Bridge
     by_verdict: dict[str, list[Result]]
     span: str
     traffic: Traffic
@@ -121,6 +117,10 @@ class Sheet:
         return "" if seconds is None else local.span(timedelta(seconds=seconds))
 
     @property
+    def is_restart_due(self) -> bool:
+        return self.facts.is_online and bool(self.facts.state.restart_required)
+
+    @property
     def is_asked(self) -> bool:
         """Whether the answer is still awaited."""
         return self.asked is not None and self.asked.finished_at is None
@@ -137,7 +137,6 @@ def sheet(site: Site, facts: AreaFacts, span: str, asked: BridgeRequest | None) 
     )
     return Sheet(
         facts=facts,
-        bridge=AreaState.Bridge(online.link(now).bridge(area.pk)),
         by_verdict={verdict.value: [each for each in results if each.look.verdict is verdict] for verdict in Verdict},
         span=span,
         traffic=told,

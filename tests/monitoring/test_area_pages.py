@@ -57,19 +57,16 @@ def without_pause(**told: Any) -> Area:
 
 
 def test_the_owner_sees_at_a_glance_in_how_many_areas_the_pause_of_pings_is_in_force(technician) -> None:
-    make.worker()
     for name in ("South", "West"):
-        reported(name, confirmed_at=timezone.now())
-    without_pause(confirmed_at=timezone.now())
+        reported(name)
+    without_pause()
     assert "is in force in 2 of 3 areas" in technician.get(reverse("areas_overview")).content.decode()
 
 
 def test_a_pause_that_waits_for_a_restart_or_whose_zigbee2mqtt_is_away_is_not_in_force(technician) -> None:
-    make.worker()
-    now = timezone.now()
-    reported("North", confirmed_at=now)
-    reported("South", confirmed_at=now, restart_required=True)
-    area = reported("West", confirmed_at=now)
+    reported("North")
+    reported("South", restart_required=True)
+    area = reported("West")
     type(area.state).objects.filter(pk=area.pk).update(bridge="offline")
     make.area("New")
     text = technician.get(reverse("areas_overview")).content.decode()
@@ -82,7 +79,6 @@ def test_without_areas_the_overview_says_so(technician) -> None:
 
 
 def test_the_overview_costs_the_same_however_many_areas_and_meters(technician, django_assert_num_queries) -> None:
-    make.worker()
     for name in "abcdef":
         area = reported(name)
         for number in range(4):
@@ -137,7 +133,6 @@ def test_what_devices_and_zigbee2mqtt_call_themselves_is_shown_as_text(technicia
 
 
 def test_an_areas_page_costs_the_same_however_many_meters_and_reports(technician, django_assert_num_queries) -> None:
-    make.worker()
     area = without_pause()
     now = timezone.now()
     for number in range(6):
@@ -299,3 +294,9 @@ def test_an_axis_ends_at_a_number_that_people_can_read() -> None:
     drawn = charts.chart([None, 0, 0.001, 2])
     assert [(bar.x, bar.height) for bar in drawn.bars] == [(1, 0), (11, 0), (21, 1), (31, 100)]
     assert (drawn.last, drawn.highest, drawn.width) == (2, 2, 40)
+    assert charts.chart([5, None, None]).last == 5
+
+
+def test_a_value_that_was_told_long_ago_is_not_said_to_be_the_present_one() -> None:
+    drawn = charts.chart([5, None, None, None])
+    assert (drawn.last, drawn.highest) == (None, 5)

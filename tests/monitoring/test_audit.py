@@ -9,7 +9,7 @@ import yaml
 from django.conf import settings
 from django.utils import timezone, translation
 
-from meters.models import Area, Device, Listing, Meter
+from meters.models import Area, Device, Listing, Meter, WorkerState
 from monitoring import audit
 from monitoring.audit import Cure, Look, Verdict, fragment, profile
 from monitoring.audit.facts import AreaFacts
@@ -40,8 +40,11 @@ def recommended(**more: Any) -> dict[str, Any]:
 
 def reported(name: str = "North", configuration: dict[str, Any] | None = None, **told: Any) -> Area:
     """An area in service whose Zigbee2MQTT has told its configuration: the recommended one."""
-    told = {"info_at": timezone.now(), "permit_join": False, "restart_required": False, "version": "2.14.1"} | told
-    told |= {"configuration": recommended() if configuration is None else configuration}
+    if not WorkerState.objects.exists():
+        make.worker()
+    now = timezone.now()
+    told = {"confirmed_at": now, "permit_join": False, "restart_required": False, "version": "2.14.1"} | told
+    told |= {"info_at": now, "configuration": recommended() if configuration is None else configuration}
     return make.area(name, in_service=True, reported=told)
 
 
@@ -302,12 +305,20 @@ def test_what_is_cured_is_looked_up_anew() -> None:
         assert audit.deviation(slug, code, about, now) is None
 
 
-def test_gathering_costs_three_queries_however_many_devices(django_assert_num_queries) -> None:
+def test_of_a_zigbee2mqtt_that_is_not_known_to_run_it_is_unknown_whether_it_is_open_or_waits_for_a_restart() -> None:
+    area = reported(permit_join=True, restart_required=True)
+    assert look(area, "permit_join").verdict is look(area, "restart_required").verdict is Verdict.WRONG
+    type(area.state).objects.update(bridge="offline")
+    assert look(area, "permit_join").verdict is look(area, "restart_required").verdict is Verdict.UNKNOWN
+    assert found() == []
+
+
+def test_gathering_costs_five_queries_however_many_devices(django_assert_num_queries) -> None:
     for name in ("North", "South"):
         area = reported(name)
         for number in range(5):
             make.installed(listed(area, f"{name} {number}"), make.pitch())
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(5):
         site = audit.gather(timezone.now())
         for facts in site.areas:
             audit.of_area(facts, site)

@@ -164,3 +164,8 @@ def test_a_zigbee2mqtt_starts_with_its_fragment_merged_and_then_nothing_deviates
     assert {world.look(each.code).verdict for each in profile.SETTINGS} == {Verdict.OK}
     assert list(check.configurations(timezone.now())) == []
     assert cascades() == []
+
+    world.twin.request("options", options={"mqtt": {"include_device_information": False}})  # somebody's hand
+    until(lambda: list(check.configurations(timezone.now())), "the drift to be found")
+    (finding,) = check.configurations(timezone.now())
+    assert (finding.code, finding.facts["rules"]) == ("configuration_deviates", "mqtt.include_device_information")

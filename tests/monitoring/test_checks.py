@@ -211,7 +211,7 @@ def test_a_look_over_the_whole_site_costs_few_queries(django_assert_max_num_quer
     make.worker()
     for name in "abcdef":
         silent(make.area(name, in_service=True), 6, 10)
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(30):
         checks.run(timezone.now())
 
 
