@@ -57,7 +57,7 @@ def chart(values: Sequence[float | None], least_top: float = 1) -> Chart:
 
 
 def _height(value: float | None, top: float) -> int:
-    return max(round(value * ROOM / top), 1) if value else 0  # a little is seen, too
+    return max(round(value / top * ROOM), 1) if value else 0  # a little is seen, too
 
 
 def round_top(highest: float, least: float) -> float:

@@ -297,6 +297,13 @@ def test_an_axis_ends_at_a_number_that_people_can_read() -> None:
     assert charts.chart([5, None, None]).last == 5
 
 
+@pytest.mark.parametrize("value", [1.7e308, -5.0, 5e-324])
+def test_a_value_beyond_all_reason_breaks_no_page(technician, value: float) -> None:
+    area = reported()
+    AreaHealth.objects.create(area=area, generated_at=timezone.now(), memory_percent=value, uptime_s=2**31 - 1)
+    assert "Memory in use" in page(technician, area)
+
+
 def test_a_value_that_was_told_long_ago_is_not_said_to_be_the_present_one() -> None:
     drawn = charts.chart([5, None, None, None])
     assert (drawn.last, drawn.highest) == (None, 5)
