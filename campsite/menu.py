@@ -94,6 +94,7 @@ MENU: list[tuple[Text, list[Line]]] = [
     (
         _("Technique"),
         [
+            Line(_("Configuration audit"), "fact_check", "areas_overview", ("meters.view_area",)),
             _table(_("Devices"), "router", "meters_device"),
             _table(_("Requests to Zigbee2MQTT"), "forum", "meters_bridgerequest"),
             _table(_("Quarantined values"), "report", "meters_quarantinedreading"),

@@ -23,6 +23,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="board")),
     path("admin/reception/", include("bookings.reception.urls")),
     path("admin/channel-plan/", channels.page, name="channel-plan"),
+    path("admin/areas/", include("monitoring.pages.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api.router.urls, "stays"))),
     path("api/v1/", include("meters.api.urls")),

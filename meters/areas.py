@@ -78,6 +78,7 @@ def apply_info(area_id: int, info: BridgeInfo, at: datetime) -> None:
         permit_join_until=info.permit_join_until,
         restart_required=info.restart_required,
         configuration=info.configuration,
+        network=info.network,
         info_at=at,
     )
 

@@ -24,6 +24,7 @@ class Known:
     phases: tuple[str, ...]
     fresh: frozenset[str]
     has_left: bool = False
+    outage_memory: str = ""
 
     def phase_values(self, quantity: str) -> list[str]:
         """The properties that tell this quantity phase by phase, e.g. ["power_a", "power_b", "power_c"]."""
@@ -83,6 +84,7 @@ def _known(device: Device, state: AreaState | None, meter_id: int | None, rated_
         phases=tuple(device.phases),
         fresh=_fresh(device, state),
         has_left=device.left_at is not None,
+        outage_memory=device.outage_memory,
     )
 
 

@@ -108,6 +108,9 @@ class Ingest:
         registry.note_heard(work.others)
         if work.heard:
             registry.note_available(work.heard)
+        if work.outage_memories:
+            registry.note_outage_memory(work.outage_memories)
+            self.forget()
         if work.returned and registry.note_returned(work.returned):
             self.forget()
         outcome.areas.update(self._note_live(work, now))
@@ -245,6 +248,8 @@ class Ingest:
         if known.has_left:
             work.returned.add(known.device_id)
         work.heard[known.device_id] = max(measured_at, work.heard.get(known.device_id, measured_at))
+        if state.outage_memory and state.outage_memory != known.outage_memory:
+            work.outage_memories[known.device_id] = state.outage_memory
         if known.meter_id is None:
             work.others[known.device_id] = measured_at
             return

@@ -85,6 +85,12 @@ def apply_event(area_id: int, event: Event, at: datetime) -> bool:
     return False
 
 
+def note_outage_memory(told: Mapping[int, str]) -> None:
+    """What relays (of devices by id) do when power returns: on, off or restore."""
+    for device_id, memory in told.items():
+        Device.objects.filter(pk=device_id).update(outage_memory=memory)
+
+
 def note_heard(heard: Mapping[int, datetime]) -> None:
     """When devices (by id) that are no meters were heard; a meter's times stand with its measurements."""
     for device_id, at in heard.items():
@@ -106,7 +112,7 @@ def _describe(device: Device, entry: ListedDevice) -> bool:
     What a device measures is never unlearned: during an interview `exposes` is missing.
     """
     kind = _kind(entry)
-    told = {name: getattr(entry, name) for name in REPORTED}
+    told = {name: getattr(entry, name) for name in REPORTED} | {"reportings": list(entry.reportings)}
     if kind != Device.Kind.OTHER or not device.is_meter:
         told |= {"kind": kind, "phases": list(entry.phases)}
         told |= {"has_relay": entry.has_relay, "relay_readable": entry.relay_readable}

@@ -40,6 +40,7 @@ OF: dict[str, Component] = {
     "retained_commands": Component.NETWORKS,
     "health_silent": Component.NETWORKS,
     "area_clock_ahead": Component.NETWORKS,
+    "configuration_deviates": Component.NETWORKS,
     "channel_differs": Component.NETWORKS,
     "restart_waits": Component.NETWORKS,
     "many_chatter": Component.NETWORKS,

@@ -92,7 +92,7 @@ WORDS: dict[str, Words] = {
     ),
     "ping_cascade": Words(
         _("%(area)s: its Zigbee2MQTT pings dead meters without end, so one fuse can stop the whole network"),
-        _("Set availability.active.pause_on_backoff_gt to 15 in its configuration, and restart it. Now: %(value)s."),
+        _("Press Apply on the area's page (Technique, Configuration audit), then Restart. Pause now: %(value)s."),
     ),
     "network_open": Words(
         _("%(area)s is open for new devices"),
@@ -110,9 +110,13 @@ WORDS: dict[str, Words] = {
         _("%(area)s sends on Zigbee channel %(channel)s, planned is %(planned)s"),
         _("Correct the plan in Areas, or the channel in its configuration; some meters must then be paired anew."),
     ),
+    "configuration_deviates": Words(
+        _("%(area)s: its Zigbee2MQTT is not configured as recommended: %(rules)s"),
+        _("Open the area's page (Technique, Configuration audit): most deviations have an Apply button."),
+    ),
     "restart_waits": Words(
-        _("%(area)s: a change of its configuration waits for a restart of its Zigbee2MQTT"),
-        _("Restart it in a quiet moment. Its meters keep their position meanwhile."),
+        _("%(area)s: changed settings of its Zigbee2MQTT are not in force: it has to be restarted"),
+        _("Restart it from the area's page at a quiet moment. For up to a minute its meters cannot be switched."),
     ),
     "many_chatter": Words(
         _("%(area)s: %(meters)s of %(of)s meters send without end"),

@@ -123,7 +123,7 @@ class AreaList(ChangeList):
 @admin.register(Area)
 class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
     list_display = ["name", "bridge_now", "online_now", "channel_now", "version", "service", "seen"]
-    list_before_template = "admin/meters/found_instances.html"
+    list_before_template = "admin/meters/area_list_links.html"
     prepopulated_fields = {"slug": ["name"]}
     inlines = [StateInline]
     actions = ["switch_all_on", "switch_all_off", "act", "observe"]

@@ -102,6 +102,7 @@ class AreaState(models.Model):
     version = models.CharField(_("version"), max_length=40, blank=True)
     coordinator = models.JSONField(_("coordinator"), default=dict)
     channel = models.PositiveSmallIntegerField(_("Zigbee channel"), null=True)
+    network = models.JSONField(_("network"), default=dict, help_text=_("PAN ID and extended PAN ID."))
     permit_join = models.BooleanField(_("open for new devices"), null=True)
     permit_join_until = models.DateTimeField(_("open until"), null=True)
     restart_required = models.BooleanField(_("needs a restart"), null=True)

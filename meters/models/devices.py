@@ -39,6 +39,8 @@ class Device(models.Model):
     phases = ArrayField(models.CharField(max_length=20), verbose_name=_("phases"), default=list)
     interview_state = models.CharField(_("interview"), max_length=20, blank=True)
     disabled = models.BooleanField(_("disabled in Zigbee2MQTT"), default=False)
+    reportings = models.JSONField(_("what it was told to report"), default=list)
+    outage_memory = models.CharField(_("when power returns"), max_length=10, blank=True, default="")
     available = models.BooleanField(_("available"), null=True)
     available_since = models.DateTimeField(_("since"), null=True)
     heard_at = models.DateTimeField(_("last heard"), null=True, help_text=_("Only for devices that are no meters."))

@@ -27,6 +27,7 @@ class Configuration:
     health_interval_min: float = 1
     log_level: str = "info"
     log_mqtt: bool = True
+    enable_external_js: bool = True
     bundled: bool = False
     """Not an option of Z2M: voltage, current and power come in one frame (polled) instead of one each (reported)."""
 
@@ -40,6 +41,7 @@ RECOMMENDED = Configuration(
     include_device_information=True,
     pause_on_backoff_gt=15,
     log_mqtt=False,
+    enable_external_js=False,
 )
 OF_BASE_TOPIC = {
     "zigbee2mqtt": RECOMMENDED,
@@ -107,7 +109,7 @@ def _advanced(area: SimulatedArea, configuration: Configuration) -> dict[str, An
         "cache_state_send_on_startup": True,
         "channel": area.channel,
         "elapsed": False,
-        "enable_external_js": configuration.log_mqtt,
+        "enable_external_js": configuration.enable_external_js,
         "ext_pan_id": extended_pan_id(area.base_topic),
         "last_seen": configuration.last_seen,
         "log_console_json": False,

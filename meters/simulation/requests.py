@@ -18,6 +18,11 @@ from meters.simulation.reports import Reports
 
 LONGEST_JOIN_S = 254
 RESTART_AFTER_S = 0.5
+OF_AVAILABILITY = {
+    "pause_on_backoff_gt": "pause_on_backoff_gt",
+    "timeout": "timeout_min",
+    "max_jitter": "max_jitter_ms",
+}
 INTERVALS = ("minimum_report_interval", "maximum_report_interval", "reportable_change")
 
 
@@ -271,13 +276,10 @@ def _integer(value: object) -> int:
 def _configured(options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """Those of the options that a consumer would notice, and whether the others need a restart."""
     advanced, active = options.get("advanced", {}), options.get("availability", {}).get("active", {})
-    known = {key: advanced[key] for key in ("last_seen", "log_level") if key in advanced}
+    known = {key: advanced[key] for key in ("last_seen", "log_level", "enable_external_js") if key in advanced}
     if "log_namespaced_levels" in advanced:
         known["log_mqtt"] = advanced["log_namespaced_levels"].get("z2m:mqtt", "info") in ("info", "debug")
-    if "pause_on_backoff_gt" in active:
-        known["pause_on_backoff_gt"] = active["pause_on_backoff_gt"]
-    if "timeout" in active:
-        known["timeout_min"] = active["timeout"]
+    known |= {name: active[key] for key, name in OF_AVAILABILITY.items() if key in active}
     device_options = options.get("device_options", {})
     if "filtered_cache" in device_options:
         known["filtered_cache"] = tuple(device_options["filtered_cache"])
@@ -285,4 +287,12 @@ def _configured(options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         known["qos"] = device_options["qos"]
     if "include_device_information" in options.get("mqtt", {}):
         known["include_device_information"] = options["mqtt"]["include_device_information"]
-    return known, bool({"mqtt", "availability", "serial"} & options.keys())
+    return known, _needs_restart(options)
+
+
+def _needs_restart(options: dict[str, Any]) -> bool:
+    """As settings.schema.json has it, of what is asked for here."""
+    of_mqtt = options.get("mqtt", {}).keys() - {"include_device_information"}
+    return bool({"availability", "serial", "health"} & options.keys() or of_mqtt) or (
+        "enable_external_js" in options.get("advanced", {})
+    )

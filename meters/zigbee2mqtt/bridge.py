@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from meters.zigbee2mqtt.messages import (
@@ -24,6 +25,7 @@ from meters.zigbee2mqtt.messages import (
 from meters.zigbee2mqtt.states import PHASE, online_of
 from meters.zigbee2mqtt.values import (
     MAX_NAME,
+    SMALLINT,
     decode,
     decode_object,
     flag,
@@ -38,7 +40,8 @@ from meters.zigbee2mqtt.values import (
 SECRETS = frozenset({"network_key", "password", "user", "auth_token", "key", "cert", "ca", "ext_pan_id"})
 MEASURED_UNITS = {"power": "W", "voltage": "V", "current": "A", "energy": "kWh"}
 WORD = re.compile(r"\S+")
-MOST_LEVELS, MOST_DEVICES = 50, 1000
+MOST_LEVELS, MOST_DEVICES, MOST_REPORTINGS = 50, 1000, 30
+INTERVALS = ("minimum_report_interval", "maximum_report_interval")
 PUBLISHED, SETTABLE, GETTABLE = 1, 2, 4
 
 
@@ -71,6 +74,7 @@ def _info(payload: bytes) -> BridgeInfo:
         permit_join_until=moment(info.get("permit_join_end")),
         restart_required=flag(info, "restart_required"),
         configuration=_without_secrets(_object(info, "config")),
+        network={key: _word(network.get(key)) for key in ("pan_id", "extended_pan_id")},
     )
 
 
@@ -123,7 +127,32 @@ def _listed(entry: Mapping[str, Any]) -> ListedDevice:
         interview_state=interview,
         disabled=entry.get("disabled") is True,
         relay_readable=any(isinstance(e.get("access"), int) and e["access"] & GETTABLE for e in relays),
+        reportings=tuple(islice(_reportings(_object(entry, "endpoints")), MOST_REPORTINGS)),
     )
+
+
+def _reportings(endpoints: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the device was told to report; what makes no sense is left out, and refuses no device."""
+    for endpoint, told in endpoints.items():
+        listed = told.get("configured_reportings") if isinstance(told, dict) and endpoint.isdecimal() else None
+        for each in listed if isinstance(listed, list) else []:
+            with suppress(Rejected, AttributeError):
+                intervals = {key: whole(each, key, SMALLINT * 2 + 1) for key in INTERVALS}
+                names = {key: text(each, key) for key in ("cluster", "attribute")}
+                if None not in intervals.values() and all(names.values()):
+                    yield {"endpoint": int(endpoint[:3])} | names | intervals | {"reportable_change": _change(each)}
+
+
+def _change(reporting: Mapping[str, Any]) -> int | float | None:
+    """By how much it must change to be reported; of what is wider than a number nothing is said."""
+    with suppress(Rejected):
+        return number(reporting, "reportable_change")
+    return None
+
+
+def _word(value: Any) -> str:
+    """A number or a short text as a text; empty where it is neither."""
+    return str(value)[:40].replace("\0", "") if isinstance(value, int | str) and not isinstance(value, bool) else ""
 
 
 def _leaves(exposes: Any, levels: int) -> Iterator[Mapping[str, Any]]:

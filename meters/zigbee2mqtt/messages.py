@@ -40,6 +40,7 @@ class BridgeInfo:
     permit_join_until: datetime | None
     restart_required: bool | None
     configuration: Mapping[str, Any]
+    network: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class ListedDevice:
     """A line of `bridge/devices`, the coordinator excepted.
 
     `measures`: it tells power or energy. `phases`: the suffixes of its phases' properties, e.g. ("a", "b", "c"); ""
-    stands for the bare property. Empty for a single-phase device.
+    stands for the bare property. Empty for a single-phase device. `reportings`: which attributes it was told to report,
+    each with its endpoint and intervals, as Zigbee2MQTT names them.
     """
 
     ieee_address: str
@@ -64,6 +66,7 @@ class ListedDevice:
     interview_state: str
     disabled: bool
     relay_readable: bool = True
+    reportings: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class State:
 
     Units as in the readings table: W, 0.1 V, mA, Wh. `phases` maps a property such as `power_a` to W, 0.1 V or mA by
     its first word. `last_seen` is the device's last Zigbee message of any kind, None where Zigbee2MQTT does not tell.
+    `outage_memory`: what the relay does when power returns: on, off or restore; empty where it is not told.
     """
 
     name: str
@@ -153,6 +157,7 @@ class State:
     current_ma: int | None
     counter_wh: int | None
     phases: Mapping[str, int]
+    outage_memory: str = ""
 
     @property
     def is_from_cache(self) -> bool:

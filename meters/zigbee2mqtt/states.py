@@ -11,6 +11,7 @@ from meters.zigbee2mqtt.values import INT, SMALLINT, decode_object, ieee_of, mom
 
 PHASE = re.compile(r"^(power|voltage|current)_(\w{1,12})$")
 FACTOR = {"power": 1, "voltage": 10, "current": 1000}
+OUTAGE_MEMORY = {"on": "on", "off": "off", "restore": "restore", "previous": "restore"}
 RELAY = {"ON": True, "OFF": False, None: None}
 
 
@@ -33,6 +34,7 @@ def parse_state(name: str, payload: bytes) -> State | Ignored:
         current_ma=scaled(values, "current", 1000, 0, INT),
         counter_wh=scaled(values, "energy", 1000, 0, INT),
         phases=_phases(values),
+        outage_memory=_outage_memory(values),
     )
 
 
@@ -51,6 +53,12 @@ def online_of(payload: bytes) -> bool:
         case b"offline" | "offline":
             return False
     raise Rejected("wrong_type", f"state is {str(word)[:60]!r}")
+
+
+def _outage_memory(values: Mapping[str, Any]) -> str:
+    """What the relay does when power returns: Tuya's own setting, or Zigbee's where a device has only that."""
+    told = values.get("power_outage_memory") or values.get("power_on_behavior")
+    return OUTAGE_MEMORY.get(told, "") if isinstance(told, str) else ""
 
 
 def _ieee_address(device: Any) -> str | None:

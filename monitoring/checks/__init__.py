@@ -13,6 +13,7 @@ from datetime import datetime
 from monitoring.checks import (
     alerting,
     areas,
+    audit,
     broker,
     database,
     meters,
@@ -61,6 +62,7 @@ ALL: tuple[Check, ...] = (
     switching.failing_commands,
     switching.disobeying,
     switching.stopped,
+    audit.configurations,
     sirvoy.unworked_events,
     sirvoy.silence,
     sirvoy.address_checks,

@@ -101,7 +101,7 @@ def waiting_restarts(now: datetime) -> Iterator[Finding]:
     """What was changed in its configuration is not yet in force."""
     for state in _states():
         if state.restart_required and state.info_at and now - state.info_at > RESTART_WAITS:
-            yield _of(state, "restart_waits", Severity.NOTICE, since=state.info_at)
+            yield _of(state, "restart_waits", Severity.WARNING, since=state.info_at)
 
 
 def _states() -> Iterable[AreaState]:

@@ -59,6 +59,18 @@ def test_an_inventory_makes_devices_and_a_card_for_each_that_measures(ingest: In
     assert [str(meter) for meter in Meter.objects.all()] == ["101,2"]
 
 
+def test_what_a_device_was_told_to_report_and_does_when_power_returns_is_noted(ingest: Ingest) -> None:
+    reporting = {"cluster": "seMetering", "attribute": "currentSummDelivered", "reportable_change": 257}
+    reporting |= {"minimum_report_interval": 5, "maximum_report_interval": 3600}
+    entry = listed("101", endpoints={"1": {"configured_reportings": [reporting]}})
+    ingest.process([inventory(B, entry), state(B, "101", power=1, power_outage_memory="restore")])
+    assert (device().reportings, device().outage_memory) == ([{"endpoint": 1} | reporting], "restore")
+    ingest.process([state(B, "101", 1, power=2)])
+    assert device().outage_memory == "restore"
+    ingest.process([state(B, "101", 2, power_outage_memory="off")])
+    assert device().outage_memory == "off"
+
+
 def test_a_rename_makes_no_ghost(ingest: Ingest) -> None:
     ingest.process([inventory(B, listed("101,2")), state(B, "101,2", power=25)])
     ingest.process(

@@ -319,7 +319,7 @@ def test_an_inventory_of_two_megabytes_is_read() -> None:
 def test_info_tells_channel_and_configuration_without_secrets() -> None:
     info = {
         "version": "2.14.1",
-        "network": {"channel": 15},
+        "network": {"channel": 15, "pan_id": 6754, "extended_pan_id": "0xdddddddddddddddd"},
         "permit_join": True,
         "permit_join_end": 1782900902000,
         "config": {
@@ -332,6 +332,41 @@ def test_info_tells_channel_and_configuration_without_secrets() -> None:
     assert isinstance(told, BridgeInfo)
     assert (told.version, told.channel, told.permit_join) == ("2.14.1", 15, True)
     assert told.configuration == {"advanced": {"last_seen": "ISO_8601"}, "mqtt": {"server": "mqtt://…@nas"}}
+    assert told.network == {"pan_id": "6754", "extended_pan_id": "0xdddddddddddddddd"}
+
+
+def test_a_network_told_in_other_words_is_cut_and_refuses_no_info() -> None:
+    told = parse("bridge/info", json.dumps({"network": {"pan_id": {"x": 1}, "extended_pan_id": "<" * 900}}).encode())
+    assert isinstance(told, BridgeInfo)
+    assert told.network == {"pan_id": "", "extended_pan_id": "<" * 40}
+
+
+def test_what_a_device_was_told_to_report_is_read_and_nonsense_left_out() -> None:
+    good = {"minimum_report_interval": 5, "maximum_report_interval": 3600, "reportable_change": 257}
+    names = {"cluster": "seMetering", "attribute": "currentSummDelivered"}
+    listed = [good | names, good | names | {"maximum_report_interval": "x"}, good, None, names]
+    endpoints = {"1": {"configured_reportings": listed}, "²": {"configured_reportings": listed}, "2": []}
+    entry = {"ieee_address": "0x1", "friendly_name": "a", "type": "Router", "endpoints": endpoints}
+    (device,) = inventory(entry | {"ieee_address": f"0x{1:016x}"}).devices
+    assert device.reportings == ({"endpoint": 1} | names | good,)
+    many = entry | {"endpoints": {"1": {"configured_reportings": [good | names] * 999}}}
+    assert len(inventory(many | {"ieee_address": f"0x{1:016x}"}).devices[0].reportings) == 30
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ({"power_outage_memory": "restore", "power_on_behavior": "on"}, "restore"),
+        ({"power_on_behavior": "previous"}, "restore"),
+        ({"power_outage_memory": "off"}, "off"),
+        ({"power_outage_memory": ["on"]}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_a_relay_does_when_power_returns_is_told_in_two_dialects(told: dict[str, object], meant: str) -> None:
+    state = parse("101", json.dumps(told).encode())
+    assert isinstance(state, State)
+    assert state.outage_memory == meant
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""The areas side by side, one area, and the one thing that is done here: ask for the cure of one deviation."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.views.decorators.http import require_POST, require_safe
+
+from meters import requests
+from meters.models import Area, BridgeRequest
+from monitoring import audit
+from monitoring.audit import AreaFacts, Site, fragment
+from monitoring.pages import sheet as sheets
+from monitoring.pages.traffic import SPANS
+
+for_staff = admin.site.admin_view
+SEES, ASKS = "meters.view_area", "meters.add_bridgerequest"
+REFRESH_S = 2
+OPEN = (BridgeRequest.Status.QUEUED, BridgeRequest.Status.SENT)
+
+
+@require_safe
+@for_staff
+@permission_required(SEES, raise_exception=True)
+def overview(request: HttpRequest) -> HttpResponse:
+    told = {"title": gettext("Configuration audit"), "overview": sheets.overview(timezone.now())}
+    return _page(request, "admin/monitoring/areas.html", told)
+
+
+@require_safe
+@for_staff
+@permission_required(SEES, raise_exception=True)
+def area(request: HttpRequest, slug: str) -> HttpResponse:
+    """?span= of the charts; ?asked= a request whose answer is awaited: the page looks again until it is there."""
+    site, facts = _facts(slug)
+    asked = request.GET.get("asked", "")
+    found = BridgeRequest.objects.filter(area=facts.area, pk=asked).first() if _is_id(asked) else None
+    span = request.GET.get("span", "")
+    sheet = sheets.sheet(site, facts, span if span in SPANS else "24h", found)
+    told = {"title": facts.area.name, "sheet": sheet, "may_ask": request.user.has_perm(ASKS)}
+    answer = _page(request, "admin/monitoring/area.html", told | {"spans": list(SPANS), "shown": sheets.DEVICES_SHOWN})
+    if sheet.is_asked:
+        answer.headers["Refresh"] = f"{REFRESH_S}; url={request.get_full_path()}"
+    return answer
+
+
+@require_POST
+@for_staff
+@permission_required((SEES, ASKS), raise_exception=True)
+def apply(request: HttpRequest, slug: str) -> HttpResponse:
+    """Ask for the cure of one deviation, as it is found now: `rule`, and `about` which device. One at a time."""
+    area = get_object_or_404(Area, slug=slug)
+    home = reverse("area_page", args=[slug])
+    waiting = area.requests.filter(status__in=OPEN).first()
+    if waiting:
+        messages.warning(request, gettext("One after the other: the answer to the last request is still awaited."))
+        return HttpResponseRedirect(f"{home}?{urlencode({'asked': waiting.pk})}")
+    rule, about = request.POST.get("rule", ""), request.POST.get("about", "")
+    found = audit.deviation(slug, rule, about, timezone.now())
+    if found is None or found.cure is None:
+        messages.info(request, gettext("This does not deviate any more: nothing was asked."))
+        return HttpResponseRedirect(home)
+    made = requests.ask(area, found.cure.request, found.cure.payload, request.user)
+    return HttpResponseRedirect(f"{home}?{urlencode({'asked': made.pk})}")
+
+
+@require_safe
+@for_staff
+@permission_required(SEES, raise_exception=True)
+def configuration(request: HttpRequest, slug: str) -> HttpResponse:
+    """The area's part of configuration.yaml as a file."""
+    _site, facts = _facts(slug)
+    headers = {"Content-Disposition": f'attachment; filename="configuration-{slug}.yaml"'}
+    return HttpResponse(fragment.text(facts), content_type="application/yaml; charset=utf-8", headers=headers)
+
+
+def _facts(slug: str) -> tuple[Site, AreaFacts]:
+    site = audit.gather(timezone.now())
+    for facts in site.areas:
+        if facts.area.slug == slug:
+            return site, facts
+    raise Http404
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def _page(request: HttpRequest, template: str, told: dict[str, Any]) -> HttpResponse:
+    return TemplateResponse(request, template, admin.site.each_context(request) | {"now": timezone.now()} | told)
