@@ -83,7 +83,7 @@ def apply_info(area_id: int, info: BridgeInfo, at: datetime) -> None:
 
 def apply_groups(area_id: int, groups: Groups) -> None:
     _make(area_id)
-    AreaState.objects.filter(area=area_id).update(groups=list(groups.names))
+    AreaState.objects.filter(area=area_id).update(groups=list(groups.sizes), group_sizes=dict(groups.sizes))
 
 
 def note_retained_command(area_id: int, rest: str, *, lies: bool) -> list[int]:

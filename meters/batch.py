@@ -46,6 +46,7 @@ class Pass:
     heard: dict[int, datetime] = field(default_factory=dict)
     others: dict[int, datetime] = field(default_factory=dict)
     returned: set[int] = field(default_factory=set)
+    updating: dict[int, datetime] = field(default_factory=dict)
     inventories: dict[int, int] = field(default_factory=dict)
     early: dict[tuple[int, str], bool] = field(default_factory=dict)
     noted: dict[int, datetime] = field(default_factory=dict)

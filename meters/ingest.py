@@ -106,6 +106,7 @@ class Ingest:
         for base_topic, (at, info) in list(work.found.items())[-areas.MOST_FOUND :]:
             areas.note_found(base_topic, at, info)
         registry.note_heard(work.others)
+        registry.note_updating(work.updating)
         if work.heard:
             registry.note_available(work.heard)
         if work.returned and registry.note_returned(work.returned):
@@ -243,6 +244,8 @@ class Ingest:
         if known.has_left:
             work.returned.add(known.device_id)
         work.heard[known.device_id] = max(measured_at, work.heard.get(known.device_id, measured_at))
+        if state.is_updating:
+            work.updating[known.device_id] = message.received_at
         if known.meter_id is None:
             work.others[known.device_id] = measured_at
             return

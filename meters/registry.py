@@ -15,7 +15,10 @@ from django.db.models import Exists, OuterRef, Q
 from meters.models import Device, Listing, Meter
 from meters.zigbee2mqtt import Event, ListedDevice
 
-REPORTED = ("vendor", "model", "model_id", "manufacturer", "software_build", "interview_state", "disabled")
+REPORTED = (
+    *("vendor", "model", "model_id", "manufacturer", "software_build", "interview_state", "disabled"),
+    *("supported", "reportings"),
+)
 
 
 def apply_inventory(
@@ -81,6 +84,7 @@ def apply_event(area_id: int, event: Event, at: datetime) -> bool:
         case "device_leave":  # what another area has lost may long be at home here
             return bool(device.filter(area=area_id, left_at=None).update(left_at=at))
         case "device_joined":
+            device.update(joined_at=at)
             return bool(device.filter(left_at__isnull=False).update(left_at=None))
     return False
 
@@ -90,6 +94,12 @@ def note_heard(heard: Mapping[int, datetime]) -> None:
     for device_id, at in heard.items():
         older = Q(heard_at=None) | Q(heard_at__lt=at)
         Device.objects.filter(older, pk=device_id).update(heard_at=at)
+
+
+def note_updating(updating: Mapping[int, datetime]) -> None:
+    """When the firmware of devices (by id) was last said to be replaced."""
+    for device_id, at in updating.items():
+        Device.objects.filter(pk=device_id).update(updating_at=at)
 
 
 def note_returned(device_ids: Iterable[int]) -> list[int]:
@@ -106,7 +116,7 @@ def _describe(device: Device, entry: ListedDevice) -> bool:
     What a device measures is never unlearned: during an interview `exposes` is missing.
     """
     kind = _kind(entry)
-    told = {name: getattr(entry, name) for name in REPORTED}
+    told = {name: getattr(entry, name) for name in REPORTED} | {"reportings": list(entry.reportings)}
     if kind != Device.Kind.OTHER or not device.is_meter:
         told |= {"kind": kind, "phases": list(entry.phases)}
         told |= {"has_relay": entry.has_relay, "relay_readable": entry.relay_readable}

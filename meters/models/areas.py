@@ -98,6 +98,9 @@ class AreaState(models.Model):
     info_at = models.DateTimeField(_("configuration reported"), null=True)
     inventory_at = models.DateTimeField(_("inventory reported"), null=True)
     groups = ArrayField(models.CharField(max_length=250), verbose_name=_("groups"), default=list)
+    group_sizes = models.JSONField(
+        _("members of groups"), default=dict, db_default=models.Value({}, models.JSONField())
+    )
     retained_commands = ArrayField(
         models.CharField(max_length=400),
         verbose_name=_("retained commands"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from meters.zigbee2mqtt.messages import (
@@ -39,6 +40,9 @@ SECRETS = frozenset({"network_key", "password", "user", "auth_token", "key", "ce
 MEASURED_UNITS = {"power": "W", "voltage": "V", "current": "A", "energy": "kWh"}
 WORD = re.compile(r"\S+")
 MOST_LEVELS, MOST_DEVICES = 50, 1000
+MOST_REPORTINGS = 40
+REPORTING = ("cluster", "attribute", "minimum_report_interval", "maximum_report_interval", "reportable_change")
+"""With its `endpoint`, as `device/reporting/configure` takes it."""
 PUBLISHED, SETTABLE, GETTABLE = 1, 2, 4
 
 
@@ -123,7 +127,23 @@ def _listed(entry: Mapping[str, Any]) -> ListedDevice:
         interview_state=interview,
         disabled=entry.get("disabled") is True,
         relay_readable=any(isinstance(e.get("access"), int) and e["access"] & GETTABLE for e in relays),
+        supported=flag(entry, "supported"),
+        reportings=tuple(islice(_reportings(_object(entry, "endpoints")), MOST_REPORTINGS)),
     )
+
+
+def _reportings(endpoints: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What the device was asked to tell by itself; of each the plain values alone."""
+    for endpoint, told in endpoints.items():
+        listed = told.get("configured_reportings") if isinstance(told, dict) else None
+        for entry in listed if isinstance(listed, list) else []:
+            if isinstance(entry, dict):
+                found = {key: _plain(entry[key]) for key in REPORTING if isinstance(entry.get(key), str | int | float)}
+                yield {"endpoint": _plain(endpoint), **found}
+
+
+def _plain(value: str | float) -> str | float:
+    return value.replace("\0", "")[:60] if isinstance(value, str) else value
 
 
 def _leaves(exposes: Any, levels: int) -> Iterator[Mapping[str, Any]]:
@@ -157,12 +177,14 @@ def _phases(published: set[str]) -> tuple[str, ...]:
 
 def _groups(payload: bytes) -> Groups:
     listed = decode(payload)
-    names = (
-        [text(entry, "friendly_name", MAX_NAME) for entry in listed if isinstance(entry, dict)]
-        if isinstance(listed, list)
-        else []
-    )
-    return Groups(tuple(name for name in names if name))
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    sizes = {text(entry, "friendly_name", MAX_NAME): _members(entry.get("members")) for entry in entries}
+    sizes.pop("", None)
+    return Groups(sizes)
+
+
+def _members(listed: Any) -> int:
+    return len(listed) if isinstance(listed, list) else 0
 
 
 def _event(payload: bytes) -> Event:

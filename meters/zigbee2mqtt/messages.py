@@ -47,7 +47,8 @@ class ListedDevice:
     """A line of `bridge/devices`, the coordinator excepted.
 
     `measures`: it tells power or energy. `phases`: the suffixes of its phases' properties, e.g. ("a", "b", "c"); ""
-    stands for the bare property. Empty for a single-phase device.
+    stands for the bare property. Empty for a single-phase device. `supported`: whether Zigbee2MQTT knows the model;
+    `reportings`: what the device was asked to tell by itself, each a `bridge.REPORTING`.
     """
 
     ieee_address: str
@@ -64,6 +65,8 @@ class ListedDevice:
     interview_state: str
     disabled: bool
     relay_readable: bool = True
+    supported: bool | None = None
+    reportings: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,9 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """`bridge/groups`: names that are no devices."""
+    """`bridge/groups`: names that are no devices, each with how many members the group has."""
 
-    names: tuple[str, ...]
+    sizes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class State:
 
     Units as in the readings table: W, 0.1 V, mA, Wh. `phases` maps a property such as `power_a` to W, 0.1 V or mA by
     its first word. `last_seen` is the device's last Zigbee message of any kind, None where Zigbee2MQTT does not tell.
+    `is_updating`: its firmware is being replaced.
     """
 
     name: str
@@ -153,6 +157,7 @@ class State:
     current_ma: int | None
     counter_wh: int | None
     phases: Mapping[str, int]
+    is_updating: bool = False
 
     @property
     def is_from_cache(self) -> bool:
