@@ -19,10 +19,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from meters import installations, live, names, online, requests
 from meters.models import Device, Installation, Meter, MeterState, Pitch
-from meters.technician import acts, exchange, reporting, stages, words
+from meters.technician import acts, exchange, find, reporting, stages, words
 from meters.technician.errors import TechnicianError
 from meters.technician.forms import DownForm, NameForm, PitchForm, first_error, suggested_name
-from meters.technician.pages import technicians_only
+from meters.technician.pages import asked, technicians_only
 
 REFUSALS = (TechnicianError, names.BadName, installations.InstallationError)
 UNTIL_HEARD = (stages.Stage.INTERVIEWING, stages.Stage.LEFT, stages.Stage.UNHEARD)
@@ -32,21 +32,27 @@ UNTIL_HEARD = (stages.Stage.INTERVIEWING, stages.Stage.LEFT, stages.Stage.UNHEAR
 @technicians_only()
 def device(request: HttpRequest, ieee: str) -> HttpResponse:
     """One device: what it waits for, and all that a technician does to it."""
-    found = get_object_or_404(Device.objects.select_related("area", "meter__state"), ieee_address=ieee)
+    found = _device(ieee)
     return render(request, "technician/device.html", _told(request, found, timezone.now()))
+
+
+def _device(ieee: str) -> Device:
+    if not find.ADDRESS.fullmatch(ieee):
+        raise Http404
+    return get_object_or_404(Device.objects.select_related("area", "meter__state"), ieee_address=ieee)
 
 
 def _told(request: HttpRequest, found: Device, now: datetime) -> dict[str, Any]:
     arrival = stages.of(found, now)
-    asked = requests.last_of(found)
+    last = requests.last_of(found)
     told: dict[str, Any] = {
         "device": found,
         "arrival": arrival,
         "stage": words.STAGES[arrival.stage],
         "todo": words.SLOW if arrival.is_slow else words.TODO[arrival.stage],
-        "outcome": words.outcome(asked) if asked else None,
-        "asked": asked,
-        "is_waiting": words.is_waiting(asked) or arrival.stage in UNTIL_HEARD,
+        "outcome": words.outcome(last) if last else None,
+        "asked": last,
+        "is_waiting": words.is_waiting(last) or arrival.stage in UNTIL_HEARD,
         "name": suggested_name(found),
         "may_install": request.user.has_perm("meters.add_installation"),
         "may_switch": request.user.has_perm("meters.switch_meter"),
@@ -57,7 +63,7 @@ def _told(request: HttpRequest, found: Device, now: datetime) -> dict[str, Any]:
 
 def _of_meter(request: HttpRequest, meter: Meter, hung: Installation | None, now: datetime) -> dict[str, Any]:
     suggested = None if hung else installations.suggestions([meter]).get(meter.pk)
-    number = request.GET.get("pitch") or (suggested.number if suggested else "")
+    number = asked(request, "pitch") or (suggested.number if suggested else "")
     return {
         "meter": meter,
         "state": MeterState.of(meter),
@@ -91,7 +97,7 @@ def act(request: HttpRequest, ieee: str, verb: str) -> HttpResponse:
     may, do = VERBS[verb]
     if may and not request.user.has_perm(may):
         raise PermissionDenied
-    found = get_object_or_404(Device.objects.select_related("area", "meter"), ieee_address=ieee)
+    found = _device(ieee)
     try:
         if told := do(request, found):
             messages.success(request, told)

@@ -20,7 +20,7 @@ from meters.models import Device, Meter
 from meters.technician import exchange, find
 from meters.technician.device_pages import REFUSALS
 from meters.technician.forms import ExchangeForm, first_error
-from meters.technician.pages import technicians_only
+from meters.technician.pages import asked, technicians_only
 
 MAY = "meters.add_installation"
 FREE_SHOWN = 30
@@ -30,8 +30,9 @@ FREE_SHOWN = 30
 @technicians_only(MAY)
 def page(request: HttpRequest) -> HttpResponse:
     """`?old=` and `?new=` are what was scanned, typed or chosen; how far one has come stands in the address."""
-    old, old_found = _meant(request.GET.get("old", ""))
-    new, new_found = _meant(request.GET.get("new", ""))
+    asked_old, asked_new = asked(request, "old"), asked(request, "new")
+    old, old_found = _meant(asked_old)
+    new, new_found = _meant(asked_new)
     form = ExchangeForm(request.POST or None)
     if request.method == "POST" and old and new:
         if form.is_valid() and (answer := _exchange(request, old, new, form.cleaned_data)):
@@ -44,8 +45,8 @@ def page(request: HttpRequest) -> HttpResponse:
         "new": _side(new, now),
         "old_found": old_found,
         "new_found": new_found,
-        "asked_old": request.GET.get("old", ""),
-        "asked_new": request.GET.get("new", ""),
+        "asked_old": asked_old,
+        "asked_new": asked_new,
         "free": [] if new else list(installations.free()[:FREE_SHOWN]),
         "form": form,
         "now": live.ms(now),
@@ -59,7 +60,7 @@ def page(request: HttpRequest) -> HttpResponse:
 def ask(request: HttpRequest) -> HttpResponse:
     """Ask both meters for their counters now, and go on where one was."""
     chosen = {side: request.POST.get(side, "") for side in ("old", "new")}
-    for ieee in filter(None, chosen.values()):
+    for ieee in filter(find.ADDRESS.fullmatch, chosen.values()):
         exchange.ask_counter(get_object_or_404(Meter, device__ieee_address=ieee), timezone.now())
     return redirect(f"{reverse('technician_exchange')}?{urlencode(chosen)}")
 

@@ -92,7 +92,7 @@ def close_area(request: HttpRequest, slug: str) -> HttpResponse:
 @technicians_only()
 def search(request: HttpRequest) -> HttpResponse:
     """What ?q= means: at once the only one, else a list to choose from."""
-    text = request.GET.get("q", "").strip()
+    text = asked(request, "q")
     found = find.find(text) if text else []
     if len(found) == 1:
         return redirect("technician_device", found[0].ieee_address)
@@ -117,18 +117,23 @@ def print_labels(request: HttpRequest) -> HttpResponse:
     return render(request, "technician/labels.html", told)
 
 
+def asked(request: HttpRequest, name: str) -> str:
+    """What the address says, without what no table takes."""
+    return request.GET.get(name, "").replace("\0", "").strip()
+
+
 def _chosen(request: HttpRequest) -> Sequence[Device]:
     present = Device.objects.filter(meter__isnull=False, removed_at=None).select_related("area")
-    if meters := request.GET.getlist("meter"):
+    if meters := [text for text in request.GET.getlist("meter") if find.ADDRESS.fullmatch(text)]:
         return list(present.filter(ieee_address__in=meters[: labels.MOST]))
-    if slug := request.GET.get("area"):
+    if slug := asked(request, "area"):
         return list(present.filter(area__slug=slug).order_by("friendly_name")[: labels.MOST])
     return []
 
 
 def _skipped(request: HttpRequest) -> int:
     """So many labels of a used sheet are gone."""
-    text = request.GET.get("skip", "")
+    text = asked(request, "skip")
     return min(int(text), 23) if text.isdecimal() and len(text) < 3 else 0
 
 
