@@ -44,8 +44,6 @@ ASKED: dict[str, Text] = {"id": _("device"), "from": _("from"), "to": _("to")}
 TOLD_BY_THE_REQUEST = ("time",)
 VARIANTS = {"queued": "info", "sent": "info", "done": "success", "refused": "danger", "timed_out": "warning"}
 OF_AREA: dict[str, tuple[str, dict[str, Any]]] = {
-    "open": ("permit_join", {"time": 60}),
-    "close": ("permit_join", {"time": 0}),
     "health": ("health_check", {}),
     "restart": ("restart", {}),
 }

@@ -5,6 +5,7 @@ The page asks for a log-in, as everywhere: a label tells a stranger no more than
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,13 @@ class Label:
 
 
 def of(devices: Iterable[Device], request: HttpRequest) -> Sequence[Label]:
-    return [_label(device, request) for device in devices]
+    """In the order in which one walks: F2 before F10."""
+    return [_label(device, request) for device in sorted(devices, key=_place)]
+
+
+def _place(device: Device) -> list[tuple[int, str]]:
+    parts = re.findall(r"\d+|\D+", device.friendly_name.casefold())
+    return [(int(part), "") if part.isdecimal() and len(part) < 10 else (0, part) for part in parts]
 
 
 def _label(device: Device, request: HttpRequest) -> Label:

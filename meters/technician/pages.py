@@ -66,7 +66,14 @@ def area(request: HttpRequest, slug: str) -> HttpResponse:
         raise Http404
     new, idle = stages.arrivals(ours.area.pk, now)
     others = [each for each in doors if each is not ours and (each.is_open or each.is_opening)]
-    told = {"door": ours, "others": others, "new": _worded(new), "idle": _worded(idle), "now": live.ms(now)}
+    told = {
+        "door": ours,
+        "others": others,
+        "new": _worded([each for each in new if each.stage is not stages.Stage.DONE]),
+        "done": _worded([each for each in new if each.stage is stages.Stage.DONE]),
+        "idle": _worded(idle),
+        "now": live.ms(now),
+    }
     return render(request, "technician/area.html", told)
 
 

@@ -27,7 +27,7 @@ def reminders(now: datetime) -> Sequence[Promise]:
     updating = Device.objects.filter(updating_at__gt=now - UPDATING_FOR).order_by("friendly_name")[:10]
     if updating and timezone.localtime(now).hour in BUSY_HOURS:
         text = _(
-            "The firmware of {devices} is being replaced. That takes the radio network an hour each: do it at night, "
+            "The firmware of {devices} is being replaced. That loads the radio network for long: do it at night, "
             "one at a time."
         )
         found.append(format_lazy(text, devices=", ".join(map(str, updating))))

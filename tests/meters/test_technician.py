@@ -190,7 +190,7 @@ def test_who_has_hung_nowhere_for_long_is_listed_apart(chief, area):
     meter = newcomer(area, joined_at=None)
     Device.objects.filter(pk=meter.device_id).update(first_seen_at=long_ago, friendly_name="spare")
     assert "1 older device hangs nowhere" in page(chief, at(area))
-    assert "Nobody has joined within a day." in page(chief, at(area))
+    assert "Nobody is on its way." in page(chief, at(area))
 
 
 # --- which one is it -------------------------------------------------------------------------------------------------

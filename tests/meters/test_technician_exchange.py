@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from auditlog.models import LogEntry
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from meters.models import AreaState, BridgeRequest, Device, Installation, Meter, Snapshot, Want
 from meters.technician import exchange, find, reminders, reporting
@@ -146,6 +148,76 @@ def test_what_people_wanted_of_the_old_one_they_want_of_the_new_one(old, new):
     assert list(Want.objects.filter(meter=old, ended_at=None).values_list("source", flat=True)) == ["policy"]
 
 
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [(-60 * 48, "The meter hangs on 101 only since"), (60, "That time has not come yet.")],
+)
+def test_a_time_that_cannot_be_is_refused(chief, old, new, minutes, said):
+    at = timezone.localtime(NOW + timedelta(minutes=minutes))
+    assert said in post(chief, at=f"{at:%Y-%m-%dT%H:%M}")
+    assert Installation.objects.count() == 1
+
+
+def test_an_exchange_of_an_hour_ago_is_told_with_its_time(chief, old, new):
+    at = timezone.localtime(NOW - timedelta(hours=1)).replace(second=0)
+    post(chief, at=f"{at:%Y-%m-%dT%H:%M}")
+    assert Installation.objects.get(meter=new).period.lower == at
+
+
+def test_a_new_meter_that_hung_elsewhere_then_is_refused(chief, old, new):
+    make.installed(new, make.pitch("102"), NOW - timedelta(hours=3), NOW - timedelta(hours=1))
+    at = timezone.localtime(NOW - timedelta(hours=2))
+    assert "The meter hung somewhere else at that time." in post(chief, at=f"{at:%Y-%m-%dT%H:%M}")
+    assert Installation.objects.filter(meter=old).get().period.upper is None
+
+
+def test_a_removed_meter_can_still_be_exchanged(chief, old, new):
+    Device.objects.filter(pk=old.device_id).update(removed_at=NOW)
+    post(chief)
+    assert Installation.objects.filter(meter=new).exists()
+
+
+def test_the_log_tells_who_took_one_down_and_put_the_other_up(chief, old, new):
+    post(chief, old_kwh="860.5")
+    entries = LogEntry.objects.filter(content_type__model="installation").order_by("pk")
+    told = [(entry.actor.username, entry.action, entry.changes.get("end_kwh")) for entry in entries]
+    assert told == [
+        ("chief", LogEntry.Action.UPDATE, ["None", "860.5"]),
+        ("chief", LogEntry.Action.CREATE, None),
+    ]
+
+
+def test_the_free_are_offered_the_newest_first_in_as_many_queries_for_30_as_for_2(
+    chief, old, new, django_assert_max_num_queries
+):
+    def asked() -> int:
+        with django_assert_max_num_queries(20) as queries:
+            page(chief, old=OLD)
+        return len(queries)
+
+    few = asked()
+    for number in range(28):
+        make.meter(f"newer {number}", area=make.area())
+    assert asked() == few
+    html = page(chief, old=OLD)
+    assert html.index("newer 27") < html.index("spare")
+
+
+@pytest.mark.parametrize(("may", "code"), [(["view_meter", "add_bridgerequest"], 403), (["add_installation"], 403)])
+def test_only_who_may_put_meters_up_may_exchange(old, new, may, code):
+    client, person = Client(headers=ENGLISH), make.staff()
+    person.user_permissions.set(Permission.objects.filter(codename__in=may))
+    client.force_login(person)
+    assert client.get(reverse("technician_exchange")).status_code == code
+    card = reverse("technician_device", args=[OLD])
+    assert "/technician/exchange/" not in client.get(card).content.decode()
+
+
+def test_a_meter_that_hangs_leads_from_the_admin_to_its_exchange(chief, old):
+    html = chief.get(reverse("admin:meters_meter_change", args=[old.pk])).content.decode()
+    assert f"/technician/exchange/?old={OLD}" in html
+
+
 # --- finding ---------------------------------------------------------------------------------------------------------
 
 
@@ -257,8 +329,13 @@ def test_the_labels_of_80_meters_take_as_many_queries_as_of_2(chief, old, new, d
 DAY = datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
 
 
+def said_at(moment: datetime) -> list[str]:
+    with translation.override("en"):
+        return [str(text) for text in reminders.reminders(moment)]
+
+
 def test_nothing_is_said_where_nothing_is_wrong(old):
-    assert reminders.reminders(DAY) == []
+    assert said_at(DAY) == []
 
 
 @pytest.mark.parametrize(
@@ -271,13 +348,13 @@ def test_nothing_is_said_where_nothing_is_wrong(old):
 )
 def test_what_should_not_be_done_is_said_where_it_is_done(chief, old, told, said):
     AreaState.objects.update(**told)
-    (text,) = map(str, reminders.reminders(DAY))
+    (text,) = said_at(DAY)
     assert said in text
 
 
 def test_firmware_that_is_replaced_by_day_is_said_and_by_night_is_not(old):
     Device.objects.update(updating_at=DAY)
-    assert "The firmware of 101 is being replaced." in str(reminders.reminders(DAY)[0])
+    assert "The firmware of 101 is being replaced." in said_at(DAY)[0]
     night = DAY + timedelta(hours=13)
     Device.objects.update(updating_at=night)
-    assert reminders.reminders(night) == []
+    assert said_at(night) == []
