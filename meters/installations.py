@@ -124,6 +124,15 @@ def open_installation(meter: Meter) -> Installation | None:
     return Installation.objects.select_related("pitch").filter(meter=meter, period__upper_inf=True).first()
 
 
+def successor(meter: Meter) -> Installation | None:
+    """What took this meter's place at the moment when it was taken down; None: it hangs, or nothing did."""
+    newest = Installation.objects.filter(meter=meter).order_by("-period").first()
+    if newest is None or newest.period.upper is None:
+        return None
+    took = Installation.objects.filter(pitch=newest.pitch_id, period__startswith=newest.period.upper)
+    return took.exclude(meter=meter).select_related("meter").first()
+
+
 def free() -> QuerySet[Meter]:
     """The meters that hang nowhere and that an area still lists, the newest first."""
     hanging = Installation.objects.filter(period__upper_inf=True).values("meter")
