@@ -22,6 +22,7 @@ ONLY = {
     "channels.layers": {"meters/live.py"},
     "environ": {"campsite/environment.py"},
     "apprise": {"meters/outbound.py"},
+    "segno": {"meters/qr.py"},
 }
 ENVIRONMENT = {"campsite/settings.py", "campsite/asgi.py", "manage.py"}
 """asgi.py and manage.py name the settings module, as Django's do. campsite/embedded runs before there are settings."""

@@ -55,7 +55,7 @@ class DeviceAdmin(AsksOfDevices, ReadOnlyAdmin):
     fields = [
         *("name", "name_problem", "ieee_address", "area", "kind", "vendor", "model", "model_id", "manufacturer"),
         *("software_build", "has_relay", "phases", "interview_state", "disabled", "available_now", "available_since"),
-        *("heard", "announced_at", "left_at", "first_seen_at", "removed_at"),
+        *("heard", "announced_at", "left_at", "first_seen_at", "joined_at", "removed_at", "supported"),
     ]
     readonly_fields = ["name", "name_problem", "available_now", "heard"]
     change_form_outer_before_template = "admin/meters/device_links.html"

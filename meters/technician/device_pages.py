@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,13 +18,14 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from meters import installations, live, names, online, requests
-from meters.models import Device, Installation, Meter, MeterState, Pitch
+from meters.models import BridgeRequest, Device, Installation, Meter, MeterState, Pitch
 from meters.technician import acts, exchange, find, reporting, stages, words
 from meters.technician.errors import TechnicianError
 from meters.technician.forms import DownForm, NameForm, PitchForm, first_error, suggested_name
 from meters.technician.pages import asked, technicians_only
 
 REFUSALS = (TechnicianError, names.BadName, installations.InstallationError)
+TOLD_FOR = timedelta(hours=1)
 UNTIL_HEARD = (stages.Stage.INTERVIEWING, stages.Stage.LEFT, stages.Stage.UNHEARD)
 
 
@@ -44,7 +45,7 @@ def _device(ieee: str) -> Device:
 
 def _told(request: HttpRequest, found: Device, now: datetime) -> dict[str, Any]:
     arrival = stages.of(found, now)
-    last = requests.last_of(found)
+    last = _last(arrival, now)
     told: dict[str, Any] = {
         "device": found,
         "arrival": arrival,
@@ -59,6 +60,15 @@ def _told(request: HttpRequest, found: Device, now: datetime) -> dict[str, Any]:
         "now": live.ms(now),
     }
     return told | (_of_meter(request, arrival.meter, arrival.hung, now) if arrival.meter else {})
+
+
+def _last(arrival: stages.Arrival, now: datetime) -> BridgeRequest | None:
+    """What was last asked about the device, unless that is old, or from before it joined this time."""
+    asked = requests.last_of(arrival.device)
+    if asked is None or asked.finished_at is None:
+        return asked
+    is_old = now - asked.finished_at > TOLD_FOR or asked.finished_at < arrival.joined_at
+    return None if is_old else asked
 
 
 def _of_meter(request: HttpRequest, meter: Meter, hung: Installation | None, now: datetime) -> dict[str, Any]:

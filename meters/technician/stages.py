@@ -44,6 +44,15 @@ class Arrival:
     stage: Stage
     is_slow: bool
 
+    @property
+    def title(self) -> str:
+        """Its name; of one that has none, the end of its address, which stands on it too."""
+        return f"…{self.device.ieee_address[-6:]}" if is_unnamed(self.device) else str(self.device)
+
+    @property
+    def is_put_up(self) -> bool:
+        return self.stage in (Stage.UNHEARD, Stage.DONE)
+
 
 def arrivals(area_id: int, now: datetime) -> tuple[list[Arrival], list[Arrival]]:
     """(who joined of late, whatever has become of it; who has hung nowhere for longer), the newest first."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from meters import registry
+from meters.installations import InstallationError
 from meters.models import AreaState, BridgeRequest, Device, Installation, Meter, Want
-from meters.technician import acts, door, stages
+from meters.technician import acts, door, exchange, stages
+from meters.technician.errors import TechnicianError
 from meters.technician.stages import Stage
 from meters.zigbee2mqtt import Event
 from tests import make
@@ -138,7 +143,7 @@ def test_an_area_that_only_observes_says_that_what_is_pressed_is_done(chief, are
 def test_who_joined_appears_with_what_it_waits_for(chief, area):
     newcomer(area)
     html = page(chief, at(area))
-    assert "0xa4c1380000000aaa" in html
+    assert "…000aaa" in html
     assert "needs a name" in html
 
 
@@ -381,6 +386,77 @@ def test_a_request_that_nobody_answered_says_what_to_do(chief, area):
     act(chief, meter, "name", name="101")
     BridgeRequest.objects.update(status="timed_out", finished_at=timezone.now())
     assert "Nobody answered. Look at the board" in page(chief, of(meter))
+
+
+def test_what_was_asked_before_it_joined_this_time_is_told_no_more(chief, area):
+    meter = newcomer(area, joined_at=timezone.now() - timedelta(hours=2))
+    act(chief, meter, "remove")
+    BridgeRequest.objects.update(status="done", finished_at=timezone.now() - timedelta(minutes=5))
+    assert "Removal" in page(chief, of(meter))
+    Device.objects.update(joined_at=timezone.now())
+    assert "Removal" not in page(chief, of(meter))
+
+
+# --- two at once -----------------------------------------------------------------------------------------------------
+
+
+def both(first: Callable[[], Any], second: Callable[[], Any]) -> list[str]:
+    """What became of two acts at the same moment: the name of what was raised, "" where it was done."""
+
+    def done(do: Callable[[], Any]) -> str:
+        try:
+            do()
+        except (TechnicianError, InstallationError) as error:
+            return type(error).__name__
+        finally:
+            connections.close_all()
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        return sorted(pool.map(done, (first, second)))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_open_two_areas_at_once_one_is_told():
+    make.worker(heartbeat_at=timezone.now() + timedelta(hours=1))
+    areas = make.area("North"), make.area("South")
+    assert both(lambda: door.open_area(areas[0], None), lambda: door.open_area(areas[1], None)) == ["", "OtherOpen"]
+    assert BridgeRequest.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_put_one_meter_up_at_once_one_is_told():
+    meter, pitches = make.meter(area=make.area()), (make.pitch(), make.pitch())
+    found = both(lambda: acts.install(meter, pitches[0], None), lambda: acts.install(meter, pitches[1], None))
+    assert found == ["", "StillInstalled"]
+    assert Installation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_put_two_meters_up_on_one_pitch_at_once_one_is_asked():
+    meters, pitch = [make.meter(area=make.area()) for _ in range(2)], make.pitch()
+    found = both(lambda: acts.install(meters[0], pitch, None), lambda: acts.install(meters[1], pitch, None))
+    assert found == ["", "Occupied"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_exchange_a_meter_at_once_one_is_told():
+    old, new, other = (make.meter(area=make.area()) for _ in range(3))
+    make.installed(old, make.pitch())
+    now = timezone.now()
+    found = both(
+        lambda: exchange.exchange(old, new, now, None, "burnt"),
+        lambda: exchange.exchange(old, other, now, None, "burnt"),
+    )
+    assert found == ["", "NotInstalled"]
+    assert Installation.objects.filter(period__upper_inf=True).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_asked_twice_at_once_is_asked_once():
+    device = make.meter("a", area=make.area()).device
+    assert both(lambda: acts.rename(device, "b", None), lambda: acts.rename(device, "b", None)) == ["", ""]
+    assert BridgeRequest.objects.count() == 1
 
 
 # --- hostile words, who may, how many queries ------------------------------------------------------------------------
