@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from meters import registry
+from meters import registry, requests
 from meters.installations import InstallationError
 from meters.models import AreaState, BridgeRequest, Device, Installation, Meter, Want
 from meters.technician import acts, door, exchange, stages
@@ -362,6 +362,33 @@ def test_a_meter_that_hangs_is_not_removed(chief, area):
     make.installed(meter, make.pitch("101"))
     assert "It hangs on 101: take it down first." in act(chief, meter, "remove")
     assert not BridgeRequest.objects.exists()
+
+
+def removed(name: str, **values: Any) -> BridgeRequest:
+    """A device that we had removed just now."""
+    area = make.area("North", base_topic="z2m")
+    device = make.meter(name, area=area, removed_at=timezone.now()).device
+    told = {"status": "done", "finished_at": timezone.now()} | values
+    requests.ask(area, "device/remove", {"id": device.ieee_address, "force": False})
+    BridgeRequest.objects.update(**told)
+    return BridgeRequest.objects.get()
+
+
+def test_the_last_word_on_a_removed_device_is_to_be_taken_off_the_broker():
+    asked = removed("101,2")
+    assert requests.leftovers(timezone.now()) == [(asked.pk, "z2m/101,2/availability")]
+
+
+@pytest.mark.parametrize("values", [{"status": "refused"}, {"finished_at": NOW - timedelta(hours=1)}])
+def test_of_who_was_not_removed_or_long_ago_nothing_is_taken_off(values):
+    removed("101,2", **values)
+    assert requests.leftovers(timezone.now()) == []
+
+
+def test_the_word_on_another_device_of_that_name_is_left():
+    asked = removed("101,2")
+    asked.area.listings.create(device=make.meter("101,2").device, friendly_name="101,2", named_at=NOW)
+    assert requests.leftovers(timezone.now()) == []
 
 
 def test_a_device_that_left_in_the_middle_says_how_to_go_on(chief, area):

@@ -105,6 +105,30 @@ def test_everything_that_is_touched_is_big_enough_and_nothing_runs_over_the_edge
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], place
 
 
+CAMERA = """
+  navigator.mediaDevices.getUserMedia = async () => document.createElement("canvas").captureStream();
+  HTMLMediaElement.prototype.play = async () => {};
+  window.BarcodeDetector = class { async detect() { return window.seen ? [{ rawValue: window.seen }] : []; } };
+"""
+"""A camera, and a browser that reads codes: headless ones have neither."""
+
+
+def test_a_label_before_the_camera_leads_to_its_meter(page: Page, area: Area) -> None:
+    joins(area, "0xa4c1380000000aaa", "SUCCESSFUL")
+    page.add_init_script(CAMERA)
+    page.goto("/technician/")
+    page.get_by_role("button", name="Scan").click()
+    expect(page.locator(".viewer video")).to_be_visible()
+    page.evaluate("seen = 'https://power.example.com/board/meters/0xa4c1380000000aaa/'")
+    page.clock.run_for(500)
+    page.wait_for_url("**/technician/devices/0xa4c1380000000aaa/")
+
+
+def test_where_the_browser_reads_no_codes_nothing_offers_it(page: Page, area: Area) -> None:
+    page.goto("/technician/")
+    expect(page.locator("[data-scan]")).to_be_hidden()
+
+
 def test_without_the_server_it_says_so_and_comes_back_by_itself(page: Page, area: Area, server: Server) -> None:
     page.goto("/technician/areas/north/")
     server.stop()

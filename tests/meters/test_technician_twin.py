@@ -74,8 +74,9 @@ class Beside:
 
 @pytest.fixture
 def beside(world: World) -> Beside:
-    twin = world.twin("stand", 2, "--every", "5", **RECOMMENDED)
+    twin = world.twin("stand", 2, "--every", "0", "--fail-ms", "300", **RECOMMENDED)
     address = twin.control(1, cmd="get")["ieee"]
+    until(lambda: twin.listener.since(0, "stand/bridge/devices"), "it to hear requests")
     twin.request("device/remove", id=address)  # before we listen: nobody here has ever heard of it
     until(lambda: address.encode() not in twin.listener.since(0, "stand/bridge/devices")[-1], "it to be forgotten")
     world.workers.start()
@@ -155,8 +156,14 @@ def test_zigbee2mqtt_lists_the_finer_reporting_that_it_was_asked_for(beside: Bes
     until(lambda: listed() == "billing", "the inventory to say so")
 
 
-def test_an_interview_is_asked_for_again_and_ends_well(beside: Beside) -> None:
-    device = Device.objects.get(friendly_name="plug_1")
-    beside.act(device, "interview")
+def test_an_interview_that_failed_is_asked_for_again_and_ends_well(beside: Beside) -> None:
+    beside.twin.control(1, cmd="join")
+    beside.twin.control(1, cmd="offline")  # too far away: it was heard once
+    until(lambda: Device.objects.count() == 2, "it to be listed")
+    newcomer = Device.objects.exclude(friendly_name="plug_1").get()
+    beside.wait_stage(newcomer, Stage.FAILED)
+    assert "Come nearer to the antenna" in beside.page(newcomer)
+    beside.twin.control(1, cmd="ok")
+    beside.act(newcomer, "interview")
     assert beside.wait_answer().status == "done"
-    until(lambda: Device.objects.get(pk=device.pk).interview_state == "SUCCESSFUL", "the interview to end")
+    beside.wait_stage(newcomer, Stage.UNNAMED)
