@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from bookings.reception import pages as reception
+from meters.technician import pages as technician
 from monitoring.channels import page as channels
 
 Text = str | Promise
@@ -55,6 +56,7 @@ MENU: list[tuple[Text, list[Line]]] = [
     (
         _("Electricity"),
         [
+            Line(_("Technician"), "construction", "technician", technician.NEEDS),
             _table(_("Meters"), "electric_meter", "meters_meter"),
             _table(_("Pitches"), "camping", "meters_pitch"),
             _table(_("Installations"), "link", "meters_installation"),

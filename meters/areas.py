@@ -40,7 +40,8 @@ def apply_bridge_state(area_id: int, online: bool, at: datetime) -> bool:
     """Note online or offline (offline also is the last will); returns whether that was news."""
     bridge = AreaState.Bridge.ONLINE if online else AreaState.Bridge.OFFLINE
     _make(area_id)
-    AreaState.objects.filter(area=area_id).update(confirmed_at=at, seen_at=at)
+    told = {"confirmed_at": at, "seen_at": at} | ({"coordinator_lost_at": None} if online else {})
+    AreaState.objects.filter(area=area_id).update(**told)
     return bool(AreaState.objects.filter(area=area_id).exclude(bridge=bridge).update(bridge=bridge, bridge_since=at))
 
 
@@ -69,10 +70,9 @@ def doubt(connected_at: datetime) -> list[int]:
 
 def apply_info(area_id: int, info: BridgeInfo, at: datetime) -> None:
     _make(area_id)
-    lost = AreaState.objects.get(area=area_id).lost_coordinator_at  # what is retained tells nothing of its end
     AreaState.objects.filter(area=area_id).update(
         version=info.version,
-        coordinator={**info.coordinator} | ({AreaState.LOST_AT: lost} if lost else {}),
+        coordinator=info.coordinator,
         channel=info.channel,
         permit_join=info.permit_join,
         permit_join_until=info.permit_join_until,
@@ -85,14 +85,12 @@ def apply_info(area_id: int, info: BridgeInfo, at: datetime) -> None:
 
 def note_lost_coordinator(area_id: int, at: datetime) -> None:
     """It said that it lost its antenna, and ends: told of it until it runs again."""
-    for state in AreaState.objects.filter(area=area_id):
-        told = {**state.coordinator, AreaState.LOST_AT: at.isoformat()}
-        AreaState.objects.filter(area=area_id).update(coordinator=told)
+    AreaState.objects.filter(area=area_id).update(coordinator_lost_at=at)
 
 
 def apply_groups(area_id: int, groups: Groups) -> None:
     _make(area_id)
-    AreaState.objects.filter(area=area_id).update(groups=list(groups.names))
+    AreaState.objects.filter(area=area_id).update(groups=list(groups.sizes), group_sizes=dict(groups.sizes))
 
 
 def note_retained_command(area_id: int, rest: str, *, lies: bool) -> list[int]:

@@ -47,6 +47,7 @@ class Pass:
     others: dict[int, datetime] = field(default_factory=dict)
     returned: set[int] = field(default_factory=set)
     outage_memories: dict[int, str] = field(default_factory=dict)
+    updating: dict[int, datetime] = field(default_factory=dict)
     inventories: dict[int, int] = field(default_factory=dict)
     early: dict[tuple[int, str], bool] = field(default_factory=dict)
     noted: dict[int, datetime] = field(default_factory=dict)

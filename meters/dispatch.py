@@ -50,6 +50,7 @@ class Dispatcher:
         self._changed_all = False
         self._next_look = 0.0
         self._asked: dict[int, float] = {}
+        self._cleared: set[int] = set()
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
 
     def start(self) -> None:
@@ -125,6 +126,7 @@ class Dispatcher:
         """Close what is overdue, find what is not as wanted, send requests; whether there are new commands."""
         requests.close_overdue(now)
         self._requests(now)
+        self._clear(now)
         changed = commands.close_overdue(now) | commands.end_expired(now)
         found = commands.correct(now, self._intake.connected_at)
         self._note(changed | found.changed)
@@ -270,3 +272,14 @@ class Dispatcher:
             except NotConnected:
                 requests.unclaim(request_id)
                 return
+
+    def _clear(self, now: datetime) -> None:
+        """Who forgets having done so does it again: nothing is there then."""
+        for request_id, topic in requests.leftovers(now):
+            if request_id in self._cleared or self._intake.connected_at is None:
+                continue
+            try:
+                self._intake.clear(topic)
+            except NotConnected:
+                return
+            self._cleared.add(request_id)

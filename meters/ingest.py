@@ -106,6 +106,7 @@ class Ingest:
         for base_topic, (at, info) in list(work.found.items())[-areas.MOST_FOUND :]:
             areas.note_found(base_topic, at, info)
         registry.note_heard(work.others)
+        registry.note_updating(work.updating)
         if work.heard:
             registry.note_available(work.heard)
         if work.outage_memories:
@@ -250,6 +251,8 @@ class Ingest:
         work.heard[known.device_id] = max(measured_at, work.heard.get(known.device_id, measured_at))
         if state.outage_memory and state.outage_memory != known.outage_memory:
             work.outage_memories[known.device_id] = state.outage_memory
+        if state.is_updating:
+            work.updating[known.device_id] = message.received_at
         if known.meter_id is None:
             work.others[known.device_id] = measured_at
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from decimal import Decimal
 
 from auditlog.models import LogEntry
 from django.db import IntegrityError, transaction
@@ -24,6 +24,7 @@ from meters.models import Installation, Meter, Pitch
 from meters.people import Person
 
 CLOCK_SLACK = timedelta(minutes=2)
+LONGEST_REASON = 250
 
 
 class InstallationError(Exception):
@@ -62,8 +63,9 @@ class SameMeter(InstallationError):
 # --- verbs -----------------------------------------------------------------------------------------------------------
 
 
-def install(meter: Meter, pitch: Pitch, at: datetime, by: Person) -> Installation:
-    """From `at` on the meter serves the pitch; where it hung before ends at the same moment.
+def install(meter: Meter, pitch: Pitch, at: datetime, by: Person, *, read_kwh: Decimal | None = None) -> Installation:
+    """From `at` on the meter serves the pitch; where it hung before ends at the same moment. `read_kwh`: what its
+    counter stood at, as somebody read it.
 
     Raises AlreadyInstalled, TooEarly or InFuture.
     """
@@ -73,29 +75,45 @@ def install(meter: Meter, pitch: Pitch, at: datetime, by: Person) -> Installatio
         before = open_installation(meter)
         if before:
             _close(before, at, by)
-        made = _open(meter, pitch, at, by)
+        made = _open(meter, pitch, at, by, read_kwh)
         notify.touch()
     return made
 
 
-def end(meter: Meter, at: datetime, by: Person) -> Installation:
-    """At `at` the meter was taken off its pitch. Raises NotInstalled, TooEarly or InFuture."""
+def end(meter: Meter, at: datetime, by: Person, *, reason: str = "", read_kwh: Decimal | None = None) -> Installation:
+    """At `at` the meter was taken off its pitch. `read_kwh`: what its counter stood at, as somebody read it.
+
+    Raises NotInstalled, TooEarly or InFuture.
+    """
     with transaction.atomic():
         Meter.objects.select_for_update().get(pk=meter.pk)
         ended = check_end(meter, at)
+        ended.end_reason, ended.end_kwh = " ".join(reason.split())[:LONGEST_REASON], read_kwh
         _close(ended, at, by)
         notify.touch()
     return ended
 
 
-def replace(old: Meter, new: Meter, at: datetime, by: Person) -> Installation:
-    """At `at` the meter `new` took the place of `old`. Raises NotInstalled, AlreadyInstalled, TooEarly, SameMeter …"""
+def replace(
+    old: Meter,
+    new: Meter,
+    at: datetime,
+    by: Person,
+    *,
+    reason: str = "",
+    old_kwh: Decimal | None = None,
+    new_kwh: Decimal | None = None,
+) -> Installation:
+    """At `at` the meter `new` took the place of `old`. `old_kwh`, `new_kwh`: the counters as somebody read them.
+
+    Raises NotInstalled, AlreadyInstalled, TooEarly, SameMeter …
+    """
     if old.pk == new.pk:
         raise SameMeter(_("A meter cannot replace itself."))
     with transaction.atomic():
         list(Meter.objects.select_for_update().filter(pk__in=[old.pk, new.pk]).order_by("pk"))
-        ended = end(old, at, by)
-        return install(new, ended.pitch, at, by)
+        ended = end(old, at, by, reason=reason, read_kwh=old_kwh)
+        return install(new, ended.pitch, at, by, read_kwh=new_kwh)
 
 
 # --- questions -------------------------------------------------------------------------------------------------------
@@ -104,6 +122,15 @@ def replace(old: Meter, new: Meter, at: datetime, by: Person) -> Installation:
 def open_installation(meter: Meter) -> Installation | None:
     """Where the meter hangs until further notice."""
     return Installation.objects.select_related("pitch").filter(meter=meter, period__upper_inf=True).first()
+
+
+def successor(meter: Meter) -> Installation | None:
+    """What took this meter's place at the moment when it was taken down; None: it hangs, or nothing did."""
+    newest = Installation.objects.filter(meter=meter).order_by("-period").first()
+    if newest is None or newest.period.upper is None:
+        return None
+    took = Installation.objects.filter(pitch=newest.pitch_id, period__startswith=newest.period.upper)
+    return took.exclude(meter=meter).select_related("meter").first()
 
 
 def free() -> QuerySet[Meter]:
@@ -184,21 +211,29 @@ def _check_now(at: datetime) -> None:
         raise InFuture(_("That time has not come yet."))
 
 
-def _open(meter: Meter, pitch: Pitch, at: datetime, by: Person) -> Installation:
+def _open(meter: Meter, pitch: Pitch, at: datetime, by: Person, read_kwh: Decimal | None) -> Installation:
     try:
         with transaction.atomic():
-            made = Installation.objects.create(meter=meter, pitch=pitch, period=DateTimeTZRange(at, None))
+            period = DateTimeTZRange(at, None)
+            made = Installation.objects.create(meter=meter, pitch=pitch, period=period, start_kwh=read_kwh)
     except IntegrityError as overlap:
         raise TooEarly(_("The meter hung somewhere else at that time.")) from overlap
-    _note(made, LogEntry.Action.CREATE, {"pitch": ["None", str(pitch)], "from": ["None", at.isoformat()]}, by)
+    told = {"pitch": str(pitch), "from": at.isoformat()} | _said(start_kwh=read_kwh)
+    _note(made, LogEntry.Action.CREATE, told, by)
     return made
 
 
 def _close(installation: Installation, at: datetime, by: Person) -> None:
     installation.period = DateTimeTZRange(installation.period.lower, at)
-    installation.save(update_fields=["period"])
-    _note(installation, LogEntry.Action.UPDATE, {"until": ["None", at.isoformat()]}, by)
+    installation.save(update_fields=["period", "end_kwh", "end_reason"])
+    told = {"until": at.isoformat()} | _said(end_kwh=installation.end_kwh, end_reason=installation.end_reason)
+    _note(installation, LogEntry.Action.UPDATE, told, by)
 
 
-def _note(installation: Installation, action: int, changes: dict[str, Any], by: Person) -> None:
+def _said(**facts: Decimal | str | None) -> dict[str, str]:
+    return {name: str(fact) for name, fact in facts.items() if fact not in (None, "")}
+
+
+def _note(installation: Installation, action: int, told: Mapping[str, str], by: Person) -> None:
+    changes = {name: ["None", fact] for name, fact in told.items()}
     LogEntry.objects.log_create(installation, action=action, changes=changes, actor=by)

@@ -113,14 +113,21 @@ class Intake:
         self._client.subscribe([(f"{base}/#", 1) for base in sorted(self._base_topics - before)])
         self._client.unsubscribe([f"{base}/#" for base in sorted(before - self._base_topics)])
 
+    def clear(self, topic: str) -> None:
+        """Take what is retained there off the broker, as `publish`."""
+        self._send(topic, "", retain=True)
+
     def publish(self, topic: str, payload: str) -> None:
         """Send now, at QoS 0 and never retained, or raise mqtt.NotConnected.
 
         While the queue is full the network thread waits, and would send only afterwards: then nothing is sent either.
         """
+        self._send(topic, payload)
+
+    def _send(self, topic: str, payload: str, *, retain: bool = False) -> None:
         if self._inbox.full() or self._held_bytes >= MOST_BYTES:
             raise mqtt.NotConnected
-        self._client.publish(topic, payload)
+        self._client.publish(topic, payload, retain=retain)
 
     def ask_position(self, meter_id: int, topic: str, at: datetime) -> None:
         """Ask a meter for its relay's position; what it tells within seconds of `at` is no cache's repeat."""

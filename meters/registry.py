@@ -15,7 +15,10 @@ from django.db.models import Exists, OuterRef, Q
 from meters.models import Device, Listing, Meter
 from meters.zigbee2mqtt import Event, ListedDevice
 
-REPORTED = ("vendor", "model", "model_id", "manufacturer", "software_build", "interview_state", "disabled")
+REPORTED = (
+    *("vendor", "model", "model_id", "manufacturer", "software_build"),
+    *("interview_state", "disabled", "supported"),
+)
 
 
 def apply_inventory(
@@ -81,6 +84,7 @@ def apply_event(area_id: int, event: Event, at: datetime) -> bool:
         case "device_leave":  # what another area has lost may long be at home here
             return bool(device.filter(area=area_id, left_at=None).update(left_at=at))
         case "device_joined":
+            device.update(joined_at=at)
             return bool(device.filter(left_at__isnull=False).update(left_at=None))
     return False
 
@@ -96,6 +100,12 @@ def note_heard(heard: Mapping[int, datetime]) -> None:
     for device_id, at in heard.items():
         older = Q(heard_at=None) | Q(heard_at__lt=at)
         Device.objects.filter(older, pk=device_id).update(heard_at=at)
+
+
+def note_updating(updating: Mapping[int, datetime]) -> None:
+    """When the firmware of devices (by id) was last said to be replaced."""
+    for device_id, at in updating.items():
+        Device.objects.filter(pk=device_id).update(updating_at=at)
 
 
 def note_returned(device_ids: Iterable[int]) -> list[int]:

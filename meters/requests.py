@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from meters import notify
-from meters.models import Area, BridgeRequest
+from meters.models import Area, BridgeRequest, Device, Listing
 from meters.people import Person, person
 from meters.zigbee2mqtt import Response
 
@@ -33,6 +33,8 @@ KNOWN = frozenset(
 """What may be asked. converter/save and extension/save run foreign code; a backup holds the network's key."""
 LONGEST_TIMEOUT_S = 300
 Status = BridgeRequest.Status
+OPEN = (Status.QUEUED, Status.SENT)
+LEFT_FOR = timedelta(minutes=10)
 
 
 class UnknownRequest(Exception):
@@ -71,6 +73,31 @@ def ask(
     return made
 
 
+def ask_once(
+    area: Area, request: str, payload: Mapping[str, Any], by: Person = None, timeout_s: int = 30
+) -> BridgeRequest:
+    """As `ask`; where the very same is under way it is not asked again: a button pressed twice, two technicians."""
+    with transaction.atomic():
+        Area.objects.select_for_update(no_key=True).get(pk=area.pk)
+        same = BridgeRequest.objects.filter(area=area, request=request, payload=dict(payload), status__in=OPEN)
+        return same.first() or ask(area, request, payload, by, timeout_s)
+
+
+# --- questions -------------------------------------------------------------------------------------------------------
+
+
+def last_of(device: Device) -> BridgeRequest | None:
+    """The newest request that was about this device."""
+    about = Q(payload__id=device.ieee_address) | Q(payload__from=device.ieee_address)
+    return BridgeRequest.objects.filter(about, area=device.area_id).select_related("by").first()
+
+
+def under_way(area_ids: Iterable[int], request: str) -> dict[int, BridgeRequest]:
+    """The newest request of this kind that is not answered yet, by area (id)."""
+    found = BridgeRequest.objects.filter(area__in=list(area_ids), request=request, status__in=OPEN).order_by("pk")
+    return {asked.area_id: asked for asked in found}
+
+
 # --- the worker's road -----------------------------------------------------------------------------------------------
 
 
@@ -106,11 +133,26 @@ def answer(area_id: int, response: Response, at: datetime) -> None:
     ).update(status=status, finished_at=at, response=response.data, error=response.error)
 
 
+def leftovers(now: datetime) -> list[tuple[int, str]]:
+    """(id, topic) of what lies on the broker of devices that were removed of late: Zigbee2MQTT leaves their last
+    availability there for good, and whoever asks the broker is told that they are online. A name that another device
+    bears by now is left alone."""
+    removed = BridgeRequest.objects.filter(
+        request="device/remove", status=Status.DONE, finished_at__gt=now - LEFT_FOR
+    ).values_list("pk", "area_id", "area__base_topic", "payload__id")
+    found = []
+    for pk, area_id, base, ieee_address in removed:
+        gone = Device.objects.filter(ieee_address=ieee_address, area=area_id, removed_at__isnull=False).first()
+        if gone and not Listing.objects.filter(area=area_id, friendly_name=gone.friendly_name).exists():
+            found.append((pk, f"{base}/{gone.friendly_name}/availability"))
+    return found
+
+
 def close_overdue(now: datetime) -> int:
     """Give up what was not answered, or could not be sent, in its time; returns how many. Idempotent."""
     earliest = now - F("timeout_s") * timedelta(seconds=1)
     overdue = Q(sent_at__lt=earliest) | Q(sent_at=None, created_at__lt=earliest)
-    unfinished = BridgeRequest.objects.filter(overdue, status__in=[Status.QUEUED, Status.SENT])
+    unfinished = BridgeRequest.objects.filter(overdue, status__in=OPEN)
     return unfinished.update(status=Status.TIMED_OUT, finished_at=now)
 
 

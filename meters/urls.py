@@ -1,8 +1,8 @@
-"""The addresses of the board and of a meter's page."""
+"""The addresses of the board, of a meter's page, and of what a technician does."""
 
 from typing import Any
 
-from django.urls import path
+from django.urls import include, path
 
 from meters import switching, views
 from meters.consumers import BoardConsumer
@@ -18,6 +18,7 @@ urlpatterns = [
     path("board/commands/<int:pk>/cancel/", switching.cancel_command, name="switching-cancel-command"),
     path("board/let-go/plan/", switching.plan_let_go, name="switching-plan-let-go"),
     path("board/let-go/", switching.let_go, name="switching-let-go"),
+    path("technician/", include("meters.technician.urls")),
     path("board/stop/", switching.stop, name="switching-stop"),
     path("board/stop/release/", switching.release, name="switching-release"),
 ]

@@ -8,7 +8,7 @@ from bookings.ledger.align import Aligned, align, unaligned
 from bookings.ledger.corrections import correct
 from bookings.ledger.errors import BadCorrection, LedgerError, OutletTaken
 from bookings.ledger.lay import Piece, Span, is_laid, is_near, lay, overlap, pieces
-from bookings.ledger.lines import begin, concerned, end, end_all, forgotten, lock
+from bookings.ledger.lines import begin, concerned, end, end_all, exchange, forgotten, lock, taken_down
 from bookings.ledger.use import Book, Measured, Share, Used, measure, used_by_stay, used_kwh
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "correct",
     "end",
     "end_all",
+    "exchange",
     "forgotten",
     "is_laid",
     "is_near",
@@ -36,6 +37,7 @@ __all__ = [
     "measure",
     "overlap",
     "pieces",
+    "taken_down",
     "unaligned",
     "used_by_stay",
     "used_kwh",

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from bookings.hours import check_out_at
 from bookings.ledger.errors import OutletTaken
@@ -50,6 +50,15 @@ def end(stay: Stay, meter: Meter, now: datetime, why: Reason = Reason.TAKEN_AWAY
         return close(line, now, why) if line and line.stay_id == stay.pk else None
 
 
+def exchange(line: StayMeter, new: Meter, at: datetime, now: datetime) -> StayMeter:
+    """The outlet that was chosen was exchanged at `at`: the stay goes on with the new meter. Raises OutletTaken."""
+    with transaction.atomic():
+        lock(Q(pk__in=[line.meter_id, new.pk]))
+        is_fixed = Installation.objects.filter(meter=new, pitch=line.stay.pitch_id, period__contains=now).exists()
+        close(line, now, Reason.EXCHANGE, at)
+        return write(line.stay, new, line.stay.pitch_id if is_fixed else None, at, now, Reason.EXCHANGE)
+
+
 def end_all(stay: Stay, now: datetime, why: Reason, at: datetime | None = None) -> list[StayMeter]:
     """The stay has no meter any more, since `at` (None: now); returns the lines that ended."""
     with transaction.atomic():
@@ -76,6 +85,14 @@ def concerned(stays: Iterable[Stay], pitches: Iterable[int | None]) -> Q:
 def forgotten() -> QuerySet[StayMeter]:
     """Open lines of guests who are not here: there should be none."""
     return StayMeter.objects.filter(period__upper_inf=True).exclude(stay__status=Stay.Status.IN_HOUSE)
+
+
+def taken_down() -> QuerySet[StayMeter]:
+    """Open lines of outlets that were chosen, and whose meter was taken down since."""
+    hung = Installation.objects.filter(meter=OuterRef("meter"))
+    since = hung.filter(period__endswith__gt=OuterRef("period__startswith"))
+    chosen = StayMeter.objects.filter(period__upper_inf=True, pitch=None, stay__status=Stay.Status.IN_HOUSE)
+    return chosen.filter(Exists(since), ~Exists(hung.filter(period__upper_inf=True)))
 
 
 # --- for the package -------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import segno
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
@@ -12,7 +11,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
-from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
@@ -25,7 +23,7 @@ from bookings.reception import sheet as sheets
 from bookings.reception import typed
 from bookings.reception.actions import for_staff
 from bookings.reception.verbs import MAY
-from meters import installations
+from meters import installations, qr
 from meters.models import Pitch
 
 NEEDS = ("bookings.view_stay", "bookings.view_guest")
@@ -77,7 +75,7 @@ def card(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a new link for the guest, and show it once, to be printed: A6, in the guest's language."""
     stay = _stay(pk)
     address = site.absolute(links.path(links.make(stay, request.user)), request)  # type: ignore[arg-type]
-    told = {"stay": stay, "address": address, "qr": qr(address), "site": settings.SITE_NAME}
+    told = {"stay": stay, "address": address, "qr": qr.svg(address), "site": settings.SITE_NAME}
     with translation.override(_language(stay)):
         return render(request, "portal/card.html", told)
 
@@ -103,13 +101,6 @@ def receipt(request: HttpRequest, pk: int) -> HttpResponse:
     stay = _stay(pk)
     with translation.override(_language(stay)):
         return receipts.as_pdf(stay, timezone.now())
-
-
-def qr(text: str) -> SafeString:
-    """A QR code as SVG, to stand within a page."""
-    code = segno.make(text, error="m", micro=False)
-    drawn = code.svg_inline(omitsize=True, border=2, svgclass="qr", lineclass=None)
-    return mark_safe(drawn)  # noqa: S308  (it holds nothing but the shape of the code)
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

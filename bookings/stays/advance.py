@@ -20,7 +20,7 @@ from bookings.power import follow
 from bookings.stays.arrange import times_of
 from bookings.stays.reconcile import ENDED, reconcile
 from bookings.stays.status import flags, status_of
-from meters import clock
+from meters import clock, installations
 from meters.models import Pitch
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ def advance(now: datetime) -> int:
     """
     rooms.rematch()
     done = _reconcile(_due(now) | _of(ledger.unaligned(now)) | _misplaced(), now)
+    done += _each(ledger.taken_down().values_list("stay__booking", flat=True), lambda each: _exchange(each, now))
     return done + _each(ledger.forgotten().values_list("stay__booking", flat=True), lambda each: _end_lines(each, now))
 
 
@@ -105,6 +106,14 @@ def _end_lines(booking: Booking, now: datetime) -> None:
     for stay in {line.stay for line in ledger.forgotten().filter(stay__booking=booking).select_related("stay")}:
         ended = ledger.end_all(stay, now, ENDED[Stay.Status(stay.status)])
         follow.soon(line.meter_id for line in ended)
+
+
+def _exchange(booking: Booking, now: datetime) -> None:
+    """A chosen outlet's meter was exchanged by a technician: the stay goes on with the one that took its place."""
+    for line in ledger.taken_down().filter(stay__booking=booking).select_related("stay", "meter"):
+        if took := installations.successor(line.meter):
+            ledger.exchange(line, took.meter, took.period.lower, now)
+            follow.soon([line.meter_id, took.meter_id])
 
 
 def _each(bookings: Iterable[int], act: Callable[[Booking], None]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +21,9 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from meters import requests, zigbee2mqtt
+from meters import names, requests
 from meters.admin.base import NOTHING, ReadOnlyAdmin, Text, label, local, nowrap
-from meters.models import Area, BridgeRequest, Device, Listing
+from meters.models import Area, BridgeRequest, Device
 
 REFRESH_S = 2
 WORDS: dict[str, Text] = {
@@ -45,15 +44,8 @@ ASKED: dict[str, Text] = {"id": _("device"), "from": _("from"), "to": _("to")}
 TOLD_BY_THE_REQUEST = ("time",)
 VARIANTS = {"queued": "info", "sent": "info", "done": "success", "refused": "danger", "timed_out": "warning"}
 OF_AREA: dict[str, tuple[str, dict[str, Any]]] = {
-    "open": ("permit_join", {"time": 60}),
-    "close": ("permit_join", {"time": 0}),
     "health": ("health_check", {}),
     "restart": ("restart", {}),
-}
-NAME_PROBLEMS = {
-    "name_like_bridge": _("A name that begins with “bridge”: Zigbee2MQTT ignores its commands. Rename it."),
-    "name_like_command": _("A name with /set or /get: its states look like commands. Rename it."),
-    "name_like_availability": _("A name that ends with /availability cannot be told from a report. Rename it."),
 }
 
 
@@ -164,7 +156,7 @@ class AsksOfAreas(ModelAdmin):
 class RenameForm(forms.Form):
     """A device's new name: one that Zigbee2MQTT takes, and can work with."""
 
-    name = forms.CharField(label=_("New name"), max_length=200, widget=UnfoldAdminTextInputWidget)
+    name = forms.CharField(label=_("New name"), max_length=names.LONGEST, widget=UnfoldAdminTextInputWidget)
 
     def __init__(self, *args: Any, device: Device, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -172,26 +164,11 @@ class RenameForm(forms.Form):
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
-        if problem := _name_problem(name):
-            raise forms.ValidationError(str(problem), "bad_name")
-        if name == self.device.friendly_name:
-            raise forms.ValidationError(_("This is its name already."), "same_name")
-        others = Listing.objects.filter(area=self.device.area_id, friendly_name=name).exclude(device=self.device)
-        if others.exists():
-            raise forms.ValidationError(_("Another device of this area has this name."), "name_taken")
+        try:
+            names.check(self.device, name)
+        except names.BadName as bad:
+            raise forms.ValidationError(str(bad), bad.code) from bad
         return name
-
-
-def _name_problem(name: str) -> Text | None:
-    """What Zigbee2MQTT refuses (lib/util/utils.ts, validateFriendlyName), and what it cannot work with."""
-    if zigbee2mqtt.UNFIT.search(name):
-        return _("A name without + and #.")
-    if name.startswith("/") or name.endswith("/"):
-        return _("A name without / at its ends.")
-    if re.search(r"/\d+$", name):
-        return _("A name must not end with / and a number: that means a part of a device.")
-    problem = zigbee2mqtt.bad_name(name)
-    return NAME_PROBLEMS[problem] if problem else None
 
 
 class AsksOfDevices(ModelAdmin):
@@ -208,8 +185,8 @@ class AsksOfDevices(ModelAdmin):
         device, area = _askable(request, device_id)
         form = RenameForm(request.POST if request.method == "POST" else None, device=device)
         if form.is_valid():
-            names = {"from": device.ieee_address, "to": form.cleaned_data["name"]}
-            return ask(request, area, "device/rename", names)
+            told = {"from": device.ieee_address, "to": form.cleaned_data["name"]}
+            return ask(request, area, "device/rename", told)
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Rename %(device)s") % {"device": device},

@@ -13,9 +13,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.views import ChangeList
 
-from meters import online, zigbee2mqtt
+from meters import names, online, zigbee2mqtt
 from meters.admin.base import NOTHING, ReadOnlyAdmin, ago, label
-from meters.admin.bridge import NAME_PROBLEMS, AsksOfDevices, may_ask
+from meters.admin.bridge import AsksOfDevices, may_ask
 from meters.admin.filters import NameFilter, PresentDevices
 from meters.models import AreaState, Device
 
@@ -31,7 +31,7 @@ def named(device: Device) -> str:
     problem = zigbee2mqtt.bad_name(device.friendly_name)
     if problem is None:
         return device.friendly_name
-    return format_html("{} {}", device.friendly_name, label(_("bad name"), "danger", NAME_PROBLEMS[problem]))
+    return format_html("{} {}", device.friendly_name, label(_("bad name"), "danger", names.PROBLEMS[problem]))
 
 
 class DeviceList(ChangeList):
@@ -55,7 +55,7 @@ class DeviceAdmin(AsksOfDevices, ReadOnlyAdmin):
     fields = [
         *("name", "name_problem", "ieee_address", "area", "kind", "vendor", "model", "model_id", "manufacturer"),
         *("software_build", "has_relay", "phases", "interview_state", "disabled", "available_now", "available_since"),
-        *("heard", "announced_at", "left_at", "first_seen_at", "removed_at"),
+        *("heard", "announced_at", "left_at", "first_seen_at", "joined_at", "removed_at", "supported"),
     ]
     readonly_fields = ["name", "name_problem", "available_now", "heard"]
     change_form_outer_before_template = "admin/meters/device_links.html"
@@ -79,7 +79,7 @@ class DeviceAdmin(AsksOfDevices, ReadOnlyAdmin):
     @admin.display(description=_("problem with the name"))
     def name_problem(self, device: Device) -> str:
         problem = zigbee2mqtt.bad_name(device.friendly_name)
-        return str(NAME_PROBLEMS[problem]) if problem else NOTHING
+        return str(names.PROBLEMS[problem]) if problem else NOTHING
 
     @admin.display(description=_("available"), ordering="available")
     def available_now(self, device: Any) -> str:

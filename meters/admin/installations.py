@@ -24,6 +24,9 @@ from meters.admin.base import PeriodColumns
 from meters.admin.filters import PresentInstallations
 from meters.models import Installation, Meter
 
+READ = ("start_kwh", "end_kwh", "end_reason")
+"""What people read and said when it was put up and taken down."""
+
 
 def this_second() -> datetime:
     return timezone.now().replace(microsecond=0)
@@ -68,10 +71,10 @@ class InstallationAdmin(PeriodColumns, ModelAdmin):
         return super().get_queryset(request).select_related("meter__device", "pitch")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["meter", "pitch", "since", "until"] if obj else ["meter", "pitch", "at"]
+        return ["meter", "pitch", "since", "until", *READ] if obj else ["meter", "pitch", "at"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["since", "until"] if obj else []
+        return ["since", "until", *READ] if obj else []
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 from unfold.views import ChangeList
 
 from meters import commands, installations, online, overview
-from meters.admin import exchange, pages
+from meters.admin import pages
 from meters.admin.base import PeriodColumns, ReadOnlyInline, ToldAdmin
 from meters.admin.columns import MeterColumns
 from meters.admin.commands import CommandInline, WantInline
@@ -27,6 +27,7 @@ from meters.admin.history import History
 from meters.admin.records import EpochColumns, QuarantinedColumns
 from meters.admin.switching import Switching
 from meters.models import CounterEpoch, Installation, Meter, Pitch, QuarantinedReading, Source
+from meters.technician import pages as technician
 
 
 class HungInline(PeriodColumns, ReadOnlyInline):
@@ -105,7 +106,6 @@ class MeterAdmin(MeterColumns, Switching, History, ToldAdmin):
             path("<int:meter_id>/readings/", view(self.readings_view), name="meters_meter_readings"),
             path("<int:meter_id>/hours/", view(self.hours_view), name="meters_meter_hours"),
             path("<int:meter_id>/install/", view(require_POST(self.install_view)), name="meters_meter_install"),
-            path("<int:meter_id>/exchange/", view(self.exchange_view), name="meters_meter_exchange"),
             *super().get_urls(),
         ]
 
@@ -127,6 +127,7 @@ class MeterAdmin(MeterColumns, Switching, History, ToldAdmin):
             "present": present,
             "suggested": suggested,
             "may_install": may,
+            "may_guide": may and request.user.has_perms(technician.NEEDS),
             "may_switch": may_switch,
             "held": may_switch and meter.wants.filter(source=Source.STAFF, ended_at=None).exists(),
         }
@@ -156,11 +157,6 @@ class MeterAdmin(MeterColumns, Switching, History, ToldAdmin):
             done = gettext("%(meter)s now hangs on %(pitch)s.")
             messages.success(request, done % {"meter": meter, "pitch": pitch})
         return HttpResponseRedirect(reverse("admin:meters_meter_change", args=[meter.pk]))
-
-    def exchange_view(self, request: HttpRequest, meter_id: int) -> HttpResponse:
-        if not self.has_install_permission(request):
-            raise PermissionDenied
-        return exchange.page(self, request, self._viewable(request, meter_id))
 
     @admin.action(description=_("Install on the suggested pitch"), permissions=["install"])
     def install_on_suggested(self, request: HttpRequest, queryset: QuerySet[Meter]) -> HttpResponse | None:

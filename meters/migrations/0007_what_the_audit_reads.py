@@ -13,16 +13,16 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='areastate',
             name='network',
-            field=models.JSONField(default=dict, help_text='PAN ID and extended PAN ID.', verbose_name='network'),
+            field=models.JSONField(db_default=models.Value({}, models.JSONField()), default=dict, help_text='PAN ID and extended PAN ID.', verbose_name='network'),
         ),
         migrations.AddField(
             model_name='device',
             name='outage_memory',
-            field=models.CharField(blank=True, default='', max_length=10, verbose_name='when power returns'),
+            field=models.CharField(blank=True, db_default=models.Value(''), default='', max_length=10, verbose_name='when power returns'),
         ),
         migrations.AddField(
             model_name='device',
             name='reportings',
-            field=models.JSONField(default=list, verbose_name='what it was told to report'),
+            field=models.JSONField(db_default=models.Value([], models.JSONField()), default=list, help_text='As Zigbee2MQTT asked it to.', verbose_name='tells by itself'),
         ),
     ]

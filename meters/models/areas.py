@@ -86,9 +86,6 @@ class Area(models.Model):
 class AreaState(models.Model):
     """What an area's Zigbee2MQTT last said of itself, and when. Written only by meters/areas.py."""
 
-    LOST_AT = "lost_at"
-    """Ours, among what is told of the coordinator: when its Zigbee2MQTT said that it lost it."""
-
     class Bridge(models.TextChoices):
         UNKNOWN = "unknown", _("unknown")
         ONLINE = "online", _("online")
@@ -101,8 +98,14 @@ class AreaState(models.Model):
     seen_at = models.DateTimeField(_("last message"), null=True)
     version = models.CharField(_("version"), max_length=40, blank=True)
     coordinator = models.JSONField(_("coordinator"), default=dict)
+    coordinator_lost_at = models.DateTimeField(_("lost its antenna"), null=True)
     channel = models.PositiveSmallIntegerField(_("Zigbee channel"), null=True)
-    network = models.JSONField(_("network"), default=dict, help_text=_("PAN ID and extended PAN ID."))
+    network = models.JSONField(
+        _("network"),
+        default=dict,
+        db_default=models.Value({}, models.JSONField()),
+        help_text=_("PAN ID and extended PAN ID."),
+    )
     permit_join = models.BooleanField(_("open for new devices"), null=True)
     permit_join_until = models.DateTimeField(_("open until"), null=True)
     restart_required = models.BooleanField(_("needs a restart"), null=True)
@@ -110,6 +113,9 @@ class AreaState(models.Model):
     info_at = models.DateTimeField(_("configuration reported"), null=True)
     inventory_at = models.DateTimeField(_("inventory reported"), null=True)
     groups = ArrayField(models.CharField(max_length=250), verbose_name=_("groups"), default=list)
+    group_sizes = models.JSONField(
+        _("members of groups"), default=dict, db_default=models.Value({}, models.JSONField())
+    )
     retained_commands = ArrayField(
         models.CharField(max_length=400),
         verbose_name=_("retained commands"),
@@ -146,9 +152,9 @@ class AreaState(models.Model):
         return value is not None and 8 <= value <= 15
 
     @property
-    def lost_coordinator_at(self) -> str | None:
-        """When it lost its antenna (ISO 8601), where that was its last word before it went offline."""
-        return self.coordinator.get(self.LOST_AT) if self.bridge == AreaState.Bridge.OFFLINE else None
+    def has_lost_coordinator(self) -> bool:
+        """Whether that it lost its antenna was its last word before it went offline."""
+        return self.coordinator_lost_at is not None and self.bridge == AreaState.Bridge.OFFLINE
 
     @classmethod
     def of(cls, area: Area) -> AreaState:

@@ -39,14 +39,24 @@ class Device(models.Model):
     phases = ArrayField(models.CharField(max_length=20), verbose_name=_("phases"), default=list)
     interview_state = models.CharField(_("interview"), max_length=20, blank=True)
     disabled = models.BooleanField(_("disabled in Zigbee2MQTT"), default=False)
-    reportings = models.JSONField(_("what it was told to report"), default=list)
-    outage_memory = models.CharField(_("when power returns"), max_length=10, blank=True, default="")
+    outage_memory = models.CharField(
+        _("when power returns"), max_length=10, blank=True, default="", db_default=models.Value("")
+    )
     available = models.BooleanField(_("available"), null=True)
     available_since = models.DateTimeField(_("since"), null=True)
     heard_at = models.DateTimeField(_("last heard"), null=True, help_text=_("Only for devices that are no meters."))
     announced_at = models.DateTimeField(_("last power return"), null=True)
     left_at = models.DateTimeField(_("left the network"), null=True)
     first_seen_at = models.DateTimeField(_("first seen"))
+    joined_at = models.DateTimeField(_("last joined"), null=True, help_text=_("As heard while it did."))
+    updating_at = models.DateTimeField(_("firmware last being replaced"), null=True)
+    supported = models.BooleanField(_("known to Zigbee2MQTT"), null=True)
+    reportings = models.JSONField(
+        _("tells by itself"),
+        default=list,
+        db_default=models.Value([], models.JSONField()),
+        help_text=_("As Zigbee2MQTT asked it to."),
+    )
     removed_at = models.DateTimeField(_("removed"), null=True, help_text=_("No area lists it any more."))
 
     class Meta:
@@ -118,6 +128,23 @@ class Installation(models.Model):
     meter = models.ForeignKey(Meter, models.PROTECT, related_name="installations", verbose_name=_("meter"))
     pitch = models.ForeignKey(Pitch, models.PROTECT, related_name="installations", verbose_name=_("pitch"))
     period = DateTimeRangeField(_("period"))
+    start_kwh = models.DecimalField(
+        _("counter when put up, in kWh"),
+        max_digits=12,
+        decimal_places=3,
+        null=True,
+        help_text=_("As a person read it from the display."),
+    )
+    end_kwh = models.DecimalField(
+        _("counter when taken down, in kWh"),
+        max_digits=12,
+        decimal_places=3,
+        null=True,
+        help_text=_("As a person read it from the display."),
+    )
+    end_reason = models.CharField(
+        _("why it was taken down"), max_length=250, blank=True, default="", db_default=models.Value("")
+    )
 
     class Meta:
         constraints = [

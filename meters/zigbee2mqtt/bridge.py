@@ -127,6 +127,7 @@ def _listed(entry: Mapping[str, Any]) -> ListedDevice:
         interview_state=interview,
         disabled=entry.get("disabled") is True,
         relay_readable=any(isinstance(e.get("access"), int) and e["access"] & GETTABLE for e in relays),
+        supported=flag(entry, "supported"),
         reportings=tuple(islice(_reportings(_object(entry, "endpoints")), MOST_REPORTINGS)),
     )
 
@@ -186,12 +187,14 @@ def _phases(published: set[str]) -> tuple[str, ...]:
 
 def _groups(payload: bytes) -> Groups:
     listed = decode(payload)
-    names = (
-        [text(entry, "friendly_name", MAX_NAME) for entry in listed if isinstance(entry, dict)]
-        if isinstance(listed, list)
-        else []
-    )
-    return Groups(tuple(name for name in names if name))
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    sizes = {text(entry, "friendly_name", MAX_NAME): _members(entry.get("members")) for entry in entries}
+    sizes.pop("", None)
+    return Groups(sizes)
+
+
+def _members(listed: Any) -> int:
+    return len(listed) if isinstance(listed, list) else 0
 
 
 def _event(payload: bytes) -> Event:

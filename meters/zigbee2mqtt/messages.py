@@ -48,8 +48,8 @@ class ListedDevice:
     """A line of `bridge/devices`, the coordinator excepted.
 
     `measures`: it tells power or energy. `phases`: the suffixes of its phases' properties, e.g. ("a", "b", "c"); ""
-    stands for the bare property. Empty for a single-phase device. `reportings`: which attributes it was told to report,
-    each with its endpoint and intervals, as Zigbee2MQTT names them.
+    stands for the bare property. Empty for a single-phase device. `supported`: whether Zigbee2MQTT knows the model.
+    `reportings`: what it was told to report, each with its endpoint and intervals, as Zigbee2MQTT names them.
     """
 
     ieee_address: str
@@ -66,6 +66,7 @@ class ListedDevice:
     interview_state: str
     disabled: bool
     relay_readable: bool = True
+    supported: bool | None = None
     reportings: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -83,9 +84,9 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """`bridge/groups`: names that are no devices."""
+    """`bridge/groups`: names that are no devices, each with how many members the group has."""
 
-    names: tuple[str, ...]
+    sizes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ class State:
     Units as in the readings table: W, 0.1 V, mA, Wh. `phases` maps a property such as `power_a` to W, 0.1 V or mA by
     its first word. `last_seen` is the device's last Zigbee message of any kind, None where Zigbee2MQTT does not tell.
     `outage_memory`: what the relay does when power returns: on, off or restore; empty where it is not told.
+    `is_updating`: its firmware is being replaced.
     """
 
     name: str
@@ -158,6 +160,7 @@ class State:
     counter_wh: int | None
     phases: Mapping[str, int]
     outage_memory: str = ""
+    is_updating: bool = False
 
     @property
     def is_from_cache(self) -> bool:

@@ -35,6 +35,7 @@ def parse_state(name: str, payload: bytes) -> State | Ignored:
         counter_wh=scaled(values, "energy", 1000, 0, INT),
         phases=_phases(values),
         outage_memory=_outage_memory(values),
+        is_updating=_is_updating(values.get("update")),
     )
 
 
@@ -64,6 +65,11 @@ def _outage_memory(values: Mapping[str, Any]) -> str:
 def _ieee_address(device: Any) -> str | None:
     """Of `mqtt.include_device_information`."""
     return ieee_of(device.get("ieeeAddr")) if isinstance(device, Mapping) else None
+
+
+def _is_updating(update: Any) -> bool:
+    """Of `update: {"state": "updating", "progress": …}`."""
+    return isinstance(update, Mapping) and update.get("state") == "updating"
 
 
 def _phases(values: Mapping[str, Any]) -> dict[str, int]:

@@ -29,7 +29,7 @@ def bridges(now: datetime) -> Iterator[Finding]:
     link = online.link(now)
     for state in _states():
         if link.bridge(state.area_id) == AreaState.Bridge.OFFLINE:
-            code = "coordinator_lost" if state.lost_coordinator_at else "bridge_offline"
+            code = "coordinator_lost" if state.has_lost_coordinator else "bridge_offline"
             yield _of(state, code, Severity.CRITICAL, since=state.bridge_since)
 
 

@@ -12,6 +12,7 @@ from bookings import stays
 from bookings.models import Stay, StayMeter, WebhookEvent
 from meters import installations
 from meters.models import Meter, Pitch
+from meters.technician import exchange
 from tests import make
 from tests.bookings.sirvoy import NOON, booking, room, send
 
@@ -535,6 +536,27 @@ def test_a_meter_exchanged_by_a_technician_is_seen_within_a_minute(by):
     installations.replace(meter("101"), meter("F1"), NOON + HOUR, by)
     stays.advance(NOON + 2 * HOUR)
     assert open_lines() == ["F1"]
+
+
+def test_a_chosen_outlet_that_a_technician_exchanged_is_followed_from_that_moment_on(by):
+    stays.add_meter(here(), meter("F1"), by, NOON)
+    installations.install(meter("F1"), make.pitch("F1"), NOON - HOUR, by)
+    stays.advance(NOON + HOUR)
+    assert open_lines() == ["101", "F1"]
+    exchange.exchange(meter("F1"), meter("F2"), NOON + HOUR, by, "burnt")
+    for hours in (2, 3):
+        stays.advance(NOON + hours * HOUR)
+        assert open_lines() == ["101", "F2"]
+    ended, begun = StayMeter.objects.filter(meter__in=[meter("F1"), meter("F2")]).order_by("period")
+    assert (ended.ended_by, ended.period.upper, begun.period.lower) == (Reason.EXCHANGE, NOON + HOUR, NOON + HOUR)
+
+
+def test_a_chosen_outlet_that_was_only_taken_down_stays_the_guests(by):
+    stays.add_meter(here(), meter("F1"), by, NOON)
+    installations.install(meter("F1"), make.pitch("F1"), NOON - HOUR, by)
+    installations.end(meter("F1"), NOON + HOUR, by)
+    stays.advance(NOON + 2 * HOUR)
+    assert open_lines() == ["101", "F1"]
 
 
 @pytest.mark.django_db(transaction=True)

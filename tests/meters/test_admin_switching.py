@@ -350,8 +350,6 @@ def test_everything_automatic_is_stopped_and_let_go_on(chief):
 @pytest.mark.parametrize(
     ("word", "request_", "payload"),
     [
-        ("open", "permit_join", {"time": 60}),
-        ("close", "permit_join", {"time": 0}),
         ("health", "health_check", {}),
         ("restart", "restart", {}),
     ],

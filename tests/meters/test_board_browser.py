@@ -77,10 +77,13 @@ def person(transactional_db: None) -> User:
 
 @pytest.fixture
 def page(browser: Browser, server: Server, person: User) -> Iterator[Page]:
+    yield from browser_page(browser, server, person, {"width": 1400, "height": 900})
+
+
+def browser_page(browser: Browser, server: Server, person: User, screen: Any) -> Iterator[Page]:
     """A page of a member of staff, with a clock that can be put forward."""
     client = Client()
     client.force_login(person)
-    screen = {"width": 1400, "height": 900}
     context = browser.new_context(viewport=screen, locale="en-GB", base_url=f"http://127.0.0.1:{server.port}")
     context.add_cookies(
         [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": f"http://127.0.0.1:{server.port}"}]

@@ -286,7 +286,7 @@ def test_a_lost_antenna_is_known_until_its_zigbee2mqtt_runs_again(ingest: Ingest
     """In the order that Zigbee2MQTT 2.14.1 tells it; a worker that starts meanwhile hears what is retained."""
 
     def lost() -> bool:
-        return AreaState.objects.get(area__base_topic=B).lost_coordinator_at is not None
+        return AreaState.objects.get(area__base_topic=B).has_lost_coordinator
 
     info = {"version": "2.14.1", "coordinator": {"type": "ZStack3x0"}}
     line = {"level": "error", "message": "z2m: Adapter disconnected, stopping"}

@@ -81,15 +81,15 @@ def test_html_in_a_name_stays_text(client: Client) -> None:
 
 def test_a_technician_gets_from_the_page_to_what_is_done_with_a_meter(client: Client) -> None:
     meter = make.meter(area=make.area())
-    rename, choose = (
-        f"/admin/meters/device/{meter.device.pk}/rename/",
+    technician, choose = (
+        f"/technician/devices/{meter.device.ieee_address}/",
         f"/admin/meters/installation/add/?meter={meter.pk}",
     )
-    assert not any(way in page(client, meter) for way in (rename, choose))
+    assert not any(way in page(client, meter) for way in (technician, choose))
     client.force_login(make.superuser())
-    assert all(way in page(client, meter) for way in (rename, choose))
+    assert all(way in page(client, meter) for way in (technician, choose))
     make.installed(meter, make.pitch())
-    assert f"/admin/meters/meter/{meter.pk}/exchange/" in page(client, meter)
+    assert f"/technician/exchange/?old={meter.device.ieee_address}" in page(client, meter)
     assert choose not in page(client, meter)
 
 

@@ -416,7 +416,7 @@ def test_events_health_logging_and_groups_are_read() -> None:
     )
     assert event == Event("device_leave", "0xa4c138d630000001", "a", "")
     assert parse("bridge/logging", b'{"level":"error","message":"z2m: x"}') == LogLine("error", "z2m: x")
-    assert parse("bridge/groups", b'[{"id":1,"friendly_name":"alle"},7]') == Groups(("alle",))
+    assert parse("bridge/groups", b'[{"id":1,"friendly_name":"alle","members":[1,2]},7]') == Groups({"alle": 2})
     health = parse("bridge/health", b'{"response_time":1782900902000,"mqtt":{"queued":3}}')
     assert isinstance(health, Health)
     assert health.mqtt_queued == 3
@@ -495,3 +495,13 @@ def test_every_message_of_the_recorded_traffic_is_understood() -> None:
     kinds = {type(message) for message in told}
     assert {State, Availability, BridgeState, BridgeInfo, Inventory, Groups, Event, LogLine, Health, Response} <= kinds
     assert sum(isinstance(message, State) and message.is_from_cache for message in told) == 19
+
+
+def test_whether_a_device_is_known_to_zigbee2mqtt_is_read() -> None:
+    (device,) = inventory(listed(supported=False)).devices
+    assert device.supported is False
+
+
+def test_a_device_says_that_its_firmware_is_being_replaced() -> None:
+    told = [parse("a", json.dumps({"update": update}).encode()) for update in ({"state": "updating"}, {}, None, "no")]
+    assert [isinstance(state, State) and state.is_updating for state in told] == [True, False, False, False]

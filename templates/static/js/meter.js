@@ -6,6 +6,7 @@ import { ConfirmDialog, OrderDialog } from "./board/dialogs.js";
 import { setHidden, setText } from "./board/dom.js";
 import { openLetGo } from "./board/letgo.js";
 import { page, say } from "./board/words.js";
+import { takeOver } from "./takeover.js";
 
 const EVERY_MS = 15_000;
 const MOVING_MS = 1_500;
@@ -23,22 +24,6 @@ async function refresh() {
     setLost(false);
   } catch {
     setLost(true);
-  }
-}
-
-function takeOver(told) {
-  for (const old of document.querySelectorAll("[data-live]")) {
-    const fresh = told.getElementById(old.id);
-    if (!fresh) continue;
-    const opened = [...old.querySelectorAll("details")].map((details) => details.open);
-    [...fresh.querySelectorAll("details")].forEach((details, index) => (details.open = opened[index] ?? details.open));
-    if (fresh.isEqualNode(old)) continue;
-    const focused = old.contains(document.activeElement) ? document.activeElement : null;
-    const act = focused?.dataset.act;
-    if (focused && !act) continue;
-    const taken = document.importNode(fresh, true);
-    old.replaceWith(taken);
-    if (act) taken.querySelector(`[data-act="${act}"], [data-act]`)?.focus({ preventScroll: true });
   }
 }
 
