@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from math import ceil
 
 from django.db.models import Max
 
-from meters import online
+from meters import online, silence
 from meters.models import Area, AreaState, Meter
 from monitoring.findings import Fact, Finding, Severity, key
+from monitoring.models import Incident
 
 MANY, SHARE = 5, 0.2
 """So many meters of an area at once, and such a share of them, are one event, not each one's."""
@@ -34,20 +36,24 @@ def bridges(now: datetime) -> Iterator[Finding]:
 
 
 def silent_meters(now: datetime) -> Iterator[Finding]:
-    """Many at once are one finding of their area, of which each meter's is a part: a fuse, a coordinator, a mast."""
+    """Many at once are one finding of their area, of which each meter's is a part: a fuse, a coordinator, a mast.
+
+    Those that fell silent together are told minutes before the silence of each would count.
+    """
     link = online.link(now)
-    meters: dict[Area, list[Meter]] = defaultdict(list)
-    for meter in (
-        online.meters().select_related("device__area").filter(device__area__in_service=True, device__removed_at=None)
-    ):
-        if meter.device.area:
-            meters[meter.device.area].append(meter)
-    for area, theirs in meters.items():
+    known = dict(Incident.objects.filter(code="many_silent", closed_at=None).values_list("about", "since"))
+    for state, theirs in _with_meters():
+        area, many = state.area, max(MANY, SHARE * len(theirs))
         silent = [meter for meter in theirs if online.status(meter, link, now).reason in IS_OF_ITSELF]
-        is_many = len(silent) >= MANY and len(silent) >= SHARE * len(theirs)
+        lost = []
+        if link.bridge(area.pk) == AreaState.Bridge.ONLINE:
+            meant = [meter for meter in theirs if not (meter.device.disabled or meter.device.left_at)]
+            lost = silence.together(meant, silent, state, link, now, least=ceil(many), known_since=known.get(area.slug))
+        is_many = bool(lost) or len(silent) >= many
         if is_many:
-            facts: dict[str, Fact] = {"area": area.name, "silent": len(silent), "meters": len(theirs)}
-            yield Finding("many_silent", Severity.CRITICAL, area.slug, facts, _last_heard(silent))
+            facts: dict[str, Fact] = {"area": area.name, "silent": len({*silent, *lost}), "meters": len(theirs)}
+            since = max(_heard(lost)) if lost else min(_heard(silent), default=None)
+            yield Finding("many_silent", Severity.CRITICAL, area.slug, facts, since)
         for meter in silent:
             facts = {"meter": meter.device.friendly_name, "area": area.name}
             part_of = key("many_silent", area.slug) if is_many else ""
@@ -98,6 +104,14 @@ def _of(
     return Finding(code, severity, state.area.slug, {"area": state.area.name, **facts}, since)
 
 
-def _last_heard(meters: Sequence[Meter]) -> datetime | None:
-    """When the first of them fell silent."""
-    return min((meter.state.heard_at for meter in meters if meter.state.heard_at), default=None)
+def _with_meters() -> Iterator[tuple[AreaState, list[Meter]]]:
+    meters: dict[int | None, list[Meter]] = defaultdict(list)
+    for meter in online.meters().filter(device__area__in_service=True, device__removed_at=None):
+        meters[meter.device.area_id].append(meter)
+    for state in _states():
+        yield state, meters[state.area_id]
+
+
+def _heard(meters: Sequence[Meter]) -> list[datetime]:
+    """When these were last heard."""
+    return [meter.state.heard_at for meter in meters if meter.state.heard_at]
