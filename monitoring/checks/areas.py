@@ -12,7 +12,7 @@ from math import ceil
 
 from django.db.models import Max
 
-from meters import online, silence
+from meters import losses, online
 from meters.models import Area, AreaState, Meter
 from monitoring.findings import Fact, Finding, Severity, key
 from monitoring.models import Incident
@@ -43,12 +43,9 @@ def silent_meters(now: datetime) -> Iterator[Finding]:
     link = online.link(now)
     known = dict(Incident.objects.filter(code="many_silent", closed_at=None).values_list("about", "since"))
     for state, theirs in _with_meters():
-        area, many = state.area, max(MANY, SHARE * len(theirs))
+        area, many = state.area, ceil(max(MANY, SHARE * len(theirs)))
         silent = [meter for meter in theirs if online.status(meter, link, now).reason in IS_OF_ITSELF]
-        lost = []
-        if link.bridge(area.pk) == AreaState.Bridge.ONLINE:
-            meant = [meter for meter in theirs if not (meter.device.disabled or meter.device.left_at)]
-            lost = silence.together(meant, silent, state, link, now, least=ceil(many), known_since=known.get(area.slug))
+        lost = _lost(state, theirs, silent, link, now, many, known.get(area.slug))
         is_many = bool(lost) or len(silent) >= many
         if is_many:
             facts: dict[str, Fact] = {"area": area.name, "silent": len({*silent, *lost}), "meters": len(theirs)}
@@ -102,6 +99,22 @@ def _of(
     state: AreaState, code: str, severity: Severity, since: datetime | None = None, **facts: str | int | None
 ) -> Finding:
     return Finding(code, severity, state.area.slug, {"area": state.area.name, **facts}, since)
+
+
+def _lost(
+    state: AreaState,
+    theirs: Sequence[Meter],
+    silent: Sequence[Meter],
+    link: online.Link,
+    now: datetime,
+    many: int,
+    known_since: datetime | None,
+) -> list[Meter]:
+    """Those of an area's meters that fell silent together, where its Zigbee2MQTT runs."""
+    if link.bridge(state.area_id) != AreaState.Bridge.ONLINE:
+        return []
+    meant = [meter for meter in theirs if not (meter.device.disabled or meter.device.left_at)]
+    return losses.together(meant, silent, state, link, now, least=many, known_since=known_since)
 
 
 def _with_meters() -> Iterator[tuple[AreaState, list[Meter]]]:
