@@ -71,17 +71,19 @@ DATABASES["default"] |= {
 }
 # Only for the web process: a pool breaks qcluster's forks.
 if env.bool("DATABASE_POOL", default=False):
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5}
+    # A pool that tries again and again waits twice as long each time: after an hour's outage, for minutes more.
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 5}
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+CHANNEL_PREFIX = env.str("CHANNEL_PREFIX", default="campsite")
+"""Several installations may share a Redis; each hears, and keeps, only its own."""
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
         "CONFIG": {
-            # Several installations may share a Redis; each hears only its own.
-            "prefix": env.str("CHANNEL_PREFIX", default="campsite"),
+            "prefix": CHANNEL_PREFIX,
             "hosts": [{"address": REDIS_URL or "redis://localhost", "socket_connect_timeout": 2}],
         },
     }

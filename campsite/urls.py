@@ -17,7 +17,7 @@ websocket_urlpatterns = [
     *consumer.websocket_urlpatterns,
     sockets.nowhere,
 ]
-handler500 = "campsite.errors.failed"
+handler500 = "campsite.away.failed"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="board")),

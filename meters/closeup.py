@@ -38,6 +38,7 @@ class Attempt:
     failure: str
     claimed_at: datetime | None
     created_at: datetime
+    expires_at: datetime
 
     @property
     def is_open(self) -> bool:
@@ -111,7 +112,7 @@ METERS = f"""
 SELECT m.id AS meter_id, d.friendly_name, d.ieee_address AS serial,
     s.heard_at, s.relay, s.relay_at, s.power_w, s.power_at, s.counter_kwh, s.counter_at,
     w.source, w.state AS wanted, w.reason, w.hold, l.state AS lease,
-    c.id AS command_id, c.state AS command_state, c.status, c.failure, c.claimed_at, c.created_at,
+    c.id AS command_id, c.state AS command_state, c.status, c.failure, c.claimed_at, c.created_at, c.expires_at,
     p.state AS proved_state, p.confirmed_at AS proved_at,
     a.control = 'act' AND NOT EXISTS (SELECT FROM meters_automaticstop WHERE ended_at IS NULL) AS is_switched,
     e.wh, e.told_at, told.wh AS since_counter_wh, u.hours, u.whs, u.most,
@@ -195,5 +196,5 @@ AS_IT_IS = (
 def _attempt(row: Mapping[str, Any]) -> Attempt | None:
     if row["command_id"] is None:
         return None
-    told = (row[name] for name in ("command_id", "command_state", "status", "failure", "claimed_at", "created_at"))
-    return Attempt(*told)
+    names = ("command_id", "command_state", "status", "failure", "claimed_at", "created_at", "expires_at")
+    return Attempt(*(row[name] for name in names))

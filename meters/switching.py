@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -44,13 +44,21 @@ PERMISSIONS = {
 
 def page(user: User | AnonymousUser) -> dict[str, Any]:
     """What the scripts of a page must know of its reader, and of the rules."""
-    return {
+    return page_of_nobody() | {
         "may": {name: user.has_perm(permission) for name, permission in PERMISSIONS.items()},
+    }
+
+
+def page_of_nobody() -> dict[str, Any]:
+    """The same of a reader who may do nothing. Needs no database."""
+    return {
+        "may": {},
         "now": live.ms(timezone.now()),
         "zone": settings.TIME_ZONE,
         "attempts": queue.ATTEMPTS,
         "offs_an_hour": settings.AUTOMATIC_OFFS_AN_HOUR,
         "offered": wishes.OFFERED,
+        "waits_min": round(settings.COMMAND_DEADLINE_S / 60),
     }
 
 
@@ -192,13 +200,14 @@ def plan(request: HttpRequest, body: Body) -> Body:
     return {
         "state": told.state,
         "meters": told.meters,
+        "is_heard": told.is_heard,
         "seconds": told.seconds,
         "already": told.already,
         "offline": _named(told.offline),
         "depending": _named(told.depending),
         "skipped": [_name(meter) | {"code": why.code} for meter, why in told.skipped],
         "needs_reason": told.needs_reason,
-        "deadline": live.ms(now + timedelta(seconds=settings.COMMAND_DEADLINE_S)),
+        "deadline": live.ms(commands.waits_until(now)),
     }
 
 

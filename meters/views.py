@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 
-from meters import charts, history, live, online, switching, wishes, words
+from meters import charts, history, last_known, live, online, switching, wishes, words
 from meters.commands import queue
 from meters.models import Command, FoundInstance, Meter, MeterState
 
@@ -35,7 +35,9 @@ def board(request: HttpRequest) -> HttpResponse:
     found = 0 if state["areas"] else FoundInstance.objects.count()
     page = switching.page(request.user) | {"releasers": switching.releasers(request.user)}
     told = {"state": state, "words": words.board(), "page": page, "found": found}
-    return render(request, "board/board.html", told)
+    response = render(request, "board/board.html", told)
+    last_known.give_pass(request, response)
+    return response
 
 
 @never_cache

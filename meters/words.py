@@ -26,6 +26,7 @@ BOARD = {
     "days": _("{n}d"),
     "never": _("never"),
     # a tile and its card
+    "kept": _("the database cannot be reached"),
     "relay_unreported": _("the position of its switch has not been reported"),
     "frozen": _("its values last changed {age}: it may be stuck"),
     "pitch": _("Pitch"),
@@ -166,6 +167,10 @@ BOARD = {
     "plan_already": _("{n} are {words} already"),
     "plan_already_one": _("1 is {words} already"),
     "plan_already_single": _("It is {words} already"),
+    "plan_waits": _(
+        "There is no contact with the meters now: the order waits, until {until} at most. What is not sent by then "
+        "never is."
+    ),
     "plan_offline": _("{n} are offline and are switched when they are heard, until {until}"),
     "plan_offline_one": _("1 is offline and is switched when it is heard, until {until}"),
     "plan_no_relay": _("{n} have no relay and are left out"),
@@ -247,6 +252,11 @@ BOARD = {
     # banners
     "server_title": _("No contact with the server since {since}"),
     "server_text": _("What you see was true then. Check this device's network; the page keeps trying by itself."),
+    "kept_title": _("The database cannot be reached: this is the last known state, of {since}"),
+    "kept_text": _(
+        "Nothing is known of now, and nothing can be switched here. The power itself is not affected. "
+        "The page comes back by itself; if it lasts, tell the technician."
+    ),
     "login_title": _("You are logged out"),
     "login_text": _("What you see was true at {since}. Load the page again and log in."),
     "worker_title": _("The link to the meters is down since {since}"),
@@ -263,6 +273,7 @@ BOARD = {
         "Nothing is known about any meter now; the power itself is not affected. "
         "The MQTT broker cannot be reached: tell the technician."
     ),
+    "orders_wait": _("What you order meanwhile waits, {n} minutes at most; after that it is never sent."),
     "worker_never_title": _("Nothing listens to the meters yet"),
     "worker_never_text": _("The program that listens to the meters (mqtt_worker) has never run."),
     # the little lamp in the header

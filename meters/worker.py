@@ -17,7 +17,7 @@ import psycopg
 from django.db import Error, close_old_connections, connection
 from django.utils import timezone
 
-from meters import areas, live, notify, online, partitions
+from meters import areas, last_known, live, notify, online, partitions
 from meters.asking import Asker, CounterAsker
 from meters.dispatch import Dispatcher
 from meters.emergency import Emergency, are_jobs_waiting
@@ -250,5 +250,7 @@ class Worker:
             )
         try:
             live.send(message)
+            if message["type"] == "tick" and message.get("whole"):
+                last_known.keep(message)
         except Exception as error:  # noqa: BLE001  (whatever Redis raises: boards then poll, and ask for what they missed)
             logger.warning("The browsers could not be told: %s", first_line(error))

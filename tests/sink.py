@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
 class Sink:
-    """`told`: the bodies that were posted to it. `called`: the paths that were read. Refuses with `status`."""
+    """`told`: the bodies that were posted to it, `told_at` when, of time.time(). `called`: the paths that were read.
+    Refuses with `status`."""
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
+        self.told_at: list[float] = []
         self.called: list[str] = []
         self.status = 200
         sink = self
@@ -21,6 +24,7 @@ class Sink:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if sink.status == 200:
+                    sink.told_at.append(time.time())
                     sink.told.append(body)
                 self.answer()
 

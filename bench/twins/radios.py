@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,7 +141,19 @@ class Ear:
 class Radio:
     """One Zigbee2MQTT in a folder of its own. Its devices live on while it is dead: `start` gives them back."""
 
-    def __init__(self, directory: Path, root: Path, url: str, base: str, devices: int, every_s: int, ear: Ear) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        root: Path,
+        url: str,
+        base: str,
+        devices: int,
+        every_s: int,
+        ear: Ear,
+        configuration: Mapping[str, Any] = CONFIGURATION,
+    ) -> None:
+        """`configuration`: beside what its starter writes; what stands in it counts."""
+        self._configured = configuration
         self.base, self.data = base, root / base
         self.specs: list[dict[str, Any]] = []
         self.process: Process | None = None
@@ -161,7 +173,7 @@ class Radio:
         """Let the twin's own starter make the folder, and nothing else."""
         words: list[str | Path] = ["node", self._directory / "run.mjs", "--base", self.base, "--data", self.data]
         words += ["--devices", str(devices), "--mix", ",".join(MIX), "--broker", self._broker, *self._credentials]
-        words += ["--timeout", str(AVAILABILITY_MIN), "--jitter", "5000", "--config", json.dumps(CONFIGURATION)]
+        words += ["--timeout", str(AVAILABILITY_MIN), "--jitter", "5000", "--config", json.dumps(self._configured)]
         starter = Process(self.base, words, self.log, environment=dict(os.environ))
         starter.wait_ready(lambda: self._configuration() is not None, 20)
         starter.kill()
@@ -278,6 +290,10 @@ class Radio:
 
     def _replied(self, device: str, since: float) -> bool:
         return self._ear.replies.get((self.base, device), (0.0, {}))[0] >= since
+
+    def poke(self, device: str, **command: Any) -> None:
+        """The same, without waiting for its answer."""
+        self._talker.say(f"sim/{self.base}/{device}", command)
 
     def request(self, what: str, **payload: Any) -> None:
         self._talker.say(f"{self.base}/bridge/request/{what}", payload)

@@ -127,6 +127,15 @@ def later(answer: HttpResponse, wait_s: int) -> HttpResponse:
     return answer
 
 
+def is_portal(path: str) -> bool:
+    return path.startswith((reverse("portal-page"), reverse("portal", args=["x"]).removesuffix("x/")))
+
+
+def away(request: HttpRequest, again_s: int) -> HttpResponse:
+    """While the database is away nobody is known: the same for whoever comes. `again_s`: the page tries again then."""
+    return _spoken(request, None, lambda: show(request, "away.html", {"again_s": again_s}, status=503))
+
+
 def private(answer: HttpResponse) -> HttpResponse:
     """No search engine keeps it, and no other site hears of its address."""
     answer.headers["X-Robots-Tag"] = "noindex, nofollow"

@@ -80,13 +80,16 @@ class Refused(Exception):
 @dataclass(frozen=True, slots=True)
 class Switch:
     """What may be done with an outlet now. `to`: on (True), off (False), or None: nothing, because of `why`.
-    `progress`: what became of the newest command, in words.
+    `progress`: what became of the newest command, in words. `waits_until`: so long it waits for an outlet that is not
+    heard (`is_waiting`), or would, if it were pressed now.
     """
 
     to: bool | None
     why: Refusal | None = None
     progress: Promise | str = ""
     is_under_way: bool = False
+    is_waiting: bool = False
+    waits_until: datetime | None = None
 
 
 def switch(stay: Stay, outlet: Closeup, why_off: Refusal, now: datetime) -> Switch:
@@ -97,7 +100,14 @@ def switch(stay: Stay, outlet: Closeup, why_off: Refusal, now: datetime) -> Swit
         last = None
     is_under_way = last is not None and last.is_open and (outlet.online.is_online or last.claimed_at is not None)
     to = not last.state if last is not None and last.is_open else outlet.relay is not True
-    return Switch(None if why else to, why, _progress(last, is_under_way), is_under_way)
+    return Switch(
+        to=None if why else to,
+        why=why,
+        progress=_progress(last, is_under_way),
+        is_under_way=is_under_way,
+        is_waiting=last is not None and last.is_open and not is_under_way,
+        waits_until=_waits_until(outlet, last, is_under_way, now),
+    )
 
 
 def refusal(stay: Stay, booked: bool | None, why_off: Refusal, wish: Wish | Want | None) -> Refusal | None:
@@ -140,6 +150,12 @@ def _check(stay: Stay, meter: Meter, now: datetime) -> None:
     why_off = _OF_POLICY.get(decision.why, Refusal.BY_RECEPTION)
     if why := refusal(stay, decision.state, why_off, commands.in_force([meter.pk], now).get(meter.pk)):
         raise Refused(why)
+
+
+def _waits_until(outlet: Closeup, last: Attempt | None, is_under_way: bool, now: datetime) -> datetime | None:
+    if outlet.online.is_online or is_under_way:
+        return None
+    return last.expires_at if last is not None and last.is_open else commands.waits_until(now)
 
 
 def _progress(last: Attempt | None, is_under_way: bool) -> Promise | str:

@@ -39,6 +39,8 @@ class Outlet:
     state: MeterState
     decision: Decision | None
     want: Want | None
+    waits_until: datetime | None = None
+    """So long what is ordered now waits for it; None where it is online."""
 
     @property
     def relay(self) -> bool | None:
@@ -215,14 +217,16 @@ def _meters(ids: set[int], now: datetime) -> dict[int, Outlet]:
         return {}
     link, decisions, wants = online.link(now), follow.decisions(ids, now), commands.in_force(ids, now)
     prefetch_related_objects(list(wants.values()), "by")
+    statuses = {meter: online.status(meter, link, now) for meter in overview.meters(now).filter(pk__in=ids)}
     return {
         meter.pk: Outlet(
             meter=meter,
             line=None,
-            online=online.status(meter, link, now),
+            online=status,
             state=MeterState.of(meter),
             decision=decisions.get(meter.pk),
             want=wants.get(meter.pk),
+            waits_until=None if status.is_online else commands.waits_until(now),
         )
-        for meter in overview.meters(now).filter(pk__in=ids)
+        for meter, status in statuses.items()
     }

@@ -8,6 +8,7 @@ from datetime import datetime
 from math import ceil
 
 from django.conf import settings
+from django.utils import formats, timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -66,7 +67,16 @@ def notes(preview: commands.orders.Preview) -> list[str]:
         on = ngettext("%(count)d of them is on already.", "%(count)d of them are on already.", preview.already)
         off = ngettext("%(count)d of them is off already.", "%(count)d of them are off already.", preview.already)
         told.append((on if preview.state else off) % {"count": preview.already})
-    if count := len(preview.offline):
+    if preview.meters and not preview.is_heard:
+        until = formats.time_format(timezone.localtime(commands.waits_until(timezone.now())), "TIME_FORMAT")
+        told.append(
+            gettext(
+                "There is no contact with the meters now: the order waits, until %(until)s at most. What is not sent "
+                "by then never is."
+            )
+            % {"until": until}
+        )
+    elif count := len(preview.offline):
         text = ngettext(
             "%(count)d is not online: it is switched when it is heard, if that is within %(minutes)d minutes.",
             "%(count)d are not online: each is switched when it is heard, if that is within %(minutes)d minutes.",

@@ -28,11 +28,12 @@ class Preview:
     """What would happen. `seconds`: how long until the last command is sent; meters that are offline wait longer.
 
     `skipped`: (meter, why); `depending`: meters whose pitch is occupied or protected; `needs_reason`:
-    whether the order is refused without a reason.
+    whether the order is refused without a reason; `is_heard`: whether anything can be sent at all, now.
     """
 
     state: bool
     meters: int
+    is_heard: bool
     seconds: int
     offline: list[Meter]
     already: int
@@ -80,6 +81,7 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
     return Preview(
         state=state,
         meters=len(chosen),
+        is_heard=link.worker_ok,
         seconds=_seconds({meter.pk for meter in here}),
         offline=offline,
         already=sum(meter.relay is state for meter in here),

@@ -66,9 +66,14 @@ def make(
     )
 
 
+def waits_until(now: datetime) -> datetime:
+    """So long what is ordered at this moment waits for its meter; after that it is never sent."""
+    return now + timedelta(seconds=settings.COMMAND_DEADLINE_S)
+
+
 def _deadline(want: Want, now: datetime) -> datetime:
     """A lease will be renewed before its end, or else be refused when its command is claimed."""
-    deadline = now + timedelta(seconds=settings.COMMAND_DEADLINE_S)
+    deadline = waits_until(now)
     return min(deadline, want.until) if want.until and want.source not in LEASED else deadline
 
 

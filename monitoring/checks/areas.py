@@ -6,15 +6,16 @@ What nobody listened to is unknown, and no finding: that the worker or the broke
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from django.db.models import Max
 
-from meters import online
+from meters import losses, online
 from meters.models import Area, AreaState, Meter
 from monitoring import silence
 from monitoring.findings import Fact, Finding, Severity, key
+from monitoring.models import Incident
 
 LONGEST_OPEN = timedelta(minutes=15)
 HEALTH_MISSED = 3
@@ -34,20 +35,20 @@ def bridges(now: datetime) -> Iterator[Finding]:
 
 
 def silent_meters(now: datetime) -> Iterator[Finding]:
-    """Many at once are one finding of their area, of which each meter's is a part: a fuse, a coordinator, a mast."""
+    """Many at once are one finding of their area, of which each meter's is a part: a fuse, a coordinator, a mast.
+
+    Those that fell silent together are told minutes before the silence of each would count.
+    """
     link = online.link(now)
-    meters: dict[Area, list[Meter]] = defaultdict(list)
-    for meter in (
-        online.meters().select_related("device__area").filter(device__area__in_service=True, device__removed_at=None)
-    ):
-        if meter.device.area:
-            meters[meter.device.area].append(meter)
-    for area, theirs in meters.items():
+    known = dict(Incident.objects.filter(code="many_silent", closed_at=None).values_list("about", "since"))
+    for state, theirs in _with_meters():
+        area, many = state.area, silence.needed(len(theirs))
         silent = [meter for meter in theirs if online.status(meter, link, now).reason in silence.IS_OF_ITSELF]
-        is_many = len(silent) >= silence.needed(len(theirs))
+        lost = _lost(state, theirs, silent, link, now, many, known.get(area.slug))
+        is_many = bool(lost) or len(silent) >= many
         if is_many:
-            facts: dict[str, Fact] = {"area": area.name, "silent": len(silent), "meters": len(theirs)}
-            since = silence.since((meter.state.heard_at for meter in silent), len(theirs))
+            facts: dict[str, Fact] = {"area": area.name, "silent": len({*silent, *lost}), "meters": len(theirs)}
+            since = max(_heard(lost)) if lost else silence.since(_heard(silent), len(theirs))
             yield Finding("many_silent", Severity.CRITICAL, area.slug, facts, since)
         for meter in silent:
             facts = {"meter": meter.device.friendly_name, "area": area.name}
@@ -112,3 +113,32 @@ def _of(
     state: AreaState, code: str, severity: Severity, since: datetime | None = None, **facts: str | int | None
 ) -> Finding:
     return Finding(code, severity, state.area.slug, {"area": state.area.name, **facts}, since)
+
+
+def _lost(
+    state: AreaState,
+    theirs: Sequence[Meter],
+    silent: Sequence[Meter],
+    link: online.Link,
+    now: datetime,
+    many: int,
+    known_since: datetime | None,
+) -> list[Meter]:
+    """Those of an area's meters that fell silent together, where its Zigbee2MQTT runs."""
+    if link.bridge(state.area_id) != AreaState.Bridge.ONLINE:
+        return []
+    meant = [meter for meter in theirs if not (meter.device.disabled or meter.device.left_at)]
+    return losses.together(meant, silent, state, link, now, least=many, known_since=known_since)
+
+
+def _with_meters() -> Iterator[tuple[AreaState, list[Meter]]]:
+    meters: dict[int | None, list[Meter]] = defaultdict(list)
+    for meter in online.meters().filter(device__area__in_service=True, device__removed_at=None):
+        meters[meter.device.area_id].append(meter)
+    for state in _states():
+        yield state, meters[state.area_id]
+
+
+def _heard(meters: Sequence[Meter]) -> list[datetime]:
+    """When these were last heard."""
+    return [meter.state.heard_at for meter in meters if meter.state.heard_at]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from monitoring import audit
 from monitoring.audit import Verdict
-from monitoring.findings import Fact, Finding, Severity
+from monitoring.findings import Finding, Severity
 
 TOLD_APART = ("availability.active.pause_on_backoff_gt",)
 """A finding of its own: ping_cascade."""

@@ -40,13 +40,14 @@ async function dropOld() {
   }
 }
 
-/** The network's answer; for a page that is to be shown, what was kept where none comes in time. */
+/** The network's answer; for a page that is to be shown, what was kept where none comes in time, or we know nothing. */
 async function page(request) {
   const guest = guests;
   const kept = request.mode === "navigate" ? await caches.match(PAGE) : undefined;
   try {
     const answer = await fetch(request, kept ? { signal: AbortSignal.timeout(PATIENCE_MS) } : {});
     if (guest !== guests) return answer;
+    if (answer.status >= 500 && kept) return kept;
     const cache = await caches.open(KEPT);
     if (answer.status === 200) await cache.put(PAGE, answer.clone());
     else if (answer.type === "opaqueredirect" || answer.status < 500) await cache.delete(PAGE);

@@ -10,11 +10,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -85,10 +86,21 @@ class Services:
         """`manage.py …` against these services; its output goes to a file of its own."""
         ours = {"DATABASE_URL": database_url, "REDIS_URL": self.redis_url, "MQTT_URL": mqtt_url}
         ours |= {"CHANNEL_PREFIX": channels(database_url), "SECRET_KEY": "x", "DEBUG": "0"}
+        return self._run(words[0], ["manage.py", *words], ours | environment)
+
+    def web(self, *, database_url: str, port: int, **environment: str) -> Process:
+        """The web process as it is deployed; ready when it returns."""
+        ours = {"DATABASE_URL": database_url, "REDIS_URL": self.redis_url, "DATABASE_POOL": "1", "STATIC_IN_PLACE": "1"}
+        ours |= {"CHANNEL_PREFIX": channels(database_url), "SECRET_KEY": "x", "DEBUG": "0"}
+        words = ["-m", "uvicorn", "campsite.asgi:application", "--lifespan", "off", "--port", str(port)]
+        process = self._run("web", words, ours | environment)
+        process.wait_ready(lambda: is_listening(port), PATIENCE_S)
+        return process
+
+    def _run(self, name: str, words: Sequence[str], environment: Mapping[str, str]) -> Process:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
-        log = self.state.log(f"{words[0]}-{next(_numbers)}")
-        command = [sys.executable, "manage.py", *words]
-        return Process(words[0], command, log, environment=kept | ours | environment, directory=ROOT)
+        log = self.state.log(f"{name}-{next(_numbers)}")
+        return Process(name, [sys.executable, *words], log, environment={**kept, **environment}, directory=ROOT)
 
     def _remove(self) -> None:
         self.state.remove()
@@ -153,6 +165,16 @@ def speaking_to(database_url: str) -> Iterator[None]:
         connection.settings_dict.clear()
         connection.settings_dict.update(before)
         ContentType.objects.clear_cache()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Workers:

@@ -2,7 +2,7 @@
 
 import { setAttribute, setHidden, setText } from "./dom.js";
 import { isLinked } from "./truth.js";
-import { clock, say } from "./words.js";
+import { clock, page, say } from "./words.js";
 
 const banner = document.getElementById("banner");
 const lamp = document.getElementById("lamp");
@@ -13,17 +13,24 @@ export function showBanner(store, link, now) {
   setText(banner.children[1], text);
   setHidden(banner.querySelector("a"), link.state !== "login");
   setHidden(banner, !title);
-  const isDown = !isLinked(store.worker, now) && link.state !== "connecting";
-  setAttribute(lamp, "data-link", isDown ? "lost" : link.state);
-  setText(lamp.firstElementChild, say(isDown && link.state !== "login" && link.state !== "lost" ? "down" : link.state));
+  const state = page.kept_at && link.state !== "login" ? "lost" : link.state;
+  const isDown = !isLinked(store.worker, now) && state !== "connecting";
+  setAttribute(lamp, "data-link", isDown ? "lost" : state);
+  setText(lamp.firstElementChild, say(isDown && state !== "login" && state !== "lost" ? "down" : state));
 }
 
 function _message(store, link, now) {
   const since = clock(link.heardAt, Date.now());
   if (link.state === "login") return [say("login_title"), say("login_text", { since })];
+  if (page.kept_at) return [say("kept_title", { since: clock(page.kept_at, Date.now()) }), say("kept_text")];
   if (link.state === "lost") return [say("server_title", { since }), say("server_text")];
+  if (isLinked(store.worker, now)) return ["", ""];
+  const [title, text] = _ofTheLink(store, now);
+  return [title, page.may.switch ? `${text} ${say("orders_wait", { n: page.waits_min })}` : text];
+}
+
+function _ofTheLink(store, now) {
   const { worker } = store;
-  if (isLinked(worker, now)) return ["", ""];
   if (worker.heartbeat_at === null) return [say("worker_never_title"), say("worker_never_text")];
   if (!worker.alive || now >= worker.until) {
     return [say("worker_title", { since: clock(worker.heartbeat_at, now) }), say("worker_text")];

@@ -15,7 +15,7 @@ import { Stop } from "./stop.js";
 import { Store } from "./store.js";
 import { Tile } from "./tiles.js";
 import { describe, isGone, isInState, isLinked, labels, passes, totals } from "./truth.js";
-import { byName, number, say } from "./words.js";
+import { byName, number, page, say } from "./words.js";
 
 const NO_AREA = { id: null, slug: "none", name: say("no_area"), in_service: true, bridge: "online", channel: null };
 
@@ -28,7 +28,8 @@ let described = new Map(); // meter id → what truth.describe returned last
 let isLaidOut = false;
 
 const filter = new Filter(() => refresh({ layout: true }));
-const link = new Link(take, "/board/state.json", Date.now());
+// What was kept for while the database is away is no page to go on with: the first answer loads the real one.
+const link = new Link(page.kept_at ? _loadAgain : take, "/board/state.json", Date.now());
 const known = (id) => ({
   seen: described.get(id),
   label: names.get(id),
@@ -56,6 +57,11 @@ function take(message, isExact) {
 function _moved(meter) {
   const seen = described.get(meter.id)?.meter;
   return !seen || seen.name !== meter.name || seen.area !== meter.area || String(seen.pitches) !== String(meter.pitches);
+}
+
+function _loadAgain() {
+  location.reload();
+  return { whole: false, missed: false };
 }
 
 const areaOf = (meter) => store.areas.get(meter.area) ?? NO_AREA;

@@ -15,7 +15,7 @@ export function isLinked(worker, now) {
 /** {status: online|offline|unknown, reason: a key of the reasons}. */
 function statusOf(meter, store, now) {
   if (DELIBERATE.has(meter.reason)) return { status: "offline", reason: meter.reason };
-  if (!isLinked(store.worker, now)) return { status: "unknown", reason: "worker" };
+  if (!isLinked(store.worker, now)) return { status: "unknown", reason: store.worker.is_kept ? "kept" : "worker" };
   const area = store.areas.get(meter.area);
   if (area?.bridge === "offline") return { status: "offline", reason: "bridge" };
   if (area && area.bridge !== "online") return { status: "unknown", reason: "bridge_unknown" };
