@@ -15,7 +15,7 @@ from django.db.models import Count, DurationField, ExpressionWrapper, F, Max, Q,
 
 from bookings.models import WebhookEvent, WebhookToken
 from meters.models import Command, Want
-from monitoring import alerts, incidents
+from monitoring import incidents
 from monitoring.findings import Severity
 from monitoring.metrics.families import Metric, counter, gauge, histogram
 from monitoring.models import AlertRoute
@@ -88,14 +88,13 @@ def incidents_open(now: datetime) -> Iterator[Metric]:
 
 
 def alert_routes(now: datetime) -> Iterator[Metric]:
-    untold = Q(alerts__told_at=None, alerts__made_at__gt=now - alerts.GIVEN_UP)
-    failing = Count("alerts", filter=untold & Q(alerts__attempts__gte=alerts.FAILS_AFTER))
-    routes = AlertRoute.objects.filter(is_active=True).annotate(waiting=Count("alerts", filter=untold), failing=failing)
-    told = routes.order_by("name").values_list("name", "waiting", "failing")
-    text = "Alerts that this route has not been told yet."
-    yield gauge("campsite_alerts_waiting", text, [(name, waiting) for name, waiting, _failing in told], ["route"])
-    text = "Those of them that were tried in vain again and again."
-    yield gauge("campsite_alerts_failing", text, [(name, failing) for name, _waiting, failing in told], ["route"])
+    waiting = Count("alerts", filter=Q(alerts__told_at=None))
+    routes = AlertRoute.objects.filter(is_active=True).annotate(waiting=waiting).order_by("name")
+    told = list(routes.values_list("name", "waiting", "state__failures"))
+    text = "Alerts that this route has not been told yet; some wait for its hours."
+    yield gauge("campsite_alerts_waiting", text, [(name, waiting) for name, waiting, _failures in told], ["route"])
+    text = "Attempts in a row that did not get through to this route."
+    yield gauge("campsite_alert_route_failures", text, [(name, failed or 0) for name, _, failed in told], ["route"])
 
 
 def _by(rows: Any, field: str) -> Any:

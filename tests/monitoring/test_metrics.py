@@ -15,7 +15,7 @@ from bookings.models import WebhookEvent, WebhookToken
 from meters import partitions
 from meters.models import AreaHealth, Command, WorkerState
 from monitoring import metrics
-from monitoring.models import Alert, AlertRoute, Incident
+from monitoring.models import Alert, AlertRoute, Incident, RouteState
 from tests import make
 
 TOKEN = "for-prometheus-and-nobody-else"
@@ -330,13 +330,17 @@ def test_open_incidents_by_how_bad_they_are_and_which() -> None:
 def test_alerts_that_do_not_get_through_by_route() -> None:
     now = timezone.now()
     on_duty, mail = (AlertRoute.objects.create(name=name) for name in ("on_duty", "mail"))
-    for number, attempts in enumerate((0, 3)):
+    RouteState.objects.create(route=on_duty, failures=4)
+    for number in range(2):
         of = incident("disk_full", "warning", key=f"disk_full:{number}")
-        Alert.objects.create(route=on_duty, incident=of, kind="opened", made_at=now, due_at=now, attempts=attempts)
+        Alert.objects.create(route=on_duty, incident=of, kind="opened", made_at=now, due_at=now)
         Alert.objects.create(route=mail, incident=of, kind="opened", made_at=now, due_at=now, told_at=now)
     found = told()
-    assert (value(found, "alerts_waiting", route="on_duty"), value(found, "alerts_failing", route="on_duty")) == (2, 1)
-    assert (value(found, "alerts_waiting", route="mail"), value(found, "alerts_failing", route="mail")) == (0, 0)
+    assert (value(found, "alerts_waiting", route="on_duty"), value(found, "alert_route_failures", route="on_duty")) == (
+        2,
+        4,
+    )
+    assert (value(found, "alerts_waiting", route="mail"), value(found, "alert_route_failures", route="mail")) == (0, 0)
 
 
 # --- the names -------------------------------------------------------------------------------------------------------
