@@ -62,3 +62,11 @@ def test_what_is_no_address_of_a_site_is_refused() -> None:
     refused = site_url(SITE_URL="power.example.com")
     assert refused.returncode != 0
     assert "https://power.example.com" in refused.stderr
+
+
+def test_a_token_for_metrics_that_could_be_guessed_is_refused_and_not_repeated() -> None:
+    refused = read_settings(SECRET_KEY="x", METRICS_TOKEN="prometheus")
+    assert refused.returncode != 0
+    assert "METRICS_TOKEN must have at least 20" in refused.stderr
+    assert "prometheus" not in refused.stderr.rpartition("ImproperlyConfigured")[2]
+    assert read_settings(SECRET_KEY="x", METRICS_TOKEN="prometheus-and-nobody-else").returncode == 0

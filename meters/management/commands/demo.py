@@ -59,6 +59,7 @@ def make_area(planned: SimulatedArea) -> None:
             "slug": planned.slug,
             "name": planned.name,
             "expected_channel": planned.channel,
+            "wifi_channels": [1, 6, 11],  # as most access points are set: the channel plan has something to weigh
             "in_service": planned.in_service,
         },
     )
