@@ -15,17 +15,15 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
-from meters import requests
 from meters.models import Area, BridgeRequest
 from monitoring import audit
-from monitoring.audit import AreaFacts, Site, fragment
+from monitoring.audit import AreaFacts, Site, applying, fragment
 from monitoring.pages import sheet as sheets
 from monitoring.pages.traffic import SPANS
 
 for_staff = admin.site.admin_view
 SEES, ASKS = "meters.view_area", "meters.add_bridgerequest"
 REFRESH_S = 2
-OPEN = (BridgeRequest.Status.QUEUED, BridgeRequest.Status.SENT)
 
 
 @require_safe
@@ -57,20 +55,18 @@ def area(request: HttpRequest, slug: str) -> HttpResponse:
 @for_staff
 @permission_required((SEES, ASKS), raise_exception=True)
 def apply(request: HttpRequest, slug: str) -> HttpResponse:
-    """Ask for the cure of one deviation, as it is found now: `rule`, and `about` which device. One at a time."""
+    """Takes `rule`, and `about` which device; leads to the area's page, which shows the answer."""
     area = get_object_or_404(Area, slug=slug)
-    home = reverse("area_page", args=[slug])
-    waiting = area.requests.filter(status__in=OPEN).first()
-    if waiting:
-        messages.warning(request, gettext("One after the other: the answer to the last request is still awaited."))
-        return HttpResponseRedirect(f"{home}?{urlencode({'asked': waiting.pk})}")
     rule, about = request.POST.get("rule", ""), request.POST.get("about", "")
-    found = audit.deviation(slug, rule, about, timezone.now())
-    if found is None or found.cure is None:
-        messages.info(request, gettext("This does not deviate any more: nothing was asked."))
-        return HttpResponseRedirect(home)
-    made = requests.ask(area, found.cure.request, found.cure.payload, request.user)
-    return HttpResponseRedirect(f"{home}?{urlencode({'asked': made.pk})}")
+    try:
+        asked = applying.apply(area, rule, about, request.user, timezone.now())
+    except applying.StillAsked as still:
+        messages.warning(request, str(still))
+        asked = still.waiting
+    except applying.NotAsked as refused:
+        messages.info(request, str(refused))
+        return HttpResponseRedirect(reverse("area_page", args=[slug]))
+    return HttpResponseRedirect(f"{reverse('area_page', args=[slug])}?{urlencode({'asked': asked.pk})}")
 
 
 @require_safe

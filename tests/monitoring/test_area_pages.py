@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from auditlog.models import LogEntry
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +18,7 @@ from django.utils import timezone
 from meters import requests
 from meters.models import Area, AreaHealth, BridgeRequest
 from meters.zigbee2mqtt import Response
+from monitoring.audit import applying
 from monitoring.pages import charts
 from monitoring.pages.traffic import SPANS, messages_between, traffic
 from tests import make
@@ -214,6 +217,24 @@ def test_one_after_the_other(technician) -> None:
     area = reported(configuration=wrong)
     apply(technician, area, PAUSE)
     assert "One after the other" in apply(technician, area, "advanced.log_level")
+    assert BridgeRequest.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_eight_clicks_at_once_one_is_asked_for() -> None:
+    area, chief = without_pause(), make.superuser()
+
+    def click(_number: int) -> bool:
+        try:
+            applying.apply(area, PAUSE, "", chief, timezone.now())
+        except applying.StillAsked:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(click, range(8))) == 1
     assert BridgeRequest.objects.count() == 1
 
 
