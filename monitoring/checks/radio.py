@@ -19,6 +19,8 @@ from monitoring import silence
 from monitoring.findings import Fact, Finding, Severity, key
 
 MINUTES = 2
+AHEAD = timedelta(minutes=2)
+"""Readings may be so far ahead (meters/ingest.py)."""
 MOST_A_MINUTE = 45
 """A meter may report three quantities each five seconds: 36 a minute, while a load changes. Those that spam do so at
 least each second (Zigbee2MQTT's issues 29241, 16845)."""
@@ -72,12 +74,13 @@ class Report(NamedTuple):
     published: int | None
 
 
-# The unique index serves each meter: nothing looks through a day's readings.
+# The unique index serves each meter: nothing looks through a day's readings, nor through the days that are made ahead.
 READINGS = """
 SELECT a.name, a.slug, d.ieee_address, d.friendly_name, heard.readings / %(minutes)s::float
 FROM meters_meter m JOIN meters_device d ON d.id = m.device_id JOIN meters_area a ON a.id = d.area_id
 CROSS JOIN LATERAL (
-    SELECT count(*) AS readings FROM meters_reading r WHERE r.meter_id = m.id AND r.measured_at > %(since)s
+    SELECT count(*) AS readings FROM meters_reading r
+    WHERE r.meter_id = m.id AND r.measured_at BETWEEN %(since)s AND %(until)s
 ) heard
 WHERE a.in_service AND d.removed_at IS NULL ORDER BY heard.readings DESC, d.ieee_address
 """
@@ -99,7 +102,8 @@ FROM meters_meterstate s JOIN meters_meter m ON m.id = s.meter_id JOIN meters_de
 JOIN meters_area a ON a.id = d.area_id
 CROSS JOIN LATERAL (
     SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY r.linkquality) AS linkquality, count(*) AS readings
-    FROM meters_reading r WHERE r.meter_id = m.id AND r.measured_at > %(since)s AND r.linkquality IS NOT NULL
+    FROM meters_reading r
+    WHERE r.meter_id = m.id AND r.measured_at BETWEEN %(since)s AND %(until)s AND r.linkquality IS NOT NULL
 ) heard
 WHERE a.in_service AND d.removed_at IS NULL AND s.linkquality < %(weak)s
     AND heard.linkquality < %(weak)s AND heard.readings >= %(readings)s
@@ -171,7 +175,7 @@ def rejoining(now: datetime) -> Iterator[Finding]:
 
 def weak_links(now: datetime) -> Iterator[Finding]:
     """Meters that have been hardly heard for hours. Only those that are weak now are looked at."""
-    told = {"since": now - WEAK_FOR, "weak": WEAK_LINK, "readings": WEAK_READINGS}
+    told = {"since": now - WEAK_FOR, "until": now + AHEAD, "weak": WEAK_LINK, "readings": WEAK_READINGS}
     for address, name, area, linkquality in _rows(WEAK, **told):
         facts: dict[str, Fact] = {"meter": name, "area": area, "linkquality": round(linkquality)}
         yield Finding("weak_link", Severity.NOTICE, address, facts)
@@ -182,7 +186,9 @@ def weak_links(now: datetime) -> Iterator[Finding]:
 
 def _loud(now: datetime) -> list[Loud]:
     by_area: dict[tuple[str, str], list[Rate]] = defaultdict(list)
-    for name, slug, *rate in _rows(READINGS, minutes=MINUTES, since=now - timedelta(minutes=MINUTES)):
+    for name, slug, *rate in _rows(
+        READINGS, minutes=MINUTES, since=now - timedelta(minutes=MINUTES), until=now + AHEAD
+    ):
         by_area[name, slug].append(Rate(*rate))
     areas = (Loud(*area, len(all_), [r for r in all_ if r.a_minute >= MOST_A_MINUTE]) for area, all_ in by_area.items())
     return [area for area in areas if area.loud]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 
 READ = "from campsite import settings; print(settings.SECRET_KEY, settings.DATABASE_URL)"
@@ -70,3 +71,25 @@ def test_a_token_for_metrics_that_could_be_guessed_is_refused_and_not_repeated()
     assert "METRICS_TOKEN must have at least 20" in refused.stderr
     assert "prometheus" not in refused.stderr.rpartition("ImproperlyConfigured")[2]
     assert read_settings(SECRET_KEY="x", METRICS_TOKEN="prometheus-and-nobody-else").returncode == 0
+
+
+def watched(**environment: str) -> subprocess.CompletedProcess[str]:
+    read = "from campsite import settings; print(settings.PROBES, settings.WATCHED_CERTIFICATES)"
+    env = {"SECRET_KEY": "x"} | environment
+    return subprocess.run(
+        [sys.executable, "-c", read], cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=30
+    )
+
+
+def test_what_stands_beside_us_is_a_line_each() -> None:
+    lines = "nas https://nas.local:5001/\n\nbroker  tcp://nas.local:1883 \n"
+    told = watched(PROBES=lines, WATCHED_CERTIFICATES="power.example.com,mqtt.example.com:8883").stdout.strip()
+    probes = {"nas": "https://nas.local:5001/", "broker": "tcp://nas.local:1883"}
+    assert told == f"{probes} {['power.example.com:443', 'mqtt.example.com:8883']}"
+
+
+@pytest.mark.parametrize("probes", ["nas", "nas ftp://nas/", "nas tcp://nas", "https://nas/"])
+def test_what_can_not_be_probed_is_refused_at_the_start(probes: str) -> None:
+    refused = watched(PROBES=probes)
+    assert refused.returncode != 0
+    assert "PROBES needs a line each" in refused.stderr
