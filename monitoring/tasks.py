@@ -1,6 +1,7 @@
 """What django-q2 runs for this app: each a line, may run late or twice."""
 
 from django.utils import timezone
+from django_q.tasks import async_task
 
 from monitoring import alerts, checks, deadman, incidents, maintenance
 
@@ -10,6 +11,7 @@ def check_site() -> None:
     found = checks.run(now)
     incidents.take(found, now)
     alerts.plan(now)
+    async_task("monitoring.tasks.tell_alerts")  # at once, beside the looks; what fails is tried again each minute
     deadman.sign_of_life(maintenance.unplanned(found, now))
 
 

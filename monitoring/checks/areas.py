@@ -65,10 +65,15 @@ def ping_cascades(now: datetime) -> Iterator[Finding]:
 
 
 def open_networks(now: datetime) -> Iterator[Finding]:
-    """Anybody's device may join."""
+    """Anybody's device may join. Zigbee2MQTT opens for minutes at most: to open again and again is to leave open."""
+    known = dict(Incident.objects.filter(code="network_open", closed_at=None).values_list("about", "since"))
     for state in _states():
-        if state.permit_join and (state.permit_join_until is None or state.permit_join_until > now + LONGEST_OPEN):
-            yield _of(state, "network_open", Severity.WARNING, since=state.info_at)
+        until = state.permit_join_until
+        if not state.permit_join or (until is not None and until <= now):
+            continue
+        since = known.get(state.area.slug, now)
+        is_left = until is None or until > now + LONGEST_OPEN or now - since > LONGEST_OPEN
+        yield _of(state, "network_open", Severity.WARNING if is_left else Severity.NOTICE, since=min(since, now))
 
 
 def retained_commands(now: datetime) -> Iterator[Finding]:

@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django_q.models import OrmQ
 
-from monitoring import alerts, incidents, routes
+from monitoring import alerts, incidents, routes, tasks
 from monitoring.checks import alerting
 from monitoring.findings import Finding, Severity
 from monitoring.models import Alert, AlertRoute, Incident
@@ -167,3 +168,9 @@ def test_staff_see_what_was_told(sink: Sink, route: AlertRoute) -> None:
     page = client.get(reverse("admin:monitoring_alert_changelist")).content.decode()
     assert "North: Zigbee2MQTT is not running" in page
     assert "it began" in page
+
+
+def test_what_a_look_finds_is_told_at_once_and_not_with_the_next_minute() -> None:
+    """By a job beside it: a message that takes its time holds up no look."""
+    tasks.check_site()
+    assert OrmQ.objects.get().task["func"] == "monitoring.tasks.tell_alerts"

@@ -13,7 +13,7 @@ from django_q.models import Schedule
 from bookings.models import WebhookEvent
 from meters import partitions
 from meters.models import AreaHealth, CounterEpoch, Device, MeterState, QuarantinedReading, Reading, WorkerState
-from monitoring import checks, words
+from monitoring import checks, incidents, words
 from monitoring.checks import areas, ourselves, sirvoy
 from monitoring.findings import Finding, Severity
 from tests import make
@@ -166,9 +166,26 @@ def test_an_area_left_open_for_new_devices() -> None:
     area = make.area(
         "North", in_service=True, reported={"permit_join": True, "permit_join_until": now + timedelta(minutes=4)}
     )
-    assert codes(areas.open_networks(now)) == []
+    (notice,) = areas.open_networks(now)
+    assert (notice.code, notice.severity) == ("network_open", Severity.NOTICE)
     type(area.state).objects.update(permit_join_until=None)
-    assert codes(areas.open_networks(now)) == ["network_open"]
+    assert [found.severity for found in areas.open_networks(now)] == [Severity.WARNING]
+    type(area.state).objects.update(permit_join_until=now - timedelta(seconds=1))
+    assert codes(areas.open_networks(now)) == []
+
+
+def test_a_network_that_is_opened_again_and_again_is_left_open() -> None:
+    """Zigbee2MQTT opens for 254 s at most."""
+    now = timezone.now()
+    area = make.area("North", in_service=True, reported={"permit_join": True})
+    severities = []
+    for minute in range(20):
+        at = now + timedelta(minutes=minute)
+        type(area.state).objects.update(permit_join_until=at + timedelta(minutes=3))
+        found = list(areas.open_networks(at))
+        incidents.take(found, at)
+        severities.append(found[0].severity)
+    assert severities == [Severity.NOTICE] * 16 + [Severity.WARNING] * 4
 
 
 def test_a_zigbee2mqtt_that_tells_nothing_of_its_health_any_more() -> None:
