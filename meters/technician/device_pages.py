@@ -72,6 +72,8 @@ def _last(arrival: stages.Arrival, now: datetime) -> BridgeRequest | None:
 
 
 def _of_meter(request: HttpRequest, meter: Meter, hung: Installation | None, now: datetime) -> dict[str, Any]:
+    exchanged = exchange.last_of(meter)
+    heir_of = exchanged.old.meter if exchanged and stages.is_unnamed(meter.device) else None
     suggested = None if hung else installations.suggestions([meter]).get(meter.pk)
     number = asked(request, "pitch") or (suggested.number if suggested else "")
     return {
@@ -85,7 +87,9 @@ def _of_meter(request: HttpRequest, meter: Meter, hung: Installation | None, now
         "presets": reporting.PRESETS.items(),
         "reported": reporting.asked(meter.device),
         "seen": reporting.seen(meter, now),
-        "exchanged": exchange.last_of(meter),
+        "exchanged": exchanged,
+        "heir_of": heir_of,
+        "heirloom": heir_of.device.friendly_name if heir_of else "",
     }
 
 

@@ -42,7 +42,7 @@ def area(db: None) -> Any:
     return make.area("North", in_service=True)
 
 
-def newcomer(area: Any, ieee: str = "0xa4c1380000000aaa", **values: Any) -> Meter:
+def newcomer(area: Any, ieee: str = "0xa4c138ff00000aaa", **values: Any) -> Meter:
     """A meter that has just joined: Zigbee2MQTT calls it by its address."""
     told = {"interview_state": "SUCCESSFUL", "supported": True, "joined_at": timezone.now()} | values
     return make.meter(ieee, area=area, ieee=ieee, **told)
@@ -518,7 +518,7 @@ def test_each_act_needs_its_own_permission_besides(area, verb):
 def test_the_pages_ask_as_many_queries_for_40_newcomers_as_for_2(chief, area, django_assert_max_num_queries):
     def join(first: int, last: int) -> None:
         for number in range(first, last):
-            make.state(newcomer(area, f"0xa4c13800000000{number:02x}"), relay=True)
+            make.state(newcomer(area, f"0xa4c138ff000000{number:02x}"), relay=True)
 
     def asked(address: str) -> int:
         with django_assert_max_num_queries(MOST_QUERIES) as queries:

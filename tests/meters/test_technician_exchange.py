@@ -20,7 +20,7 @@ from tests import make
 pytestmark = pytest.mark.django_db
 NOW = timezone.now().replace(microsecond=0)
 ENGLISH = {"accept-language": "en"}
-OLD, NEW = "0xa4c1380000000111", "0xa4c1380000000222"
+OLD, NEW = "0xa4c138ff00000111", "0xa4c138ff00000222"
 
 
 @pytest.fixture
@@ -104,6 +104,16 @@ def test_what_the_old_one_showed_and_never_told_is_told_to_reception(chief, old,
     html = post(chief, old_kwh="860.5")
     assert "101 showed 2.20 kWh more than it told." in html
     assert "tell reception" in html
+
+
+def test_the_new_one_inherits_the_name_once_the_old_one_is_gone(chief, old, new):
+    Device.objects.filter(pk=new.device_id).update(friendly_name=NEW)
+    html = post(chief)
+    assert "The old one is called 101 still." in html
+    assert '<input name="name" value="101"' in html
+    Device.objects.filter(pk=old.device_id).update(removed_at=NOW)
+    html = chief.get(reverse("technician_device", args=[NEW])).content.decode()
+    assert "The old one was called 101: this one may be called so now." in html
 
 
 def test_what_cannot_be_read_is_left_open(chief, old, new):
