@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin
 
 from bookings.portal import local
 from meters import clock
+from meters.models import Meter
 from monitoring import alerts, incidents, maintenance
 from monitoring.findings import RANK, Severity
 from monitoring.models import Alert, Incident, IncidentNote
@@ -84,6 +85,7 @@ def page(model_admin: ModelAdmin, request: HttpRequest, incident: Incident) -> H
         "incident": incident,
         "colour": COLOURS[Severity(incident.severity)],
         "length": length(incident, now),
+        "is_of_meter": Meter.objects.filter(device__ieee_address=incident.about).exists(),
         "is_snoozed": incident.snoozed_until is not None and incident.snoozed_until > now,
         "may_act": may_act and incident.closed_at is None,
         "buttons": lengths(now),

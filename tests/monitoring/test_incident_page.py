@@ -152,6 +152,16 @@ def test_the_whole_lists_its_parts_and_a_part_leads_to_its_whole() -> None:
     assert "108 in North" in with_parts
 
 
+def test_it_leads_to_the_page_of_its_area_and_of_its_meter() -> None:
+    make.worker()
+    area = make.area("North", in_service=True)
+    meter = make.meter("101", area=area)
+    silent = Finding("meter_silent", Severity.WARNING, meter.device.ieee_address, {"meter": "101", "area": "North"})
+    html = page(somebody("technician"), opened(silent))
+    assert f'href="{reverse("area_page", args=["north"])}"' in html
+    assert f'href="{reverse("meter", args=[meter.device.ieee_address])}"' in html
+
+
 def test_list_and_page_say_that_something_is_worked_on() -> None:
     incident, client = opened(OFFLINE), somebody()
     now = timezone.now()
