@@ -28,6 +28,11 @@ RESTART_WAITS = timedelta(hours=1)
 """Whoever changes its configuration restarts it within this time, unless it was forgotten."""
 
 
+def are_many(count: int, of: int) -> bool:
+    """Whether so many of an area's meters are one event."""
+    return count >= MANY and count >= SHARE * of
+
+
 def bridges(now: datetime) -> Iterator[Finding]:
     link = online.link(now)
     for state in _states():
@@ -47,7 +52,7 @@ def silent_meters(now: datetime) -> Iterator[Finding]:
             meters[meter.device.area].append(meter)
     for area, theirs in meters.items():
         silent = [meter for meter in theirs if online.status(meter, link, now).reason in IS_OF_ITSELF]
-        is_many = len(silent) >= MANY and len(silent) >= SHARE * len(theirs)
+        is_many = are_many(len(silent), len(theirs))
         if is_many:
             facts: dict[str, Fact] = {"area": area.name, "silent": len(silent), "meters": len(theirs)}
             yield Finding("many_silent", Severity.CRITICAL, area.slug, facts, _last_heard(silent))

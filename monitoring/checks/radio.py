@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from meters.models import Area, AreaHealth, Device
-from monitoring.checks.areas import MANY, SHARE
+from monitoring.checks.areas import are_many
 from monitoring.findings import Fact, Finding, Severity, key
 
 MINUTES = 2
@@ -57,7 +57,7 @@ class Loud(NamedTuple):
 
     @property
     def is_many(self) -> bool:
-        return len(self.loud) >= MANY and len(self.loud) >= SHARE * self.meters
+        return are_many(len(self.loud), self.meters)
 
     @property
     def cause(self) -> str:
