@@ -146,6 +146,10 @@ WORDS: dict[str, Words] = {
         _("%(meter)s in %(area)s has been hardly heard for hours (link quality %(linkquality)s of 255)"),
         _("Put a repeater between it and the antenna. Commands there need several attempts."),
     ),
+    "many_frozen": Words(
+        _("%(area)s: %(meters)s of %(of)s meters are heard, but measure nothing new"),
+        _("Look whether its Zigbee2MQTT still asks them for values or lets them report, and restart it."),
+    ),
     "frozen": Words(
         _("%(meter)s in %(area)s is heard, but has measured the same for %(hours)s hours (%(volts)s V)"),
         _("Do not trust its values. Switch it off and on at the fuse; if it stays so, exchange it."),

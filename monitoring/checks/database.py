@@ -16,7 +16,7 @@ from meters import partitions
 from meters.models import Area, RejectedMessage
 from monitoring.findings import Fact, Finding, Severity
 
-DAYS_LEFT, HARDLY_ANY_DAYS = 30, 7
+DAYS_LEFT = 30
 """A month is time to order a disk."""
 LOOKED_BACK = 7
 """Closed days whose readings tell how fast it grows."""
@@ -37,9 +37,8 @@ def growth(now: datetime) -> Iterator[Finding]:
     free = min((shutil.disk_usage(folder).free for folder in settings.WATCHED_DISKS), default=0)
     days = int(free / a_day) if a_day else DAYS_LEFT
     if settings.WATCHED_DISKS and days < DAYS_LEFT:
-        severity = Severity.CRITICAL if days < HARDLY_ANY_DAYS else Severity.WARNING
         facts: dict[str, Fact] = {"days": days, "mb_a_day": round(a_day / 1e6), "size_gb": round(_size() / 1e9, 1)}
-        yield Finding("database_fills", severity, facts=facts)
+        yield Finding("database_fills", Severity.WARNING, facts=facts)
 
 
 def clock(now: datetime) -> Iterator[Finding]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Count, Max, Min, Sum
@@ -14,7 +14,8 @@ from bookings.vacancy import vacancy
 from meters import online
 from meters.commands.rules import NO_LOAD_A
 from meters.models import Area, CounterEpoch, HourlyUsage, Meter, MeterState, QuarantinedReading
-from monitoring.findings import Fact, Finding, Severity
+from monitoring import silence
+from monitoring.findings import Fact, Finding, Severity, key
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FROZEN = timedelta(hours=12)
@@ -33,17 +34,26 @@ NAMED = 3
 
 
 def frozen(now: datetime) -> Iterator[Finding]:
-    """Heard, but what it measures has not moved for half a day: its values are old, or its measuring is broken."""
+    """Heard, but what it measures has not moved for half a day: its values are old, or its measuring is broken.
+
+    Many at once are one finding of their area: its Zigbee2MQTT asks them no more.
+    """
     link = online.link(now)
     if link.since is None or now - link.since < LISTENED:
         return
     heard = list(_heard(link, now))
     unmoved = _unmoved([meter.pk for meter in heard], now)
-    for meter in heard:
-        told_at = max((at for at in (meter.state.voltage_at, meter.state.phases_at) if at), default=None)
-        if told_at and (now - told_at > FROZEN or meter.pk in unmoved):
-            facts: dict[str, Fact] = {"volts": _volts(meter.state), "hours": round(FROZEN / HOUR)}
-            yield _of(meter, "frozen", Severity.WARNING, facts, min(told_at, now - FROZEN))
+    found = {meter: since for meter in heard if (since := _frozen_since(meter, unmoved, now))}
+    of_area, frozen_of_area = (Counter(meter.device.area for meter in meters) for meters in (heard, found))
+    many = {area for area, count in frozen_of_area.items() if area and count >= silence.needed(of_area[area])}
+    for area in many:
+        facts: dict[str, Fact] = {"area": area.name, "meters": frozen_of_area[area], "of": of_area[area]}
+        since = min(at for meter, at in found.items() if meter.device.area == area)
+        yield Finding("many_frozen", Severity.WARNING, area.slug, facts, since)
+    for meter, since in found.items():
+        part_of = key("many_frozen", meter.device.area.slug) if meter.device.area in many else ""
+        told: dict[str, Fact] = {"volts": _volts(meter.state), "hours": round(FROZEN / HOUR)}
+        yield _of(meter, "frozen", Severity.WARNING, told, since, part_of)
 
 
 def current_while_off(now: datetime) -> Iterator[Finding]:
@@ -114,6 +124,13 @@ def _heard(link: online.Link, now: datetime) -> Iterator[Meter]:
             yield meter
 
 
+def _frozen_since(meter: Meter, unmoved: set[int], now: datetime) -> datetime | None:
+    """None where it measures, or has never told."""
+    told_at = max((at for at in (meter.state.voltage_at, meter.state.phases_at) if at), default=None)
+    is_frozen = told_at and (now - told_at > FROZEN or meter.pk in unmoved)
+    return min(told_at, now - FROZEN) if told_at and is_frozen else None
+
+
 def _unmoved(meters: Iterable[int], now: datetime) -> set[int]:
     """Those whose voltage was told in each of the last hours, and was the same in all of them."""
     since = now.replace(minute=0, second=0, microsecond=0) - FROZEN
@@ -147,7 +164,14 @@ def _volts(state: MeterState) -> str:
     return "/".join(f"{volts:.0f}" for volts in phases if volts is not None)
 
 
-def _of(meter: Meter, code: str, severity: Severity, facts: dict[str, Fact], since: datetime | None = None) -> Finding:
+def _of(
+    meter: Meter,
+    code: str,
+    severity: Severity,
+    facts: Mapping[str, Fact],
+    since: datetime | None = None,
+    part_of: str = "",
+) -> Finding:
     area = meter.device.area
     told: dict[str, Fact] = {"meter": str(meter.device), "area": area.name if area else None}
-    return Finding(code, severity, meter.device.ieee_address, told | facts, since)
+    return Finding(code, severity, meter.device.ieee_address, {**told, **facts}, since, part_of)

@@ -26,7 +26,7 @@ AT_ONCE = 16
 SILENCE = "time-out"
 SERVER_ERROR = 500
 """From here on the server itself is broken; 401 or 404 say that it lives."""
-SOON, NEARLY = timedelta(days=14), timedelta(days=3)
+SOON = timedelta(days=14)
 """Let's Encrypt's are renewed a month before they end: then something is wrong with that."""
 
 
@@ -42,9 +42,8 @@ def certificates(now: datetime) -> Iterator[Finding]:
         if isinstance(told, str):
             yield Finding("certificate_refused", Severity.WARNING, address, {"address": address, "why": told})
         elif told - now < SOON:
-            severity = Severity.CRITICAL if told - now < NEARLY else Severity.WARNING
             facts = {"address": address, "days": max(0, (told - now).days)}
-            yield Finding("certificate_ends", severity, address, facts)
+            yield Finding("certificate_ends", Severity.WARNING, address, facts)
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

@@ -15,11 +15,12 @@ from monitoring.findings import Fact, Finding, Severity, key
 
 LONG = timedelta(minutes=15)
 """Three attempts at a command take two minutes; a decision that could not be sent for so long is not sent any more."""
-BY_DESIGN = (
+NO_CASE = (
     *(Want.Hold.OFFLINE, Want.Hold.OBSERVE, Want.Hold.STOPPED),
-    *(Want.Hold.NEVER_CUT, Want.Hold.MANUAL),
+    *(Want.Hold.NEVER_CUT, Want.Hold.MANUAL, Want.Hold.ASKED),
 )
-"""Left alone for a reason that is told elsewhere: a silent meter, the stop; or that somebody chose."""
+"""Left alone for a reason that is told elsewhere: a silent meter, the stop; that somebody chose; or its position is not
+known."""
 LOOKED_BACK = timedelta(hours=1)
 FAILING = 0.3
 """Of the commands of an hour; single ones fail on each Zigbee network."""
@@ -38,7 +39,8 @@ def off_plan(now: datetime) -> Iterator[Finding]:
     for pk, want in commands.in_force(heard, now).items():
         meter, area = heard[pk], heard[pk].device.area
         since = max(want.since, want.hold_at or meter.state.relay_at or want.since)
-        if meter.state.relay is want.state or want.hold in BY_DESIGN or now - since < LONG or area is None:
+        is_otherwise = meter.state.relay is not None and meter.state.relay is not want.state
+        if not is_otherwise or want.hold in NO_CASE or now - since < LONG or area is None:
             continue
         # Somebody's hand, mostly: he may want it so.
         severity = Severity.NOTICE if want.hold == Want.Hold.UNASKED_OFF else Severity.WARNING

@@ -27,7 +27,7 @@ def week() -> int:
     return sum(sizes.values()) // 7
 
 
-@pytest.mark.parametrize(("days", "told"), [(31, []), (29, [(Severity.WARNING, 29)]), (6, [(Severity.CRITICAL, 6)])])
+@pytest.mark.parametrize(("days", "told"), [(31, []), (29, [(Severity.WARNING, 29)]), (0, [(Severity.WARNING, 0)])])
 def test_days_until_the_fullest_disk_is_full(
     week: int, settings, monkeypatch: pytest.MonkeyPatch, days: int, told: list[object]
 ) -> None:

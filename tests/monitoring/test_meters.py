@@ -49,6 +49,17 @@ def test_a_meter_that_is_heard_and_whose_voltage_is_old_is_frozen(area: Area) ->
     assert told(meters.frozen(NOW)) == []
 
 
+def test_many_that_freeze_are_one_finding_of_their_area(area: Area) -> None:
+    for number in range(20):
+        heard(area, voltage_v=230, voltage_at=NOW - timedelta(hours=14 if number < 5 else 1))
+    worst, *each = meters.frozen(NOW)
+    assert (worst.key, worst.facts["meters"], worst.facts["of"]) == ("many_frozen:north", 5, 20)
+    assert [finding.part_of for finding in each] == ["many_frozen:north"] * 5
+    for _ in range(6):
+        heard(area, voltage_v=230, voltage_at=NOW)
+    assert [finding.key.partition(":")[0] for finding in meters.frozen(NOW)] == ["frozen"] * 5
+
+
 def test_one_that_tells_the_same_voltage_hour_by_hour_is_frozen(area: Area) -> None:
     meter = heard(area, voltage_v=231, voltage_at=NOW)
     hours(meter, 13, voltage_min_dv=2310, voltage_max_dv=2310)

@@ -121,7 +121,9 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
 
 
-@pytest.mark.parametrize(("days", "told"), [(90, []), (13, [(Severity.WARNING, 12)]), (2, [(Severity.CRITICAL, 1)])])
+@pytest.mark.parametrize(
+    ("days", "told"), [(90, []), (13, [(Severity.WARNING, 12)]), (14, [(Severity.WARNING, 13)]), (15, [])]
+)
 def test_a_certificate_that_ends_soon(serve: Serve, known: None, settings, days: int, told: list[object]) -> None:
     settings.WATCHED_CERTIFICATES = [serve(days)]
     found = list(neighbours.certificates(timezone.now() + timedelta(hours=1)))

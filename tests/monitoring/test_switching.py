@@ -32,7 +32,6 @@ def wanted(state: bool, relay: bool | None, *, minutes: int = 20, hold: str = "f
         (True, False, "failed", Severity.WARNING),
         (True, False, "unasked_off", Severity.NOTICE),
         (False, True, "flips", Severity.WARNING),
-        (False, None, "asked", Severity.WARNING),
         (False, True, "", Severity.WARNING),
     ],
 )
@@ -54,7 +53,13 @@ def test_what_is_being_switched_is_not_yet_off_plan() -> None:
     assert told(switching.off_plan(timezone.now())) == []
 
 
-@pytest.mark.parametrize("hold", ["offline", "observe", "stopped", "never_cut", "manual"])
+def test_of_a_relay_that_nobody_told_nothing_is_said() -> None:
+    wanted(True, None)
+    wanted(False, None, hold="")
+    assert told(switching.off_plan(timezone.now())) == []
+
+
+@pytest.mark.parametrize("hold", ["asked", "offline", "observe", "stopped", "never_cut", "manual"])
 def test_what_is_left_alone_for_a_reason_told_elsewhere_is_no_finding(hold: str) -> None:
     wanted(False, True, hold=hold)
     assert told(switching.off_plan(timezone.now())) == []
