@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from meters import clock
-from monitoring import alerts, incidents, routes
+from monitoring import alerts, incidents, looks, routes
 from monitoring.findings import Finding, Severity
 from monitoring.models import Alert, AlertRoute, Incident, MaintenanceWindow
 from tests import make
@@ -304,6 +304,22 @@ def test_what_is_snoozed_between_plan_and_message_is_not_told(sink: Sink, route:
     incidents.snooze(Incident.objects.get(), make.superuser(), NOON + 60 * MINUTE, NOON + MINUTE)
     alerts.tell_due(NOON + MINUTE)
     assert sink.told == []
+
+
+def test_a_clock_that_was_ahead_and_was_set_back_holds_nothing_up(
+    sinks: dict[str, Sink], next_route: AlertRoute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was a year ahead when the machine started."""
+    sinks["first"].status = 500
+    year = 365 * 24 * 60
+    minutes(5, OFFLINE, since=year)
+    sinks["first"].status = 200
+    monkeypatch.setattr(alerts.timezone, "now", lambda: NOON)
+    monkeypatch.setattr(looks.timezone, "now", lambda: NOON)
+    minutes(3, OFFLINE)
+    assert (len(sinks["first"].told), len(sinks["next"].told)) == (1, 0)
+    minutes(64, OFFLINE, since=3)
+    assert (len(sinks["first"].told), len(sinks["next"].told)) == (2, 1)
 
 
 def test_planning_costs_few_queries(route: AlertRoute, django_assert_max_num_queries) -> None:
