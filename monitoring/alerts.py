@@ -13,19 +13,22 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, Count, F, Max, Min, Q, QuerySet, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
 from meters import outbound
 from monitoring import incidents, messages, routes
+from monitoring.findings import RANK
 from monitoring.models import Alert, AlertRoute, Incident, RouteState
 
 TRY_AGAIN = (timedelta(minutes=5), timedelta(minutes=5), timedelta(minutes=30))
 """After the first attempt, the second, and each one more; also where a process died in the middle of one."""
 GIVEN_UP = timedelta(hours=48)
 """That something is over is told within this time or never."""
+
+BY_RANK = Case(*(When(severity=each, then=rank) for each, rank in RANK.items()))
 
 Kind = Alert.Kind
 
@@ -34,6 +37,7 @@ def plan(now: datetime) -> None:
     """Make the rows of what is to be told, and drop those that are true no more."""
     to_tell = incidents.to_tell(now)
     with transaction.atomic():
+        _as_if_now(timezone.now())
         _drop(Alert.objects.filter(_untrue(now)), now)
         for route in AlertRoute.objects.filter(is_active=True).prefetch_related("areas"):
             areas = {area.pk for area in route.areas.all()}
@@ -90,23 +94,32 @@ def _untrue(now: datetime) -> Q:
     )
 
 
+def _as_if_now(now: datetime) -> None:
+    """A clock that was ahead, and was set back, shall not hold back anything until that time comes."""
+    Alert.objects.filter(told_at=None, made_at__gt=now).update(made_at=now, due_at=now)
+    Alert.objects.filter(told_at__gt=now).update(told_at=now)
+
+
 def _drop(alerts: QuerySet[Alert], now: datetime) -> None:
     """Asked of each row once more while it is deleted: somebody may have begun to tell it."""
     Alert.objects.filter(_free(now), pk__in=list(alerts.filter(_free(now)).values_list("pk", flat=True))).delete()
 
 
 def _plan_open(route: AlertRoute, wanted: Collection[Incident], now: datetime) -> None:
-    told: dict[int, list[Alert]] = defaultdict(list)
     of_open = Alert.objects.filter(route=route, incident__closed_at=None).exclude(kind=Kind.CLOSED)
-    for alert in of_open.order_by("pk"):
-        told[alert.incident_id].append(alert)
+    waiting = {alert.incident_id: alert for alert in of_open.filter(told_at=None)}
+    before = of_open.filter(told_at__isnull=False).order_by().values_list("incident")
+    told = {
+        incident: routes.Told(times, last, worst)
+        for incident, times, last, worst in before.annotate(n=Count("pk"), last=Max("told_at"), worst=Min(BY_RANK))
+    }
     new = []
     for incident in wanted:
-        before = told[incident.pk]
-        if waiting := next((alert for alert in before if alert.told_at is None), None):
-            _move(waiting, route, incident)
-        elif kind := routes.next_kind(route, incident, before, now):
-            new.append(_new(route, incident, kind, len(before), incident.severity, now))
+        if incident.pk in waiting:
+            _move(waiting[incident.pk], route, incident)
+        elif kind := routes.next_kind(route, incident, told.get(incident.pk), now):
+            number = told[incident.pk].times if incident.pk in told else 0
+            new.append(_new(route, incident, kind, number, incident.severity, now))
     Alert.objects.bulk_create(new, ignore_conflicts=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from meters.people import Person, person
@@ -197,5 +197,6 @@ def _not_found(missing: Collection[Incident], found: Collection[Finding], now: d
 def _show(now: datetime) -> None:
     """Note since when nothing keeps each from being told: who is next in turn is told so long after that."""
     shown = [each.pk for each in _shown(now)]
-    Incident.objects.filter(pk__in=shown, shown_at=None).update(shown_at=now)
+    is_new = Q(shown_at=None) | Q(shown_at__gt=now)  # a clock that was set back
+    Incident.objects.filter(is_new, pk__in=shown).update(shown_at=now)
     Incident.objects.filter(closed_at=None, shown_at__isnull=False).exclude(pk__in=shown).update(shown_at=None)

@@ -21,17 +21,23 @@ def joined(periods: Iterable[Period]) -> list[Period]:
 
 def common(some: Iterable[Period], others: Iterable[Period]) -> list[Period]:
     """The time that lies in both."""
-    others = list(others)
-    cut = ((max(a, c), min(b, d)) for a, b in some for c, d in others)
-    return joined(cut)
+    told: list[Period] = []
+    left, right = joined(some), joined(others)
+    while left and right:
+        since, until = max(left[0][0], right[0][0]), min(left[0][1], right[0][1])
+        if since < until:
+            told.append((since, until))
+        (left if left[0][1] == until else right).pop(0)
+    return told
 
 
 def without(some: Iterable[Period], others: Iterable[Period]) -> list[Period]:
     """The time of the first that lies in none of the others."""
     left = joined(some)
-    for since, until in joined(others):
-        left = [part for a, b in left for part in ((a, min(b, since)), (max(a, until), b)) if part[0] < part[1]]
-    return left
+    if not left:
+        return []
+    ends = [left[0][0], *(moment for period in joined(others) for moment in period), left[-1][1]]
+    return common(left, zip(ends[::2], ends[1::2], strict=True))
 
 
 def length(periods: Iterable[Period]) -> timedelta:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.utils import timezone
 
@@ -35,19 +36,26 @@ def is_in_turn(route: AlertRoute, incident: Incident, now: datetime) -> bool:
     return now - incident.shown_at >= timedelta(minutes=route.after_min)
 
 
-def next_kind(route: AlertRoute, incident: Incident, told: Sequence[Alert], now: datetime) -> str | None:
+class Told(NamedTuple):
+    """What a route was told of an incident that is open: how often, when last, and as how bad (RANK)."""
+
+    times: int
+    last: datetime
+    worst: int
+
+
+def next_kind(route: AlertRoute, incident: Incident, told: Told | None, now: datetime) -> str | None:
     """What it is to be told next, after it was told all this; None: nothing for now."""
-    if not told:
+    if told is None:
         return Kind.OPENED if is_in_turn(route, incident, now) else None
     if route.after_min and incident.seen_at:
         return None
-    if RANK[Severity(incident.severity)] < min(RANK[Severity(alert.severity)] for alert in told):
+    if RANK[Severity(incident.severity)] < told.worst:
         return Kind.WORSE
-    last = max(alert.told_at for alert in told if alert.told_at)
-    if incident.shown_at and last < incident.shown_at:  # it was snoozed, worked on, or explained meanwhile
+    if incident.shown_at and told.last < incident.shown_at:  # it was snoozed, worked on, or explained meanwhile
         return Kind.AGAIN
     rest = timedelta(minutes=route.repeat_after_min)
-    return Kind.AGAIN if rest and incident.seen_at is None and now - last >= rest else None
+    return Kind.AGAIN if rest and incident.seen_at is None and now - told.last >= rest else None
 
 
 def due(route: AlertRoute, severity: str, made_at: datetime) -> datetime:

@@ -9,11 +9,15 @@ from monitoring.findings import Finding
 
 
 def areas_of(findings: Collection[Finding]) -> dict[str, int]:
-    """Key → area (by id), of those that are an area's: `about` is its short name, or a meter's address of it."""
+    """Key → area (by id), of those that are an area's: `about` is its short name or a device's address of it, or its
+    name stands among the facts.
+    """
     if not findings:
         return {}
-    slugs = dict(Area.objects.values_list("slug", "pk"))
+    areas = list(Area.objects.values_list("slug", "name", "pk"))
+    names, slugs = {name: pk for _, name, pk in areas}, {slug: pk for slug, _, pk in areas}
     about = {finding.about for finding in findings} - slugs.keys() - {""}
     devices = Device.objects.filter(ieee_address__in=about, area__isnull=False)
     of = {**dict(devices.values_list("ieee_address", "area")), **slugs}
-    return {finding.key: of[finding.about] for finding in findings if finding.about in of}
+    told = {finding.key: of.get(finding.about) or names.get(str(finding.facts.get("area"))) for finding in findings}
+    return {key: area for key, area in told.items() if area}

@@ -24,6 +24,8 @@ auditlog.register(MaintenanceWindow)
 
 JUST_NOW = timedelta(minutes=15)
 """A window may have begun so long before it is told: somebody has to fill in the form."""
+LONGEST = timedelta(days=7)
+"""One that is forgotten hides what is wrong."""
 
 
 class WindowStateFilter(admin.SimpleListFilter):
@@ -51,6 +53,9 @@ class WindowForm(forms.ModelForm):
             self.add_error("from_at", _("It begins now or later: what was wrong before was not planned."))
         if ends and ends <= now:
             self.add_error("to_at", _("It must end later than now."))
+        if begins and ends and ends - begins > LONGEST:
+            text = _("At most %(days)d days: nobody is told meanwhile. An area can also be taken out of service.")
+            self.add_error("to_at", text % {"days": LONGEST.days})
         return told
 
 

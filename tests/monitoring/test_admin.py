@@ -64,6 +64,7 @@ def test_a_technician_says_what_is_worked_on_and_until_when() -> None:
         (-2, 1, {}, "It begins now or later"),
         (0, -1, {}, "It must end later than now"),
         (3, 2, {}, "It must end after it began"),
+        (0, 200, {}, "At most 7 days"),
         (0, 1, {"component": "broker", "area": "north"}, "Choose an area or a part, not both"),
     ],
 )

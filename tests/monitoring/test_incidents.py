@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 
 from monitoring import incidents
 from monitoring.findings import Finding, Severity
-from monitoring.models import Incident
+from monitoring.models import Incident, Look
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +31,7 @@ def english() -> Iterator[None]:
 
 def looks(*found: list[Finding]) -> datetime:
     """One look a minute; when the last one was."""
-    start = (Incident.objects.count() and Incident.objects.latest("found_at").found_at + MINUTE) or NOW
+    start = (Look.objects.exists() and Look.objects.latest("until").until + MINUTE) or NOW
     for number, findings in enumerate(found):
         incidents.take(findings, start + number * MINUTE)
     return start + (len(found) - 1) * MINUTE
