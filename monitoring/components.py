@@ -50,6 +50,7 @@ OF: dict[str, Component] = {
     "restarts_often": Component.NETWORKS,
     "rejoins": Component.NETWORKS,
     "weak_link": Component.NETWORKS,
+    "many_frozen": Component.NETWORKS,
     "frozen": Component.NETWORKS,
     "current_while_off": Component.NETWORKS,
     "load_gone": Component.NETWORKS,
