@@ -7,12 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from meters import commands, installations, snapshots
 from meters.models import Installation, Meter, MeterState, Snapshot, Source
 from meters.people import Person
+from meters.readings import tables
 from meters.technician.errors import TechnicianError
 
 GOES_OVER = (Source.STAFF, Source.GUEST)
@@ -102,15 +104,26 @@ def last_of(new: Meter) -> Done | None:
     if old is None:
         return None
     at = hung.period.lower
-    return Done(old, hung, counter(old.meter, at, old.end_kwh), counter(new, at, hung.start_kwh))
+    return Done(old, hung, _counter_at(old.meter, at, old.end_kwh), _counter_at(new, at, hung.start_kwh))
 
 
-def counter(meter: Meter, at: datetime | None = None, read_kwh: Decimal | None = None) -> Counter:
-    """What the meter told last. `is_asked`: it is being asked, for the moment `at` or any other."""
+def counter(meter: Meter) -> Counter:
+    """What the meter told last, and whether it is being asked."""
     state = MeterState.of(meter)
-    waiting = Snapshot.objects.filter(meter=meter, settled_at=None, quality=Snapshot.Quality.WAITING)
-    is_asked = (waiting.filter(at=at) if at else waiting).exists()
-    return Counter(state.counter_kwh, state.counter_at, read_kwh, is_asked)
+    return Counter(state.counter_kwh, state.counter_at, None, _waiting(meter).exists())
+
+
+def _counter_at(meter: Meter, at: datetime, read_kwh: Decimal | None) -> Counter:
+    """What the meter told of that moment: what it told since is another guest's, or another pitch's."""
+    before, after = tables.neighbours(meter.pk, at)
+    is_answer = after is not None and after[0].at - at <= snapshots.NEAR
+    told = after if is_answer or before is None else before
+    kwh, told_at = (Decimal(told[0].wh).scaleb(-3), told[0].at) if told else (None, None)
+    return Counter(kwh, told_at, read_kwh, _waiting(meter).filter(at=at).exists())
+
+
+def _waiting(meter: Meter) -> QuerySet[Snapshot]:
+    return Snapshot.objects.filter(meter=meter, settled_at=None, quality=Snapshot.Quality.WAITING)
 
 
 def _hand_over(old: Meter, new: Meter, by: Person, reason: str, now: datetime) -> None:

@@ -36,6 +36,7 @@ def old() -> Meter:
     make.worker(heartbeat_at=timezone.now() + timedelta(hours=1))
     meter = make.meter("101", area=make.area("North"), ieee=OLD)
     make.state(meter, counter_kwh=Decimal("858.3"), counter_at=NOW - timedelta(minutes=40), relay=True)
+    make.reading(meter, NOW - timedelta(hours=25), counter_wh=858_300, epoch=1)
     make.installed(meter, make.pitch("101"), NOW - timedelta(days=1))
     return meter
 
@@ -104,6 +105,15 @@ def test_what_the_old_one_showed_and_never_told_is_told_to_reception(chief, old,
     html = post(chief, old_kwh="860.5")
     assert "101 showed 2.20 kWh more than it told." in html
     assert "tell reception" in html
+
+
+def test_what_the_old_one_tells_on_another_pitch_is_not_of_this_exchange(chief, old, new):
+    post(chief, old_kwh="860.5")
+    (at,) = Snapshot.objects.filter(meter=old).values_list("at", flat=True)
+    make.reading(old, at + timedelta(minutes=30), counter_wh=999_000, epoch=1)
+    assert exchange.last_of(new).old_counter.untold_kwh == Decimal("2.2")
+    make.reading(old, at + timedelta(seconds=3), counter_wh=860_490, epoch=1)  # its answer
+    assert exchange.last_of(new).old_counter.untold_kwh is None
 
 
 def test_the_new_one_inherits_the_name_once_the_old_one_is_gone(chief, old, new):
