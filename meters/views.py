@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.views.decorators import staff_member_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import formats, timezone
 from django.utils.functional import Promise
@@ -64,6 +64,8 @@ def help_page(request: HttpRequest) -> HttpResponse:
 @never_cache
 def meter(request: HttpRequest, ieee: str) -> HttpResponse:
     """What a meter is, tells and told. The page asks for itself again and takes over what has changed."""
+    if "\0" in ieee:  # no text of PostgreSQL's can hold it
+        raise Http404
     found = get_object_or_404(online.meters().select_related("device__area"), device__ieee_address=ieee)
     now = timezone.now()
     told = {"words": words.board(), "page": switching.page(request.user)}

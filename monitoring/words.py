@@ -96,7 +96,7 @@ WORDS: dict[str, Words] = {
     ),
     "network_open": Words(
         _("%(area)s is open for new devices"),
-        _("Close it in Zigbee2MQTT (Permit join), unless somebody is installing meters right now."),
+        _("Close it (Technician, the area), unless somebody is installing meters right now."),
     ),
     "retained_commands": Words(
         _("%(area)s: %(count)s old commands lie on the broker and are run at each restart: %(topics)s"),

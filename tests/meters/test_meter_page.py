@@ -97,8 +97,9 @@ def test_a_meter_without_area_or_worker_has_a_page(client: Client) -> None:
     assert "the link to the broker is down" in page(client, make.meter(area=None))
 
 
-def test_who_asks_for_no_meter_is_told_so(client: Client) -> None:
-    assert client.get("/board/meters/0xdead/").status_code == 404
+@pytest.mark.parametrize("address", ["0x0", "%00", "0x%00"])
+def test_who_asks_for_no_meter_is_told_so(client: Client, address: str) -> None:
+    assert client.get(f"/board/meters/{address}/").status_code == 404
 
 
 def test_falls_and_refused_values_are_told_in_plain_words(client: Client) -> None:
