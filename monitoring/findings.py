@@ -9,6 +9,8 @@ from datetime import datetime
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+LONGEST_KEY, LONGEST_ABOUT, LONGEST_CHECK = 200, 160, 80
+"""In characters. A name that is longer must not stop a whole look."""
 Fact = str | int | float | bool | None
 
 
@@ -50,4 +52,4 @@ class Finding:
 
 
 def key(code: str, about: str = "") -> str:
-    return f"{code}:{about}" if about else code
+    return (f"{code}:{about}" if about else code)[:LONGEST_KEY]

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 
 from meters.people import Person, person
 from monitoring import blind, looks, maintenance, whose
-from monitoring.findings import RANK, Finding, Severity
+from monitoring.findings import LONGEST_ABOUT, LONGEST_CHECK, RANK, Finding, Severity
 from monitoring.models import Incident, IncidentNote
 
 FOUND = 2
@@ -140,9 +140,9 @@ def _new(finding: Finding, area_id: int | None, before: Incident | None, now: da
     made = Incident(
         key=finding.key,
         code=finding.code,
-        about=finding.about,
+        about=finding.about[:LONGEST_ABOUT],
         area_id=area_id,
-        check_name=finding.check,
+        check_name=finding.check[:LONGEST_CHECK],
         severity=finding.severity,
         worst=finding.severity,
         facts=dict(finding.facts),
@@ -167,7 +167,7 @@ def _found_again(incident: Incident, finding: Finding, known: Collection[str], n
         "severity": finding.severity,
         "facts": dict(finding.facts),
         "part_of": finding.part_of or (incident.part_of if incident.part_of in known else ""),
-        "check_name": finding.check,
+        "check_name": finding.check[:LONGEST_CHECK],
         "found_at": now,
         "times_found": times,
         "times_missed": 0,

@@ -160,6 +160,14 @@ def test_of_two_looks_at_once_one_counts() -> None:
     ]
 
 
+def test_a_name_that_is_too_long_stops_no_look() -> None:
+    long = Finding("job_failed", Severity.WARNING, "x" * 500, {"job": "x" * 500, "times": 1}, check="y" * 500)
+    looks([long, OFFLINE], [long, OFFLINE])
+    assert len(told()) == 2
+    looks([OFFLINE], [OFFLINE])
+    assert told() == ["bridge_offline:north"]
+
+
 def test_the_worst_is_told_first() -> None:
     notice = Finding("job_failed", Severity.NOTICE, "a", {"job": "a", "times": 1}, NOW - 90 * MINUTE)
     warning = Finding("network_open", Severity.WARNING, "north", {"area": "North"})

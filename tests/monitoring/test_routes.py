@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from meters import clock
-from monitoring import alerts, incidents, routes
+from monitoring import alerts, components, incidents, routes, words
 from monitoring.findings import Finding, Severity
 from monitoring.models import Alert, AlertRoute, Incident, MaintenanceWindow
 from tests import make
@@ -148,6 +148,11 @@ def test_a_route_is_told_of_its_areas_and_its_parts(
     route.areas.set(known[name] for name in areas)
     minutes(5, OFFLINE, BROKER, LITTLE_ROOM[Severity.WARNING])
     assert set(Alert.objects.values_list("incident__code", flat=True)) == told
+
+
+def test_each_kind_is_of_a_part_and_what_counts_as_away_is_a_kind() -> None:
+    assert set(words.WORDS) == set(components.OF)
+    assert set().union(*components.DOWN.values()) <= set(words.WORDS)
 
 
 def test_what_a_route_wants_no_more_is_not_told_any_more(sink: Sink, route: AlertRoute) -> None:
