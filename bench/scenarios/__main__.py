@@ -74,8 +74,8 @@ def keep(site: Site, runs: Sequence[Run], began: float, path: Path) -> None:
     known = json.loads(path.read_text()) if path.exists() else {}
     for run in runs:
         run.figures.others = others if len(runs) == 1 else []
-        say(str(run.figures))
         known[run.fault.name] = asdict(run.finish())
+        say(str(run.figures))
     path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 

@@ -278,6 +278,18 @@ def test_without_a_database_a_guest_is_told_so_calmly_and_programs_in_their_own_
         assert '"database": "database_away"' in site.ask("/health/ready")[1]
 
 
+def test_without_a_database_a_guests_telephone_shows_the_page_that_it_kept(site: Site, browser: Browser) -> None:
+    with screen(site, browser, "390", stay=guests_cookie(site)) as page:
+        page.goto("/stay/")
+        page.wait_for_function("() => navigator.serviceWorker.controller || navigator.serviceWorker.ready")
+        page.goto("/stay/")
+        with away(site.services.postgres):
+            page.goto("/stay/")
+            expect(page.get_by_text("Pitch 100")).to_be_visible()
+            expect(page.locator("#offline")).to_be_visible(timeout=SOON_MS)
+            expect(page.locator(".outlet")).to_have_attribute("data-old", "")
+
+
 def test_nothing_of_people_is_kept(site: Site) -> None:
     until(lambda: _is_kept(17), "the state to be kept")
     kept = last_known.read()

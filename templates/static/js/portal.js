@@ -4,6 +4,7 @@
 const SILENCE_MS = 75_000; // the server gives a sign of life every half minute
 const POLL_MS = 15_000;
 const FIRST_POLL_MS = 3_000; // where no socket opens by then: the page may be one that was kept
+const LOOKS_KEPT_MS = 5_000; // a page that is older when it comes was kept, and a socket may open and know nothing
 const PATIENCE_MS = 10_000;
 const LONGEST_RETRY_MS = 60_000;
 const ALERT_STANDS_MS = 8_000;
@@ -182,6 +183,7 @@ function beat() {
 if (location.pathname + location.search !== home) history.replaceState(null, "", home);
 connect();
 show();
+if (Date.now() - Number(live().dataset.now) > LOOKS_KEPT_MS) refresh();
 setInterval(beat, 5_000);
 addEventListener("online", refresh);
 addEventListener("offline", () => {
