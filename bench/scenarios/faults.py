@@ -189,7 +189,7 @@ FAULTS = [
     ),
     Fault(
         name="permit",
-        title="permit join left open",
+        title="permit join left open (a notice; after 15 minutes a warning, from which on routes are usually told)",
         codes=("network_open",),
         about="Hill",
         goes_on=permit,

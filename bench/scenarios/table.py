@@ -15,10 +15,10 @@ By `python -m bench.scenarios`: real PostgreSQL, Valkey and Mosquitto, four real
 meters, a report a minute), worker, web and qcluster as they are deployed; nothing is hastened. Seconds from the fault
 until the incident opened, and until a person was told (at a local HTTP sink behind an alert route; *worker*: by the
 worker's own emergency route); from the mending until a person was told that it is over. Told: how often that it
-began, and how often that it is over; the goal is 1 + 1. Looks come each minute and two in a row open an incident, so
-that opening takes between one and two minutes, by chance of when the first comes. Beside it, from their documentation
-and not measured, what Uptime Kuma (a monitor for each port, page and `bridge/state`; 60 s, no retries) and Home
-Assistant (MQTT discovery) would show.
+began, and how often that it is over; the goal is 1 + 1. Looks come each minute and two in a row open an incident: up
+to two minutes, by chance of when the first comes. Beside it, from their documentation and not measured, what Uptime
+Kuma (a monitor for each port, page and `bridge/state`; 60 s, no retries) and Home Assistant (MQTT discovery) would
+show.
 """
 COLUMNS = ("what happens", "opened after s", "told after s", "over after s", "told", "what staff read")
 HEAD = f"| {' | '.join([*COLUMNS, 'Uptime Kuma, Home Assistant'])} |"
