@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from bookings.reception import pages as reception
 from meters.technician import pages as technician
+from monitoring import runbook
 from monitoring.channels import page as channels
 
 Text = str | Promise
@@ -108,6 +109,7 @@ MENU: list[tuple[Text, list[Line]]] = [
             Line(
                 _("Availability"), "monitoring", "admin:monitoring_incident_availability", ("monitoring.view_incident",)
             ),
+            Line(_("Runbook"), "menu_book", "runbook", runbook.NEEDS),
             _table(_("Maintenance windows"), "construction", "monitoring_maintenancewindow"),
             _table(_("Alert routes"), "notifications_active", "monitoring_alertroute"),
             _table(_("Alerts"), "outgoing_mail", "monitoring_alert"),

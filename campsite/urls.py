@@ -8,6 +8,7 @@ from bookings import api
 from bookings.portal import consumer
 from campsite import sockets
 from meters import urls as meters_urls
+from monitoring import runbook
 from monitoring.channels import page as channels
 
 __all__ = ["handler500", "urlpatterns", "websocket_urlpatterns"]
@@ -23,6 +24,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="board")),
     path("admin/reception/", include("bookings.reception.urls")),
     path("admin/channel-plan/", channels.page, name="channel-plan"),
+    path("admin/runbook/", runbook.page, name="runbook"),
     path("admin/areas/", include("monitoring.pages.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api.router.urls, "stays"))),

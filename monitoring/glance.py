@@ -61,6 +61,7 @@ class Light:
 class Trouble:
     """Something open. `incident`: None where nobody has written it down yet, as those who would are away themselves."""
 
+    code: str
     severity: Severity
     what: str
     todo: str
@@ -140,11 +141,12 @@ def _troubles(now: datetime) -> list[Trouble]:
 
 def _seen(finding: Finding) -> Trouble:
     what, todo = (say(finding.code, finding.facts) for say in (words.what, words.todo))
-    return Trouble(finding.severity, what, todo, finding.since)
+    return Trouble(finding.code, finding.severity, what, todo, finding.since)
 
 
 def _open(incident: Incident) -> Trouble:
-    return Trouble(Severity(incident.severity), incident.what, incident.todo, incident.since, incident)
+    severity = Severity(incident.severity)
+    return Trouble(incident.code, severity, incident.what, incident.todo, incident.since, incident)
 
 
 def _lights(

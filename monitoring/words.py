@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Words(NamedTuple):
-    """`todo` is for whoever is on duty; docs/runbook.md has a paragraph of the same code."""
+    """`todo` is for whoever is on duty; docs/runbook.md and its translation have a paragraph of the same code."""
 
     what: Promise
     todo: Promise

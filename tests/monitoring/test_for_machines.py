@@ -43,10 +43,13 @@ def test_a_warning_and_something_critical_have_codes_of_their_own(well: None) ->
     code, text = check()
     assert code == 1
     assert "North is open for new devices" in text
+    assert text.endswith("\n    docs/runbook.md#network_open\n")
     AreaState.objects.update(bridge="offline", confirmed_at=timezone.now())
     code, text = check("--json")
     assert code == 2
-    assert [finding["key"] for finding in json.loads(text)] == ["bridge_offline:north", "network_open:north"]
+    told = json.loads(text)
+    assert [finding["key"] for finding in told] == ["bridge_offline:north", "network_open:north"]
+    assert told[0]["runbook"] == "docs/runbook.md#bridge_offline"
 
 
 def test_what_another_finding_explains_is_counted_and_listed_only_when_asked_for(well: None) -> None:

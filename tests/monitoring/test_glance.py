@@ -66,7 +66,7 @@ def test_what_is_open_stands_first_with_what_to_do_and_leads_to_its_page() -> No
     opened(redis, found("bridge_offline", Severity.CRITICAL, "north", area="North"))
     html = page(make.superuser())
     assert html.index("North: Zigbee2MQTT is not running") < html.index("Redis cannot be reached")
-    assert "start its Zigbee2MQTT again" in html
+    assert f'start its Zigbee2MQTT again. <a class="more" href="{reverse("runbook")}#bridge_offline"' in html
     assert "All is well" not in html
 
 

@@ -63,6 +63,13 @@ def test_one_click_says_that_one_looks_after_it_and_what_one_found() -> None:
     assert (incident.seen_by.username, incident.comment) == ("one of reception", "loose plug behind the shed")
 
 
+def test_it_leads_to_what_to_do_step_by_step_where_that_is_known() -> None:
+    incident, client, way = opened(OFFLINE), somebody(), f'href="{reverse("runbook")}#'
+    assert f'{way}bridge_offline"' in page(client, incident)
+    Incident.objects.update(code="of_an_older_version")
+    assert way not in page(client, incident)
+
+
 def test_a_comment_alone_changes_nothing_of_who_looks_after_it() -> None:
     incident, client = opened(OFFLINE), somebody()
     assert "Write a comment first" in act(client, incident, "say", comment="  ")

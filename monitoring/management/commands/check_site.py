@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from monitoring import checks, words
+from monitoring import checks, runbook, words
 from monitoring.findings import Finding, Severity
 
 
@@ -37,6 +37,7 @@ class Command(BaseCommand):
         for finding in told:
             self.stdout.write(f"{finding.severity.label}: {words.what(finding.code, finding.facts)}")
             self.stdout.write(f"    {words.todo(finding.code, finding.facts)}")
+            self.stdout.write(f"    {runbook.place(finding.code)}")
         if len(told) < len(found):
             self.stdout.write(f"{len(found) - len(told)} more are explained by these: --all lists them.")
         if not found:
@@ -54,4 +55,5 @@ def _told(finding: Finding) -> dict[str, Any]:
         "facts": dict(finding.facts),
         "text": words.what(finding.code, finding.facts),
         "todo": words.todo(finding.code, finding.facts),
+        "runbook": runbook.place(finding.code),
     }
