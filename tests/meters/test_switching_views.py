@@ -212,7 +212,7 @@ def test_letting_go_ends_staffs_want_alone(client: Client, area: Area) -> None:
 
 def test_what_holds_after_letting_go_is_told_before(client: Client, area: Area) -> None:
     on, off, nobody, other = (metering(area, relay=True) for _ in range(4))
-    later, soon = timezone.now() + timedelta(hours=1), timezone.now() + timedelta(seconds=1)
+    later, soon = timezone.now() + timedelta(hours=1), timezone.now() + timedelta(minutes=1)
     for meter in (on, off, nobody):
         commands.want(meter, Source.STAFF, True)
     commands.want(on, Source.POLICY, False, until=later)

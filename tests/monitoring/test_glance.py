@@ -20,6 +20,11 @@ from tests import make
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def jobs_that_run() -> None:
+    Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=1))
+
+
 def heard(area: Area | None, power_w: int | None = 100, **values) -> Meter:
     now = timezone.now()
     meter = make.meter(area=area)

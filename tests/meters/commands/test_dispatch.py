@@ -386,7 +386,8 @@ def test_only_so_many_wait_for_an_answer_at_once(sender: Sender, area: Area) -> 
     first = Command.objects.filter(status="sent").order_by("pk").first()
     queue.acknowledge(first.pk, first.claimed_at, timezone.now())
     spin(sender)
-    assert len(sender.road.published) == 4
+    orders = [topic for topic, _payload in sender.road.published if topic.endswith("/set")]  # a slow machine asks, too
+    assert len(orders) == 4
 
 
 def test_who_never_answers_makes_room_after_the_answer_time(sender: Sender, area: Area) -> None:
