@@ -69,6 +69,7 @@ OF: dict[str, Component] = {
     "address_unchecked": Component.BOOKINGS,
     "route_fails": Component.ALERTS,
     "route_unknown": Component.ALERTS,
+    "nobody_on_duty": Component.ALERTS,
     "probe_fails": Component.NEIGHBOURS,
     "certificate_ends": Component.NEIGHBOURS,
     "certificate_refused": Component.NEIGHBOURS,

@@ -222,6 +222,10 @@ WORDS: dict[str, Words] = {
         _("The alert route %(route)s has no address"),
         _("Put its address into ALERT_URLS under this name, or take the route out of use."),
     ),
+    "nobody_on_duty": Words(
+        _("At %(hours)s of the day's 24 hours nobody is told when something critical happens"),
+        _("Make an alert route that is told at any time (Technique, Alert routes)."),
+    ),
     "probe_fails": Words(
         _("%(name)s does not answer (%(why)s)"),
         _("Look whether it runs: %(address)s."),

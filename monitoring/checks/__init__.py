@@ -67,6 +67,7 @@ ALL: tuple[Check, ...] = (
     sirvoy.silence,
     sirvoy.address_checks,
     alerting.failing_routes,
+    alerting.nobody_on_duty,
     # The last: the moment of the look would grow old while these wait.
     broker.round_trip,
     neighbours.probes,

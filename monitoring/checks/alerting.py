@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, time
 
 from django.conf import settings
 
-from meters import outbound
+from meters import clock, outbound
+from monitoring import routes
 from monitoring.findings import Finding, Severity
 from monitoring.models import AlertRoute, RouteState
 
@@ -26,3 +27,12 @@ def failing_routes(now: datetime) -> Iterator[Finding]:
             yield Finding("route_unknown", Severity.WARNING, route.name, {"route": route.name})
         elif route.pk in failing:
             yield Finding("route_fails", Severity.WARNING, route.name, {"route": route.name}, failing[route.pk])
+
+
+def nobody_on_duty(now: datetime) -> Iterator[Finding]:
+    """Hours of the day at which no route in use would be told of something critical."""
+    in_use, today = list(AlertRoute.objects.filter(is_active=True)), clock.day_of(now)
+    moments = [clock.moment(today, time(hour, 30)) for hour in range(24)]
+    alone = [at for at in moments if not any(routes.is_awake(route, Severity.CRITICAL, at) for route in in_use)]
+    if alone:
+        yield Finding("nobody_on_duty", Severity.WARNING, facts={"hours": len(alone)})

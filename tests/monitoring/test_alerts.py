@@ -143,6 +143,22 @@ def test_a_route_without_an_address_is_found(route: AlertRoute, settings) -> Non
         assert [finding.key for finding in alerting.failing_routes(timezone.now())] == ["route_unknown:on_duty"]
 
 
+def test_that_nobody_would_be_told_at_some_hour_is_found(route: AlertRoute) -> None:
+    def alone() -> list[dict[str, object]]:
+        return [dict(finding.facts) for finding in alerting.nobody_on_duty(NOON)]
+
+    assert alone() == []
+    by_day = AlertRoute.objects.filter(name="on_duty")
+    by_day.update(from_time=time(8), to_time=time(20))
+    assert alone() == [], "criticals at any time"
+    by_day.update(wakes=False)
+    assert alone() == [{"hours": 12}]
+    AlertRoute.objects.create(name="night", from_time=time(20), to_time=time(8), wakes=False)
+    assert alone() == []
+    AlertRoute.objects.update(is_active=False)
+    assert alone() == [{"hours": 24}]
+
+
 def test_a_restart_in_between_tells_nothing_twice(sink: Sink, route: AlertRoute) -> None:
     minutes(2, OFFLINE)
     alerts.plan(NOON + MINUTE)

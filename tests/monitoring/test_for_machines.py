@@ -13,14 +13,17 @@ from django_q.models import Schedule
 
 from meters import partitions
 from meters.models import AreaState, WorkerState
+from monitoring.models import AlertRoute
 from tests import make
 
 
 @pytest.fixture
-def well(db: None) -> None:
+def well(db: None, settings) -> None:
     """A site where all is well."""
     make.worker()
     partitions.ensure_ahead()
+    AlertRoute.objects.create(name="on_duty")
+    settings.ALERT_URLS = {"on_duty": "json://127.0.0.1:1/"}
     Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=1))
 
 
