@@ -132,9 +132,11 @@ def test_what_cannot_be_read_is_left_open(chief, old, new):
 
 
 def test_without_a_reason_nothing_is_exchanged_and_what_was_typed_stays(chief, old, new):
-    html = post(chief, reason=" ", old_kwh="860.5")
+    html = post(chief, reason=" ", old_kwh="860.5", at="2026-07-01T09:00")
     assert "Say why the meter is exchanged." in html
     assert 'name="old_kwh" value="860.5"' in html
+    assert '<details open>' in html  # pressed again, it is not of now
+    assert 'name="at" value="2026-07-01T09:00"' in html
     assert Installation.objects.count() == 1
 
 
