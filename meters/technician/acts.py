@@ -90,6 +90,8 @@ def identify(meter: Meter, by: Person) -> bool:
 def why_not_identify(meter: Meter, now: datetime) -> str:
     """Why its relay must not be moved; "" where it may."""
     state = MeterState.of(meter)
+    if meter.device.removed_at:
+        return str(Gone.message)
     if not meter.device.has_relay:
         return str(_("This meter has no relay: it measures only."))
     if state.relay is None and meter.device.relay_readable:

@@ -227,6 +227,21 @@ def test_where_it_is_not_known_how_the_relay_stands_nobody_is_told_to_listen(chi
     assert not Want.objects.exists()
 
 
+def test_nobody_is_told_to_listen_for_a_meter_that_is_not_heard(chief, area):
+    meter = newcomer(area)
+    make.state(meter, relay=True, heard_at=NOW - timedelta(days=1))
+    assert "It is not heard just now: what you press waits for it, until" in page(chief, of(meter))
+    assert "It clicks when it is heard again." in act(chief, meter, "identify")
+    assert Want.objects.filter(ended_at=None).exists()
+
+
+def test_a_meter_that_no_area_lists_any_more_is_not_let_click(chief, area):
+    meter = newcomer(area, removed_at=NOW)
+    make.state(meter, relay=True)
+    assert "No area lists this device any more." in act(chief, meter, "identify")
+    assert not Want.objects.exists()
+
+
 def occupied(meter: Meter) -> None:
     make.installed(meter, make.pitch("101", occupied_until=timezone.now() + timedelta(days=1)))
 
