@@ -198,6 +198,18 @@ def test_who_has_hung_nowhere_for_long_is_listed_apart(chief, area):
     assert "Nobody is on its way." in page(chief, at(area))
 
 
+def test_on_the_day_when_an_area_is_set_up_who_waits_is_not_hidden_by_who_came_after(chief, area):
+    waits = newcomer(area, joined_at=NOW - timedelta(hours=2))
+    pitch = make.pitch("101")
+    for number in range(60):
+        meter = make.meter(f"m{number}", area=area, joined_at=NOW, interview_state="SUCCESSFUL")
+        make.installed(meter, pitch, NOW - timedelta(minutes=1))
+        make.state(meter)
+    html = page(chief, at(area))
+    assert "60 that joined within a day hang and are heard" in html
+    assert of(waits) in html
+
+
 # --- which one is it -------------------------------------------------------------------------------------------------
 
 
