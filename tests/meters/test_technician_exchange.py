@@ -200,6 +200,15 @@ def test_a_removed_meter_can_still_be_exchanged(chief, old, new):
     assert Installation.objects.filter(meter=new).exists()
 
 
+def test_a_meter_that_no_area_lists_is_nobodys_new_one(chief, old, new):
+    Device.objects.filter(pk=new.device_id).update(removed_at=NOW)
+    assert "No area lists this device any more." in post(chief)
+    form = {"pitch": "101", "beside": "on"}
+    answer = chief.post(reverse("technician_act", args=[NEW, "install"]), form, follow=True)
+    assert "No area lists this device any more." in answer.content.decode()
+    assert not Installation.objects.filter(meter=new).exists()
+
+
 def test_the_log_tells_who_took_one_down_and_put_the_other_up(chief, old, new):
     post(chief, old_kwh="860.5")
     entries = LogEntry.objects.filter(content_type__model="installation").order_by("pk")
