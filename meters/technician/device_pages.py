@@ -139,7 +139,7 @@ def _interview(request: HttpRequest, found: Device) -> str:
 def _identify(request: HttpRequest, found: Device) -> str:
     wants_on = acts.identify(_meter(found), request.user)
     if _waits_until(_meter(found), timezone.now()):
-        return gettext("It clicks when it is heard again.")
+        return gettext("The order waits for it.")
     return gettext("It goes on: listen.") if wants_on else gettext("It goes off: listen.")
 
 

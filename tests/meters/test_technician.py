@@ -243,7 +243,7 @@ def test_nobody_is_told_to_listen_for_a_meter_that_is_not_heard(chief, area):
     meter = newcomer(area)
     make.state(meter, relay=True, heard_at=NOW - timedelta(days=1))
     assert "It is not heard just now: what you press waits for it, until" in page(chief, of(meter))
-    assert "It clicks when it is heard again." in act(chief, meter, "identify")
+    assert "The order waits for it." in act(chief, meter, "identify")
     assert Want.objects.filter(ended_at=None).exists()
 
 
