@@ -294,7 +294,13 @@ def test_a_name_is_asked_of_zigbee2mqtt_by_the_address(chief, area):
     assert "Waits until the worker has the broker" in html
 
 
-@pytest.mark.parametrize("name", ["101/set", "bridge 5", "a/availability", "a+b", "x#", "/101", "101/2", "a\x01b", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("101/set", "bridge 5", "a/availability", "a+b", "x#", "/101", "101/2", "a\x01b", ""),
+        *("Coordinator", "0xa4c138ff00000bbb", "101\u202e2"),
+    ],
+)
 def test_a_name_that_zigbee2mqtt_cannot_work_with_is_refused(chief, area, name):
     act(chief, newcomer(area), "name", name=name)
     assert not BridgeRequest.objects.exists()
