@@ -133,6 +133,14 @@ def test_an_area_is_closed_again(chief, area):
     assert BridgeRequest.objects.get().payload == {"time": 0}
 
 
+def test_who_closes_another_area_first_stays_where_he_wants_to_let_one_in(chief, area):
+    other = make.area("South")
+    opened(other)
+    assert f'name="back" value="{area.slug}"' in page(chief, at(area))
+    answer = chief.post(reverse("technician_close", args=[other.slug]), {"back": area.slug})
+    assert (answer["Location"], BridgeRequest.objects.get().area) == (at(area), other)
+
+
 def test_an_area_that_only_observes_says_that_what_is_pressed_is_done(chief, area):
     assert "This area only observes" in page(chief, at(area))
 
