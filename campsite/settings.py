@@ -349,8 +349,10 @@ if METRICS_TOKEN and not re.fullmatch(r"[\x21-\x7e]{20,}", METRICS_TOKEN):
 _PROBES = [line.split() for line in env.str("PROBES", default="").splitlines() if line.strip()]
 PROBES = {probe[0]: probe[-1] for probe in _PROBES}
 """What stands beside us and should answer, a line each: a name without blanks, and http://…, https://… or
-tcp://host:port. Any answer below 500 will do."""
-if not all(len(probe) == 2 and re.fullmatch(r"https?://[^/\s]+\S*|tcp://\S+:\d+", probe[1]) for probe in _PROBES):
+tcp://host:port. Any answer below 500 will do. No password: the address is shown to who looks after it."""
+if not all(
+    len(probe) == 2 and re.fullmatch(r"https?://[^/\s@?#]+(/\S*)?|tcp://[^\s@]+:\d+", probe[1]) for probe in _PROBES
+):
     raise ImproperlyConfigured("PROBES needs a line each: a name, a blank, and http://…, https://… or tcp://host:port.")
 WATCHED_CERTIFICATES = [
     told if re.search(r":\d+$", told) else f"{told}:443" for told in env.list("WATCHED_CERTIFICATES", default=[])

@@ -124,13 +124,13 @@ def open_installation(meter: Meter) -> Installation | None:
     return Installation.objects.select_related("pitch").filter(meter=meter, period__upper_inf=True).first()
 
 
-def successor(meter: Meter) -> Installation | None:
-    """What took this meter's place at the moment when it was taken down; None: it hangs, or nothing did."""
-    newest = Installation.objects.filter(meter=meter).order_by("-period").first()
-    if newest is None or newest.period.upper is None:
-        return None
-    took = Installation.objects.filter(pitch=newest.pitch_id, period__startswith=newest.period.upper)
-    return took.exclude(meter=meter).select_related("meter").first()
+def successor(meter: Meter, since: datetime) -> Installation | None:
+    """What first took this meter's place after `since`, at the moment when it was taken down; None: nothing did."""
+    for ended in Installation.objects.filter(meter=meter, period__endswith__gt=since).order_by("period"):
+        took = Installation.objects.filter(pitch=ended.pitch_id, period__startswith=ended.period.upper)
+        if found := took.exclude(meter=meter).select_related("meter").first():
+            return found
+    return None
 
 
 def free() -> QuerySet[Meter]:

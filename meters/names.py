@@ -12,6 +12,8 @@ from meters.models import Device, Listing
 
 Text = str | Promise
 LONGEST = 200
+OF_OTHERS = re.compile(r"coordinator|0x[0-9a-f]{16}", re.IGNORECASE)
+"""Zigbee2MQTT takes these as names, and what is sent to them goes to its antenna, or to whoever has that address."""
 PROBLEMS: dict[str, Text] = {
     "name_like_bridge": _("A name that begins with “bridge”: Zigbee2MQTT ignores its commands. Rename it."),
     "name_like_command": _("A name with /set or /get: its states look like commands. Rename it."),
@@ -32,6 +34,8 @@ class BadName(Exception):
 
 def check(device: Device, name: str) -> None:
     """Raise BadName where this device cannot be given this name."""
+    if OF_OTHERS.fullmatch(name) and name.lower() != device.ieee_address:
+        raise BadName(_("To Zigbee2MQTT this name means another device."))
     if problem := _problem(name):
         raise BadName(problem)
     if name == device.friendly_name:
@@ -44,6 +48,8 @@ def _problem(name: str) -> Text | None:
     """What Zigbee2MQTT refuses (lib/util/utils.ts, validateFriendlyName), and what it cannot work with."""
     if zigbee2mqtt.UNFIT.search(name):
         return _("A name without + and #.")
+    if not name.isprintable():
+        return _("A name without invisible characters.")
     if name.startswith("/") or name.endswith("/"):
         return _("A name without / at its ends.")
     if re.search(r"/\d+$", name):

@@ -88,11 +88,10 @@ def forgotten() -> QuerySet[StayMeter]:
 
 
 def taken_down() -> QuerySet[StayMeter]:
-    """Open lines of outlets that were chosen, and whose meter was taken down since."""
-    hung = Installation.objects.filter(meter=OuterRef("meter"))
-    since = hung.filter(period__endswith__gt=OuterRef("period__startswith"))
+    """Open lines of outlets that were chosen, and whose meter was taken down since, wherever it hangs by now."""
+    since = Installation.objects.filter(meter=OuterRef("meter"), period__endswith__gt=OuterRef("period__startswith"))
     chosen = StayMeter.objects.filter(period__upper_inf=True, pitch=None, stay__status=Stay.Status.IN_HOUSE)
-    return chosen.filter(Exists(since), ~Exists(hung.filter(period__upper_inf=True)))
+    return chosen.filter(Exists(since))
 
 
 # --- for the package -------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def _end_lines(booking: Booking, now: datetime) -> None:
 def _exchange(booking: Booking, now: datetime) -> None:
     """A chosen outlet's meter was exchanged by a technician: the stay goes on with the one that took its place."""
     for line in ledger.taken_down().filter(stay__booking=booking).select_related("stay", "meter"):
-        if took := installations.successor(line.meter):
+        if took := installations.successor(line.meter, line.period.lower):
             ledger.exchange(line, took.meter, took.period.lower, now)
             follow.soon([line.meter_id, took.meter_id])
 

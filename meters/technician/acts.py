@@ -63,6 +63,12 @@ def remove(device: Device, by: Person, *, force: bool = False) -> BridgeRequest:
     return requests.ask_once(_area(device), "device/remove", {"id": device.ieee_address, "force": force}, by)
 
 
+def check_listed(meter: Meter) -> None:
+    """Raise Gone: what it measures nobody hears."""
+    if meter.device.removed_at:
+        raise Gone
+
+
 def _area(device: Device) -> Area:
     if device.area is None or device.removed_at:
         raise Gone
@@ -90,6 +96,8 @@ def identify(meter: Meter, by: Person) -> bool:
 def why_not_identify(meter: Meter, now: datetime) -> str:
     """Why its relay must not be moved; "" where it may."""
     state = MeterState.of(meter)
+    if meter.device.removed_at:
+        return str(Gone.message)
     if not meter.device.has_relay:
         return str(_("This meter has no relay: it measures only."))
     if state.relay is None and meter.device.relay_readable:
@@ -123,9 +131,10 @@ def install(
 ) -> Installation:
     """From now on the meter serves the pitch; pressed twice, it is the same installation.
 
-    Raises StillInstalled where it hangs elsewhere by now, Occupied where other meters hang on the pitch and it was not
-    said that this one comes beside them, or an InstallationError.
+    Raises Gone, StillInstalled where it hangs elsewhere by now, Occupied where other meters hang on the pitch and it
+    was not said that this one comes beside them, or an InstallationError.
     """
+    check_listed(meter)
     with transaction.atomic():
         Meter.objects.select_for_update().get(pk=meter.pk)
         Pitch.objects.select_for_update(no_key=True).get(pk=pitch.pk)  # of two who hang one there, one sees the other

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
-from meters import installations, live, names, online, requests
+from meters import commands, installations, live, names, online, requests
 from meters.models import BridgeRequest, Device, Installation, Meter, MeterState, Pitch
 from meters.technician import acts, exchange, find, reporting, stages, words
 from meters.technician.errors import TechnicianError
@@ -79,7 +79,7 @@ def _of_meter(request: HttpRequest, meter: Meter, hung: Installation | None, now
     return {
         "meter": meter,
         "state": MeterState.of(meter),
-        "status": online.status(meter, online.link(now), now),
+        "waits_until": _waits_until(meter, now),
         "why_not": acts.why_not_identify(meter, now),
         "pitch": number,
         "there": _hanging(number) if number and not hung else [],
@@ -91,6 +91,11 @@ def _of_meter(request: HttpRequest, meter: Meter, hung: Installation | None, now
         "heir_of": heir_of,
         "heirloom": heir_of.device.friendly_name if heir_of else "",
     }
+
+
+def _waits_until(meter: Meter, now: datetime) -> datetime | None:
+    """So long what is pressed now waits for the meter; None where it is heard."""
+    return None if online.status(meter, online.link(now), now).is_online else commands.waits_until(now)
 
 
 def _hanging(number: str) -> list[Installation]:
@@ -133,6 +138,8 @@ def _interview(request: HttpRequest, found: Device) -> str:
 
 def _identify(request: HttpRequest, found: Device) -> str:
     wants_on = acts.identify(_meter(found), request.user)
+    if _waits_until(_meter(found), timezone.now()):
+        return gettext("The order waits for it.")
     return gettext("It goes on: listen.") if wants_on else gettext("It goes off: listen.")
 
 

@@ -15,6 +15,7 @@ from meters import commands, installations, snapshots
 from meters.models import Installation, Meter, MeterState, Snapshot, Source
 from meters.people import Person
 from meters.readings import tables
+from meters.technician import acts
 from meters.technician.errors import TechnicianError
 
 GOES_OVER = (Source.STAFF, Source.GUEST)
@@ -73,10 +74,11 @@ def exchange(
     """At `at` the meter `new` took the place of `old`; both are asked what their counters stood at. A guest's stay
     follows within a minute, from that moment on. `old_kwh`, `new_kwh`: the counters as somebody read them.
 
-    Raises NeedsReason, NotFree, or an InstallationError.
+    Raises NeedsReason, Gone, NotFree, or an InstallationError.
     """
     if not reason.strip():
         raise NeedsReason
+    acts.check_listed(new)
     now = timezone.now()
     with transaction.atomic():
         list(Meter.objects.select_for_update().filter(pk__in=[old.pk, new.pk]).order_by("pk"))

@@ -91,8 +91,10 @@ def open_area(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @technicians_only()
 def close_area(request: HttpRequest, slug: str) -> HttpResponse:
+    """`back`: the area from whose page another one is closed."""
     door.close_area(get_object_or_404(Area, slug=slug), request.user)
-    return redirect("technician") if request.POST.get("back") == "start" else redirect("technician_area", slug)
+    back = Area.objects.filter(slug=request.POST.get("back", "").replace("\0", "")).first()
+    return redirect("technician_area", back.slug if back else slug)
 
 
 @require_safe

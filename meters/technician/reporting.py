@@ -41,11 +41,14 @@ class Preset:
 
 
 PRESETS = {
-    "delivered": Preset(
-        _("As delivered"),
-        _("Once an hour, or after 2.57 kWh. Spares the network; who settles a guest has the meter asked anyway."),
+    "usual": Preset(
+        _("As recommended"),
+        _(
+            "Each quarter of an hour, or after 2.57 kWh. Spares the network; who settles a guest has the meter asked "
+            "anyway."
+        ),
         5,
-        3600,
+        900,
         257,
     ),
     "billing": Preset(
@@ -63,11 +66,12 @@ PRESETS = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What Zigbee2MQTT says that it asked the meter for. `preset`: the key of PRESETS that it is, "" another one."""
+    """What Zigbee2MQTT says that it asked the meter for. `change`: None where it does not say. `preset`: the key of
+    PRESETS that it is, "" another one."""
 
     endpoint: int
-    minimum_s: int | None
-    maximum_s: int | None
+    minimum_s: int
+    maximum_s: int
     change: float | None
     preset: str
 
@@ -106,7 +110,7 @@ def ask(device: Device, preset: str, by: Person) -> BridgeRequest:
 def asked(device: Device) -> Told | None:
     """As Zigbee2MQTT lists it; None: it lists nothing of the counter."""
     for entry in device.reportings:
-        if (entry.get("cluster"), entry.get("attribute")) == COUNTER:
+        if (entry["cluster"], entry["attribute"]) == COUNTER:
             return _told(entry)
     return None
 
@@ -121,22 +125,20 @@ def seen(meter: Meter, now: datetime) -> Seen:
 
 
 def _asked_at(device: Device) -> datetime | None:
+    cluster, attribute = COUNTER
     done = BridgeRequest.objects.filter(
         area=device.area_id,
         request="device/reporting/configure",
         payload__id=device.ieee_address,
+        payload__cluster=cluster,
+        payload__attribute=attribute,
         status=BridgeRequest.Status.DONE,
     )
     return done.values_list("finished_at", flat=True).first()
 
 
 def _told(entry: Mapping[str, Any]) -> Told:
-    keys = ("minimum_report_interval", "maximum_report_interval", "reportable_change")
-    minimum, maximum, change = (_number(entry.get(key)) for key in keys)
+    minimum, maximum = entry["minimum_report_interval"], entry["maximum_report_interval"]
+    change = entry["reportable_change"]
     same = (name for name, p in PRESETS.items() if (p.minimum_s, p.maximum_s, p.change) == (minimum, maximum, change))
-    endpoint = entry.get("endpoint")
-    return Told(int(str(endpoint)) if str(endpoint).isdecimal() else 1, minimum, maximum, change, next(same, ""))
-
-
-def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return Told(entry["endpoint"], minimum, maximum, change, next(same, ""))

@@ -17,7 +17,8 @@ NEW_FOR = timedelta(hours=24)
 """Who joined within this time is shown first, whatever has become of it."""
 SLOW_AFTER = timedelta(minutes=2)
 """An interview takes seconds; one that has not ended by then mostly never will."""
-MOST_SHOWN = 50
+MOST_SHOWN = 250
+"""More than a Zigbee network holds: on the day when an area is set up all of them are new."""
 
 
 class Stage(StrEnum):

@@ -12,8 +12,6 @@ from meters.models import Area, BridgeRequest
 from meters.people import Person
 from monitoring import audit
 
-OPEN = (BridgeRequest.Status.QUEUED, BridgeRequest.Status.SENT)
-
 
 class NotAsked(Exception):
     """`str()` is for people."""
@@ -40,7 +38,7 @@ def apply(area: Area, rule: str, about: str, by: Person, now: datetime) -> Bridg
     """What deviates by this rule (`about` which device) is looked up as it is now. Raises NotAsked, StillAsked."""
     with transaction.atomic():
         Area.objects.select_for_update(no_key=True).get(pk=area.pk)  # of two clicks the second one sees the first
-        if waiting := area.requests.filter(status__in=OPEN).first():
+        if waiting := area.requests.filter(status__in=requests.OPEN).first():
             raise StillAsked(waiting)
         found = audit.deviation(area.slug, rule, about, now)
         if found is None or found.cure is None:

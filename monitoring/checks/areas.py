@@ -40,7 +40,7 @@ def silent_meters(now: datetime) -> Iterator[Finding]:
     Those that fell silent together are told minutes before the silence of each would count.
     """
     link = online.link(now)
-    known = dict(Incident.objects.filter(code="many_silent", closed_at=None).values_list("about", "since"))
+    known = _known("many_silent")
     for state, theirs in _with_meters():
         area, many = state.area, silence.needed(len(theirs))
         silent = [meter for meter in theirs if online.status(meter, link, now).reason in silence.IS_OF_ITSELF]
@@ -66,7 +66,7 @@ def ping_cascades(now: datetime) -> Iterator[Finding]:
 
 def open_networks(now: datetime) -> Iterator[Finding]:
     """Anybody's device may join. Zigbee2MQTT opens for minutes at most: to open again and again is to leave open."""
-    known = dict(Incident.objects.filter(code="network_open", closed_at=None).values_list("about", "since"))
+    known = _known("network_open")
     for state in _states():
         until = state.permit_join_until
         if not state.permit_join or (until is not None and until <= now):
@@ -104,10 +104,18 @@ def channels(now: datetime) -> Iterator[Finding]:
 
 
 def waiting_restarts(now: datetime) -> Iterator[Finding]:
-    """What was changed in its configuration is not yet in force."""
+    """What was changed in its configuration is not yet in force. That it is told again does not begin it anew."""
+    known = _known("restart_waits")
     for state in _states():
-        if state.restart_required and state.info_at and now - state.info_at > RESTART_WAITS:
-            yield _of(state, "restart_waits", Severity.WARNING, since=state.info_at)
+        if state.restart_required and state.info_at:
+            since = min(known.get(state.area.slug, state.info_at), state.info_at)
+            if now - since > RESTART_WAITS:
+                yield _of(state, "restart_waits", Severity.WARNING, since=since)
+
+
+def _known(code: str) -> dict[str, datetime]:
+    """Since when this stands open, by the area's slug."""
+    return dict(Incident.objects.filter(code=code, closed_at=None).values_list("about", "since"))
 
 
 def _states() -> Iterable[AreaState]:

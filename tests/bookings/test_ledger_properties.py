@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -163,6 +164,10 @@ class Campsite:
         """The minutely look at who is here."""
         for stay in Stay.objects.filter(pk__in=ledger.unaligned(self.now)).select_related("pitch"):
             ledger.align(stay, self.now, Reason.INSTALLED)
+        for line in ledger.taken_down().select_related("stay", "meter"):
+            if took := installations.successor(line.meter, line.period.lower):
+                with suppress(ledger.OutletTaken), transaction.atomic():
+                    ledger.exchange(line, took.meter, took.period.lower, self.now)
 
     # --- what came of it
 

@@ -551,6 +551,29 @@ def test_a_chosen_outlet_that_a_technician_exchanged_is_followed_from_that_momen
     assert (ended.ended_by, ended.period.upper, begun.period.lower) == (Reason.EXCHANGE, NOON + HOUR, NOON + HOUR)
 
 
+def test_the_guest_stays_at_the_outlet_though_its_old_meter_hangs_elsewhere_at_once(by):
+    stays.add_meter(here(), meter("F1"), by, NOON)
+    installations.install(meter("F1"), make.pitch("F1"), NOON - HOUR, by)
+    exchange.exchange(meter("F1"), meter("F2"), NOON + HOUR, by, "too weak")
+    installations.install(meter("F1"), make.pitch("F9"), NOON + HOUR + timedelta(seconds=20), by)
+    for hours in (2, 3):
+        stays.advance(NOON + hours * HOUR)
+        assert open_lines() == ["101", "F2"]
+    ended, begun = StayMeter.objects.filter(meter__in=[meter("F1"), meter("F2")]).order_by("period")
+    assert ended.period.upper == begun.period.lower == NOON + HOUR
+
+
+def test_a_chosen_outlet_that_was_hung_elsewhere_stays_the_guests_until_it_is_exchanged_there(by):
+    stays.add_meter(here(), meter("F1"), by, NOON)
+    installations.install(meter("F1"), make.pitch("F1"), NOON - HOUR, by)
+    installations.install(meter("F1"), make.pitch("F9"), NOON + HOUR, by)
+    stays.advance(NOON + 2 * HOUR)
+    assert open_lines() == ["101", "F1"]
+    exchange.exchange(meter("F1"), meter("F2"), NOON + 3 * HOUR, by, "burnt")
+    stays.advance(NOON + 4 * HOUR)
+    assert open_lines() == ["101", "F2"]
+
+
 def test_a_chosen_outlet_that_was_only_taken_down_stays_the_guests(by):
     stays.add_meter(here(), meter("F1"), by, NOON)
     installations.install(meter("F1"), make.pitch("F1"), NOON - HOUR, by)

@@ -88,8 +88,11 @@ def test_what_stands_beside_us_is_a_line_each() -> None:
     assert told == f"{probes} {['power.example.com:443', 'mqtt.example.com:8883']}"
 
 
-@pytest.mark.parametrize("probes", ["nas", "nas ftp://nas/", "nas tcp://nas", "https://nas/"])
+@pytest.mark.parametrize(
+    "probes", ["nas", "nas ftp://nas/", "nas tcp://nas", "https://nas/", "nas http://me:secret@nas/"]
+)
 def test_what_can_not_be_probed_is_refused_at_the_start(probes: str) -> None:
     refused = watched(PROBES=probes)
     assert refused.returncode != 0
     assert "PROBES needs a line each" in refused.stderr
+    assert "secret" not in refused.stderr

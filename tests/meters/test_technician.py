@@ -133,6 +133,14 @@ def test_an_area_is_closed_again(chief, area):
     assert BridgeRequest.objects.get().payload == {"time": 0}
 
 
+def test_who_closes_another_area_first_stays_where_he_wants_to_let_one_in(chief, area):
+    other = make.area("South")
+    opened(other)
+    assert f'name="back" value="{area.slug}"' in page(chief, at(area))
+    answer = chief.post(reverse("technician_close", args=[other.slug]), {"back": area.slug})
+    assert (answer["Location"], BridgeRequest.objects.get().area) == (at(area), other)
+
+
 def test_an_area_that_only_observes_says_that_what_is_pressed_is_done(chief, area):
     assert "This area only observes" in page(chief, at(area))
 
@@ -198,6 +206,18 @@ def test_who_has_hung_nowhere_for_long_is_listed_apart(chief, area):
     assert "Nobody is on its way." in page(chief, at(area))
 
 
+def test_on_the_day_when_an_area_is_set_up_who_waits_is_not_hidden_by_who_came_after(chief, area):
+    waits = newcomer(area, joined_at=NOW - timedelta(hours=2))
+    pitch = make.pitch("101")
+    for number in range(60):
+        meter = make.meter(f"m{number}", area=area, joined_at=NOW, interview_state="SUCCESSFUL")
+        make.installed(meter, pitch, NOW - timedelta(minutes=1))
+        make.state(meter)
+    html = page(chief, at(area))
+    assert "60 that joined within a day hang and are heard" in html
+    assert of(waits) in html
+
+
 # --- which one is it -------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +244,21 @@ def test_it_clicks_again_while_the_first_click_is_still_wanted(chief, area):
 def test_where_it_is_not_known_how_the_relay_stands_nobody_is_told_to_listen(chief, area):
     meter = newcomer(area)
     assert "Where its relay stands has not been told yet." in act(chief, meter, "identify")
+    assert not Want.objects.exists()
+
+
+def test_nobody_is_told_to_listen_for_a_meter_that_is_not_heard(chief, area):
+    meter = newcomer(area)
+    make.state(meter, relay=True, heard_at=NOW - timedelta(days=1))
+    assert "It is not heard just now: what you press waits for it, until" in page(chief, of(meter))
+    assert "The order waits for it." in act(chief, meter, "identify")
+    assert Want.objects.filter(ended_at=None).exists()
+
+
+def test_a_meter_that_no_area_lists_any_more_is_not_let_click(chief, area):
+    meter = newcomer(area, removed_at=NOW)
+    make.state(meter, relay=True)
+    assert "No area lists this device any more." in act(chief, meter, "identify")
     assert not Want.objects.exists()
 
 
@@ -267,7 +302,13 @@ def test_a_name_is_asked_of_zigbee2mqtt_by_the_address(chief, area):
     assert "Waits until the worker has the broker" in html
 
 
-@pytest.mark.parametrize("name", ["101/set", "bridge 5", "a/availability", "a+b", "x#", "/101", "101/2", "a\x01b", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("101/set", "bridge 5", "a/availability", "a+b", "x#", "/101", "101/2", "a\x01b", ""),
+        *("Coordinator", "0xa4c138ff00000bbb", "101\u202e2"),
+    ],
+)
 def test_a_name_that_zigbee2mqtt_cannot_work_with_is_refused(chief, area, name):
     act(chief, newcomer(area), "name", name=name)
     assert not BridgeRequest.objects.exists()

@@ -105,6 +105,15 @@ def test_everything_that_is_touched_is_big_enough_and_nothing_runs_over_the_edge
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], place
 
 
+def test_a_name_without_a_gap_runs_over_no_edge(page: Page, area: Area) -> None:
+    old, new = "0xa4c138ff00000aaa", "0xa4c138ff00000bbb"
+    make.installed(make.meter("W" * 250, area=area, ieee=old), make.pitch("101"))
+    make.meter("M" * 250, area=area, ieee=new)
+    for place in (f"devices/{new}/?pitch=101", f"exchange/?old={old}&new={new}", f"exchange/?old={old}", "find/?q=W"):
+        page.goto(f"/technician/{place}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], place
+
+
 CAMERA = """
   navigator.mediaDevices.getUserMedia = async () => document.createElement("canvas").captureStream();
   HTMLMediaElement.prototype.play = async () => {};

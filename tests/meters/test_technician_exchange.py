@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from meters import requests
 from meters.models import AreaState, BridgeRequest, Device, Installation, Meter, Snapshot, Want
 from meters.technician import exchange, find, reminders, reporting
 from tests import make
@@ -132,9 +133,11 @@ def test_what_cannot_be_read_is_left_open(chief, old, new):
 
 
 def test_without_a_reason_nothing_is_exchanged_and_what_was_typed_stays(chief, old, new):
-    html = post(chief, reason=" ", old_kwh="860.5")
+    html = post(chief, reason=" ", old_kwh="860.5", at="2026-07-01T09:00")
     assert "Say why the meter is exchanged." in html
     assert 'name="old_kwh" value="860.5"' in html
+    assert "<details open>" in html  # pressed again, it is not of now
+    assert 'name="at" value="2026-07-01T09:00"' in html
     assert Installation.objects.count() == 1
 
 
@@ -195,6 +198,15 @@ def test_a_removed_meter_can_still_be_exchanged(chief, old, new):
     Device.objects.filter(pk=old.device_id).update(removed_at=NOW)
     post(chief)
     assert Installation.objects.filter(meter=new).exists()
+
+
+def test_a_meter_that_no_area_lists_is_nobodys_new_one(chief, old, new):
+    Device.objects.filter(pk=new.device_id).update(removed_at=NOW)
+    assert "No area lists this device any more." in post(chief)
+    form = {"pitch": "101", "beside": "on"}
+    answer = chief.post(reverse("technician_act", args=[NEW, "install"]), form, follow=True)
+    assert "No area lists this device any more." in answer.content.decode()
+    assert not Installation.objects.filter(meter=new).exists()
 
 
 def test_the_log_tells_who_took_one_down_and_put_the_other_up(chief, old, new):
@@ -300,6 +312,16 @@ def test_what_it_was_asked_and_what_it_does_are_told_apart(chief, old):
     assert "at the latest after 900 s" in html
     assert "its counter came 3 times" in html
     assert "Finer, for settling ✓" in html
+
+
+def test_the_counter_is_counted_since_it_was_asked_not_since_something_else_was(chief, old):
+    asked = {"id": OLD, "cluster": "seMetering", "attribute": "currentSummDelivered"}
+    power = asked | {"cluster": "haElectricalMeasurement", "attribute": "activePower"}
+    for payload, minutes in ((asked, 60), (power, 5)):
+        made = requests.ask(old.device.area, "device/reporting/configure", payload)
+        finished_at = NOW - timedelta(minutes=minutes)
+        BridgeRequest.objects.filter(pk=made.pk).update(status="done", finished_at=finished_at)
+    assert reporting.seen(old, timezone.now()).since == NOW - timedelta(minutes=60)
 
 
 def test_a_three_phase_meter_is_not_asked_in_words_that_it_does_not_know(old):

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.utils import timezone, translation
 
 from meters.models import Area, Device, Listing, Meter, WorkerState
+from meters.technician.reporting import PRESETS, Preset
 from monitoring import audit
 from monitoring.audit import Cure, Look, Verdict, fragment, profile
 from monitoring.audit.facts import AreaFacts
@@ -237,6 +238,13 @@ def test_a_counter_told_once_an_hour_is_to_be_told_each_quarter_with_its_own_ste
             "reportable_change": 257,
         },
     )
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS.keys())
+def test_what_a_technician_sets_is_not_wrong_here(preset: Preset) -> None:
+    area = reported()
+    listed(area, "101", reportings=[reporting(preset.maximum_s, preset.minimum_s)])
+    assert look(area, "reporting").verdict is Verdict.OK
 
 
 @pytest.mark.parametrize(("least", "most"), [(0, 900), (5, 0), (5, 65535)])

@@ -224,6 +224,18 @@ def test_a_changed_configuration_that_waits_for_a_restart_for_an_hour() -> None:
     assert codes(areas.waiting_restarts(NOW + timedelta(minutes=2))) == []
 
 
+def test_a_restart_that_waits_is_not_over_because_zigbee2mqtt_tells_something_else() -> None:
+    """A technician who opens the area, a setting that needs no restart: each makes it tell all of itself anew."""
+    reported = {"restart_required": True, "info_at": NOW - timedelta(hours=3)}
+    area = make.area("North", in_service=True, reported=reported)
+    for minute in range(5):
+        at = NOW + timedelta(minutes=minute)
+        (found,) = areas.waiting_restarts(at)
+        incidents.take([found], at)
+        type(area.state).objects.update(info_at=at)
+    assert found.since == NOW - timedelta(hours=3)
+
+
 # --- Sirvoy ----------------------------------------------------------------------------------------------------------
 
 

@@ -60,6 +60,12 @@ def test_what_refuses_or_hangs_is_dead(hanging: int, settings, monkeypatch: pyte
     }
 
 
+def test_a_key_in_an_address_is_told_to_nobody(settings) -> None:
+    settings.PROBES = {"page": "http://127.0.0.1:1/health?key=secret"}
+    (finding,) = neighbours.probes(NOW)
+    assert finding.facts["address"] == "http://127.0.0.1:1/health"
+
+
 def test_a_long_list_of_dead_ones_takes_no_longer_than_one(
     hanging: int, settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
