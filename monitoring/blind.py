@@ -13,20 +13,31 @@ from django.db.models import Q
 from meters import online
 from meters.models import Area, AreaState
 from monitoring import silence
-from monitoring.findings import Finding
+from monitoring.checks import radio
+from monitoring.findings import Finding, key
 from monitoring.models import Incident
 
-HIDES = {"worker_silent": {"broker_away", "worker_lags"}, "broker_away": {"worker_lags"}}
-"""While the first is found, nobody can see the others."""
+HIDES = {
+    "worker_silent": {"broker_away", "worker_lags"},
+    "broker_away": {"worker_lags"},
+    "broker_no_round_trip": {"broker_slow", "broker_drops"},
+    "certificate_refused": {"certificate_ends"},
+    "many_silent": {"many_frozen"},
+}
+"""While the first is found of something, nobody can see the others of it."""
 WELL = {"ok", "removed", "left", "disabled"}
 """Why a meter (meters.online) is not silent, and known not to be."""
+ONLY_HEARD = {"current_while_off", "frozen", "load_gone", "not_off", "not_on", "weak_link"}
+"""Found only of a meter that is heard: what is silent may be so still."""
+ONLY_REPORTED = {"queue_waits", "rejoins", "storm"}
+"""Found only by what a Zigbee2MQTT reports of its health; `chatters`, too, of what is no meter."""
 
 
 def unseen(missing: Sequence[Incident], found: Collection[Finding], now: datetime) -> set[int]:
     """Those (by id) of the incidents that this look did not find, and that may go on all the same."""
     failed = {finding.about for finding in found if finding.code == "check_failed"}
-    hidden = {code for finding in found for code in HIDES.get(finding.code, ())}
-    blind = {each.pk for each in missing if each.check_name in failed or each.code in hidden}
+    hidden = {key(code, finding.about) for finding in found for code in HIDES.get(finding.code, ())}
+    blind = {each.pk for each in missing if each.check_name in failed or each.key in hidden}
     of_areas = [each for each in missing if each.area_id and each.pk not in blind]
     return blind | _unheard(of_areas, now) if of_areas else blind
 
@@ -40,18 +51,27 @@ def _unheard(missing: Sequence[Incident], now: datetime) -> set[int]:
     of_it = Q(device__area__in=areas) | Q(device__ieee_address__in={each.about for each in missing})
     reasons: dict[str, str] = {}
     doubtful: dict[int | None, list[bool]] = {}
-    for meter in online.meters().filter(of_it):
+    for meter in online.meters().filter(of_it, device__removed_at=None):
         reason = online.status(meter, link, now).reason
         reasons[meter.device.ieee_address] = reason
-        doubtful.setdefault(meter.device.area_id, []).append(reason not in WELL)
+        doubtful.setdefault(meter.device.area_id, []).append(reason not in {*WELL, "never"})
+    needs_report = {each.pk for each in missing if _needs_report(each, reasons)}
+    reporting = radio.reporting(now) if needs_report else set()
 
     def is_unseen(incident: Incident) -> bool:
         if link.bridge(incident.area_id) != AreaState.Bridge.ONLINE:
             return True
+        if incident.pk in needs_report:
+            return incident.area_id not in reporting
         if incident.code == "many_silent":
             theirs = doubtful.get(incident.area_id, [])
             return sum(theirs) >= silence.needed(len(theirs))
-        return reasons.get(incident.about, "ok") not in {*WELL, *silence.IS_OF_ITSELF}
+        reason = reasons.get(incident.about, "ok")
+        return incident.code in ONLY_HEARD if reason in silence.IS_OF_ITSELF else reason not in WELL
 
     in_service = set(Area.objects.filter(pk__in=areas, in_service=True).values_list("pk", flat=True))
     return {each.pk for each in missing if each.area_id in in_service and is_unseen(each)}
+
+
+def _needs_report(incident: Incident, meters: Collection[str]) -> bool:
+    return incident.code in ONLY_REPORTED or (incident.code == "chatters" and incident.about not in meters)

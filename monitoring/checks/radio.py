@@ -181,6 +181,11 @@ def weak_links(now: datetime) -> Iterator[Finding]:
         yield Finding("weak_link", Severity.NOTICE, address, facts)
 
 
+def reporting(now: datetime) -> set[int]:
+    """The areas (by id) whose Zigbee2MQTT's last report is of now."""
+    return set(AreaHealth.objects.filter(generated_at__gt=now - OF_NOW).values_list("area", flat=True))
+
+
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
