@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from meters.models import Area, AreaHealth, Device
+from meters.models import Area, AreaHealth, AreaState, Device
 from monitoring import silence
 from monitoring.findings import Fact, Finding, Severity, key
 
@@ -153,7 +153,11 @@ def queues(now: datetime) -> Iterator[Finding]:
 
 def restarts(now: datetime) -> Iterator[Finding]:
     """A Zigbee2MQTT that starts again and again. One that does so each few minutes reports no health at all."""
+    states = AreaState.objects.filter(area__in_service=True).select_related("area")
+    forgetful = {state.area.slug for state in states if state.setting("health", "reset_on_check")}
     for (name, slug), reports in _reports(now, DAY).items():
+        if slug in forgetful:  # its counts begin anew with each report
+            reports = [report._replace(published=None) for report in reports]
         times = sum(_is_restarted(before, after) for before, after in pairwise(reports))
         if times > RESTARTS_A_DAY:
             yield Finding("restarts_often", Severity.WARNING, slug, {"area": name, "times": times})
