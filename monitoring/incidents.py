@@ -59,6 +59,12 @@ def to_tell(now: datetime) -> list[Incident]:
     return [each for each in _shown(now) if each.unseen_since is None]
 
 
+def not_snoozed(findings: Collection[Finding], now: datetime) -> list[Finding]:
+    """One query."""
+    snoozed = set(Incident.objects.filter(closed_at=None, snoozed_until__gt=now).values_list("key", flat=True))
+    return [each for each in findings if each.key not in snoozed]
+
+
 def _shown(now: datetime) -> list[Incident]:
     windows = maintenance.ongoing(now)
     awake = [each for each in open_now() if each.snoozed_until is None or each.snoozed_until <= now]
