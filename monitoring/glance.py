@@ -185,7 +185,7 @@ def _judge(
         return Colour.RED, _("an incident is open")
     if worst is Severity.WARNING:
         return Colour.AMBER, _("an incident is open")
-    if count[online.Status.OFFLINE]:
+    if count[online.Status.ONLINE] < count.total():
         return Colour.AMBER, _("some meters are not heard")
     return Colour.GREEN, _("an incident is open") if worst else _("all is well")
 

@@ -140,6 +140,15 @@ def test_an_area_in_which_something_is_wrong_with_a_meter_is_not_called_well(
         assert (light.colour, str(light.says)) == (colour, "an incident is open")
 
 
+def test_an_area_with_a_meter_that_was_never_heard_is_not_called_well() -> None:
+    make.worker()
+    area = served("North")
+    heard(area)
+    make.meter(area=area)
+    (light,) = seen().lights
+    assert (light.colour, light.online, light.meters) == (Colour.AMBER, 1, 2)
+
+
 def test_an_areas_light() -> None:
     make.worker()
     heard(served("green"))
