@@ -32,6 +32,9 @@ ONLY_HEARD = {"current_while_off", "frozen", "load_gone", "not_off", "not_on", "
 ONLY_REPORTED = {"queue_waits", "rejoins", "storm"}
 """Found only by what a Zigbee2MQTT reports of its health; `chatters`, too, of what is no meter."""
 
+COUNTED = {"chatters", "many_chatter"}
+"""Found by what was heard in the last minutes, once somebody has listened for so long."""
+
 
 def unseen(missing: Sequence[Incident], found: Collection[Finding], now: datetime) -> set[int]:
     """Those (by id) of the incidents that this look did not find, and that may go on all the same."""
@@ -55,11 +58,14 @@ def _unheard(missing: Sequence[Incident], now: datetime) -> set[int]:
         reason = online.status(meter, link, now).reason
         reasons[meter.device.ieee_address] = reason
         doubtful.setdefault(meter.device.area_id, []).append(reason not in {*WELL, "never"})
+    is_settled = link.since is None or now - link.since >= radio.SETTLED
     needs_report = {each.pk for each in missing if _needs_report(each, reasons)}
     reporting = radio.reporting(now) if needs_report else set()
 
     def is_unseen(incident: Incident) -> bool:
         if link.bridge(incident.area_id) != AreaState.Bridge.ONLINE:
+            return True
+        if incident.code in COUNTED and not is_settled:
             return True
         if incident.pk in needs_report:
             return incident.area_id not in reporting

@@ -194,6 +194,17 @@ def test_what_a_meter_told_is_not_over_because_it_tells_nothing_any_more(clock: 
     assert code in over()
 
 
+def test_who_chattered_before_we_were_away_is_not_well_before_we_have_listened(clock: Clock) -> None:
+    site(clock, silent=0)
+    address = Device.objects.get(friendly_name="101").ieee_address
+    clock.look_at([Finding("chatters", Severity.WARNING, address, {"area": "North"})], 2)
+    Watch.objects.update(since=clock.now)
+    clock.look(2)
+    assert over() == set()
+    clock.look(3)
+    assert over() == {"chatters"}
+
+
 def test_what_happened_once_is_over_though_its_meter_is_silent(clock: Clock) -> None:
     site(clock, silent=1)
     address = Device.objects.get(friendly_name="101").ieee_address

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from meters import partitions
-from meters.models import Area, AreaHealth, AreaState, Device, Meter, Reading
+from meters.models import Area, AreaHealth, AreaState, Device, Meter, Reading, Watch
 from monitoring.checks import radio
 from monitoring.findings import Finding, Severity
 from tests import make
@@ -49,6 +49,15 @@ def test_a_meter_that_sends_each_second_is_told_and_one_whose_load_changes_is_no
     (found,) = radio.chattering(NOW)
     assert (found.key, found.facts["per_min"]) == (f"chatters:{loud.device.ieee_address}", 60)
     assert told(radio.chattering(NOW + 2 * MINUTE)) == []
+
+
+def test_what_waited_on_the_broker_and_comes_at_once_is_no_storm(area: Area) -> None:
+    """Where Zigbee2MQTT tells no time, it was all measured when it came."""
+    meter(area, 60)
+    Watch.objects.create(since=NOW - 2 * MINUTE, until=NOW)
+    assert told(radio.chattering(NOW)) == []
+    Watch.objects.update(since=NOW - 4 * MINUTE)
+    assert len(told(radio.chattering(NOW))) == 1
 
 
 def test_a_meter_that_sends_twenty_a_second_is_found_within_the_first_minute(area: Area) -> None:
