@@ -14,17 +14,25 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db import connection
 from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django_q.models import Schedule
 
 from meters import outbound
 
 logger = logging.getLogger(__name__)
 JOBS_LATE = timedelta(minutes=3)
 """Jobs of each minute that have waited so long are not being run."""
+
+# django-q2's tables; the lock of a job that is being done lies in the future.
+LATE = """
+SELECT count(*), min(since) FROM (
+    SELECT next_run AS since FROM django_q_schedule WHERE next_run < %(late)s
+    UNION ALL SELECT lock FROM django_q_ormq WHERE lock < %(late)s
+) late
+"""
 
 
 class Words(NamedTuple):
@@ -44,9 +52,19 @@ WORDS = {
 }
 
 
+def waiting_jobs(now: datetime) -> tuple[int, datetime | None]:
+    """How many jobs are overdue, and since when: due and not handed out, or handed out and taken by nobody, as those
+    who should do them hang. One query.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(LATE, {"late": now - JOBS_LATE})
+        jobs, since = cursor.fetchone()
+    return jobs, since
+
+
 def are_jobs_waiting(now: datetime) -> bool:
     """Whether what is due is not run. One query."""
-    return bool(Schedule.objects.filter(next_run__lt=now - JOBS_LATE).exists())
+    return waiting_jobs(now)[0] > 0
 
 
 class Emergency:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ from meters import clock, commands, online, site, usage
 from meters.models import Area, AreaState, Meter
 from meters.site import Compared, Load
 from meters.usage import Use
-from monitoring import incidents, words
+from monitoring import incidents, looks, maintenance, untold, words
 from monitoring.checks import ourselves
 from monitoring.findings import Finding, Severity
 from monitoring.models import Incident
@@ -67,6 +67,8 @@ class Trouble:
     todo: str
     since: datetime | None
     incident: Incident | None = None
+    untold: Sequence[str] = ()
+    """Why nobody is told of it just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,13 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """`troubles`, `today`: None for those who may not see them."""
+    """`troubles`, `today`: None for those who may not see them. `looked_at`: when somebody last looked whether all is
+    well; None: never.
+    """
 
     troubles: list[Trouble] | None
+    looked_at: datetime | None
+    is_looked_at: bool
     lights: list[Light]
     stop: Any
     otherwise: int
@@ -115,9 +121,11 @@ def glance(user: User, now: datetime) -> Glance:
     link, found = online.link(now), list(site.meters())
     statuses = {meter.pk: online.status(meter, link, now) for meter in found}
     troubles, ids = _troubles(now), [meter.pk for meter in found]
-    until = site.counted_until(found, statuses, now)
+    until, looked_at = site.counted_until(found, statuses, now), looks.last_at()
     return Glance(
         troubles=troubles if user.has_perm("monitoring.view_incident") else None,
+        looked_at=looked_at,
+        is_looked_at=looked_at is not None and now - looked_at < looks.LONGEST_BREAK,
         lights=_lights(found, statuses, link, troubles),
         stop=commands.stop.current(),
         otherwise=site.otherwise(found, statuses, now),
@@ -136,7 +144,9 @@ def _troubles(now: datetime) -> list[Trouble]:
     opened = incidents.open_now()
     known = {incident.key for incident in opened}
     seen = [*ourselves.worker(now), *ourselves.background_jobs(now)]
-    return [*(_seen(each) for each in seen if each.key not in known), *map(_open, opened)]
+    windows = maintenance.ongoing(now) if opened else []
+    unwritten = (_seen(each) for each in seen if each.key not in known)
+    return [*unwritten, *(_open(each, untold.reasons(each, windows, now)) for each in opened)]
 
 
 def _seen(finding: Finding) -> Trouble:
@@ -144,9 +154,9 @@ def _seen(finding: Finding) -> Trouble:
     return Trouble(finding.code, finding.severity, what, todo, finding.since)
 
 
-def _open(incident: Incident) -> Trouble:
+def _open(incident: Incident, reasons: Sequence[str]) -> Trouble:
     severity = Severity(incident.severity)
-    return Trouble(incident.code, severity, incident.what, incident.todo, incident.since, incident)
+    return Trouble(incident.code, severity, incident.what, incident.todo, incident.since, incident, reasons)
 
 
 def _lights(
@@ -155,8 +165,8 @@ def _lights(
     counts: dict[int, Counter[online.Status]] = {}
     for meter in found:
         counts.setdefault(meter.device.area_id or 0, Counter())[statuses[meter.pk].status] += 1
-    worst = {each.incident.about: each.severity for each in reversed(list(troubles)) if each.incident}
-    return [_light(area, counts.get(area.pk, Counter()), link, worst.get(area.slug)) for area in Area.objects.all()]
+    worst = {each.incident.area_id: each.severity for each in reversed(list(troubles)) if each.incident}
+    return [_light(area, counts.get(area.pk, Counter()), link, worst.get(area.pk)) for area in Area.objects.all()]
 
 
 def _light(area: Area, count: Counter[online.Status], link: online.Link, worst: Severity | None) -> Light:
@@ -175,11 +185,11 @@ def _judge(
         return Colour.GREY, _("nothing is known: nobody hears it")
     if worst is Severity.CRITICAL:
         return Colour.RED, _("an incident is open")
-    if worst is not None:
+    if worst is Severity.WARNING:
         return Colour.AMBER, _("an incident is open")
-    if count[online.Status.OFFLINE]:
+    if count[online.Status.ONLINE] < count.total():
         return Colour.AMBER, _("some meters are not heard")
-    return Colour.GREEN, _("all is well")
+    return Colour.GREEN, _("an incident is open") if worst else _("all is well")
 
 
 def _bars(meter_ids: Collection[int], until: datetime) -> list[Bar]:

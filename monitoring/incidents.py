@@ -59,6 +59,12 @@ def to_tell(now: datetime) -> list[Incident]:
     return [each for each in _shown(now) if each.unseen_since is None]
 
 
+def not_snoozed(findings: Collection[Finding], now: datetime) -> list[Finding]:
+    """One query."""
+    snoozed = set(Incident.objects.filter(closed_at=None, snoozed_until__gt=now).values_list("key", flat=True))
+    return [each for each in findings if each.key not in snoozed]
+
+
 def _shown(now: datetime) -> list[Incident]:
     windows = maintenance.ongoing(now)
     awake = [each for each in open_now() if each.snoozed_until is None or each.snoozed_until <= now]
@@ -87,10 +93,12 @@ def say(incident: Incident, by: Person, comment: str, now: datetime) -> bool:
 
 
 def snooze(incident: Incident, by: Person, until: datetime, now: datetime) -> bool:
-    """Nobody is told of it until then, unless it gets worse. False where it is closed by now, or `until` is over."""
+    """Nobody is told of it until then, unless it gets worse than it is now. False where it is closed by now, or `until`
+    is over.
+    """
     if until <= now:
         return False
-    told = {"snoozed_until": until, "snoozed_by": person(by), "shown_at": None}
+    told = {"snoozed_until": until, "snoozed_by": person(by), "shown_at": None, "worst": F("severity")}
     return _change(incident, Kind.SNOOZED, told, by, now, until=until)
 
 
@@ -136,7 +144,7 @@ def _begin(findings: Collection[Finding], now: datetime) -> None:
 
 
 def _new(finding: Finding, area_id: int | None, before: Incident | None, now: datetime) -> Incident:
-    """What comes back shortly after it was over is still looked after, and what was snoozed stays so."""
+    """What comes back shortly after it was over is still looked after; what was snoozed stays so, if it is no worse."""
     made = Incident(
         key=finding.key,
         code=finding.code,
@@ -150,7 +158,8 @@ def _new(finding: Finding, area_id: int | None, before: Incident | None, now: da
         since=finding.since or now,
         found_at=now,
     )
-    if before and before.snoozed_until and before.snoozed_until > now:
+    is_worse = before and RANK[finding.severity] < RANK[Severity(before.worst or before.severity)]
+    if before and before.snoozed_until and before.snoozed_until > now and not is_worse:
         made.snoozed_until, made.snoozed_by_id = before.snoozed_until, before.snoozed_by_id
     if before and before.closed_at and now - before.closed_at < SHORTLY:
         made.comebacks = before.comebacks + 1

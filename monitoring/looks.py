@@ -25,7 +25,7 @@ def note(now: datetime) -> bool:
     """The site is looked at. False where this look counts for nothing: it is the last one's double, or began before
     that one and took longer. A clock that was set back is no such look.
     """
-    last = Look.objects.filter(area=None).aggregate(last=Max("until"))["last"]
+    last = last_at()
     if last and last <= timezone.now() and now < last + TOO_SOON:
         return False
     link = online.link(now)
@@ -36,6 +36,12 @@ def note(now: datetime) -> bool:
     going_on.update(until=now)
     Look.objects.bulk_create(Look(area_id=area, since=now, until=now) for area in {None, *areas} - known)
     return True
+
+
+def last_at() -> datetime | None:
+    """When the site was looked at last; None: never. One query."""
+    found: datetime | None = Look.objects.filter(area=None).aggregate(last=Max("until"))["last"]
+    return found
 
 
 def prune(now: datetime) -> None:

@@ -12,7 +12,7 @@ def check_site() -> None:
     incidents.take(found, now)
     alerts.plan(now)
     async_task("monitoring.tasks.tell_alerts")  # at once, beside the looks; what fails is tried again each minute
-    deadman.sign_of_life(maintenance.unplanned(found, now))
+    deadman.sign_of_life(incidents.not_snoozed(maintenance.unplanned(found, now), now))
 
 
 def tell_alerts() -> None:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from meters.admin.base import NOTHING, ReadOnlyAdmin, label, local, nowrap
-from monitoring import incidents, maintenance
+from monitoring import incidents, maintenance, untold
 from monitoring.admin import availability
 from monitoring.admin import incident as incident_page
 from monitoring.findings import RANK, Severity
@@ -99,9 +99,8 @@ class IncidentAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what is wrong"), ordering="code")
     def told(self, incident: Incident) -> str:
-        hidden = format_html_join(
-            "", ' <span class="text-base-500">· {}</span>', ((each,) for each in _hidden(incident))
-        )
+        reasons = untold.reasons(incident, (), timezone.now())  # what is worked on stands above the list
+        hidden = format_html_join("", ' <span class="text-base-500">· {}</span>', ((each,) for each in reasons))
         return format_html("{}{}", incident.what, hidden)
 
     @admin.display(description=_("since"), ordering="since")
@@ -122,13 +121,3 @@ class IncidentAdmin(ReadOnlyAdmin):
         done = sum(incidents.look_after(each, request.user, "", now) for each in chosen)
         text = ngettext("You look after %(count)d incident.", "You look after %(count)d incidents.", done)
         messages.success(request, text % {"count": done})
-
-
-def _hidden(incident: Incident) -> list[str]:
-    """Why nobody is told of it just now."""
-    told = []
-    if incident.closed_at is None and incident.snoozed_until and incident.snoozed_until > timezone.now():
-        told.append(gettext("snoozed until %(moment)s") % {"moment": local(incident.snoozed_until)})
-    if incident.closed_at is None and incident.unseen_since:
-        told.append(gettext("cannot be seen just now"))
-    return told

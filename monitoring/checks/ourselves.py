@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import redis as client
 from django.conf import settings
-from django.db.models import Count, Max, Min
-from django_q.models import Failure, Schedule
+from django.db.models import Count, Max
+from django_q.models import Failure
 
-from meters import online
+from meters import emergency, online
 from meters import partitions as tables
-from meters.emergency import JOBS_LATE
 from meters.models import WorkerState
 from monitoring.findings import Finding, Severity
 
@@ -36,9 +35,9 @@ def worker(now: datetime) -> Iterator[Finding]:
 
 def background_jobs(now: datetime) -> Iterator[Finding]:
     """Seen from outside of the cluster: what is due is not run."""
-    due = Schedule.objects.filter(next_run__lt=now - JOBS_LATE).aggregate(jobs=Count("pk"), oldest=Min("next_run"))
-    if due["jobs"]:
-        yield Finding("jobs_wait", Severity.CRITICAL, facts={"jobs": due["jobs"]}, since=due["oldest"])
+    jobs, since = emergency.waiting_jobs(now)
+    if jobs:
+        yield Finding("jobs_wait", Severity.CRITICAL, facts={"jobs": jobs}, since=since)
 
 
 def failed_jobs(now: datetime) -> Iterator[Finding]:

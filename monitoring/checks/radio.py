@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from meters.models import Area, AreaHealth, Device
+from meters.models import Area, AreaHealth, AreaState, Device, Watch
 from monitoring import silence
 from monitoring.findings import Fact, Finding, Severity, key
 
@@ -24,6 +24,9 @@ AHEAD = timedelta(minutes=2)
 MOST_A_MINUTE = 45
 """A meter may report three quantities each five seconds: 36 a minute, while a load changes. Those that spam do so at
 least each second (Zigbee2MQTT's issues 29241, 16845)."""
+SETTLED = timedelta(minutes=MINUTES + 1)
+"""What waited on the broker comes all at once when somebody listens again; where it tells no time of its own, it looks
+like a storm."""
 OF_NOW = timedelta(minutes=25)
 """A health report that is older, two and a half intervals, tells nothing of now."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -153,7 +156,11 @@ def queues(now: datetime) -> Iterator[Finding]:
 
 def restarts(now: datetime) -> Iterator[Finding]:
     """A Zigbee2MQTT that starts again and again. One that does so each few minutes reports no health at all."""
+    states = AreaState.objects.filter(area__in_service=True).select_related("area")
+    forgetful = {state.area.slug for state in states if state.setting("health", "reset_on_check")}
     for (name, slug), reports in _reports(now, DAY).items():
+        if slug in forgetful:  # its counts begin anew with each report
+            reports = [report._replace(published=None) for report in reports]
         times = sum(_is_restarted(before, after) for before, after in pairwise(reports))
         if times > RESTARTS_A_DAY:
             yield Finding("restarts_often", Severity.WARNING, slug, {"area": name, "times": times})
@@ -181,6 +188,11 @@ def weak_links(now: datetime) -> Iterator[Finding]:
         yield Finding("weak_link", Severity.NOTICE, address, facts)
 
 
+def reporting(now: datetime) -> set[int]:
+    """The areas (by id) whose Zigbee2MQTT's last report is of now."""
+    return set(AreaHealth.objects.filter(generated_at__gt=now - OF_NOW).values_list("area", flat=True))
+
+
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +203,8 @@ def _loud(now: datetime) -> list[Loud]:
     ):
         by_area[name, slug].append(Rate(*rate))
     areas = (Loud(*area, len(all_), [r for r in all_ if r.a_minute >= MOST_A_MINUTE]) for area, all_ in by_area.items())
-    return [area for area in areas if area.loud]
+    loud = [area for area in areas if area.loud]
+    return [] if loud and Watch.objects.filter(since__gt=now - SETTLED).exists() else loud
 
 
 def _chatters(address: str, name: str, area: str, a_minute: float, part_of: str = "") -> Finding:

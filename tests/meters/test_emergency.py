@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from django_q.models import Schedule
+from django_q.models import OrmQ, Schedule
 
 from meters import emergency
 from meters.emergency import Emergency
@@ -49,4 +49,17 @@ def test_jobs_that_wait_are_seen() -> None:
     Schedule.objects.update(next_run=now - timedelta(minutes=1))
     assert not emergency.are_jobs_waiting(now)
     Schedule.objects.filter(func="meters.tasks.settle_snapshots").update(next_run=now - timedelta(minutes=4))
+    assert emergency.are_jobs_waiting(now)
+
+
+@pytest.mark.django_db
+def test_jobs_that_were_handed_out_and_that_nobody_takes_are_seen() -> None:
+    """Whoever hands them out goes on; those who should do them hang."""
+    now = timezone.now()
+    Schedule.objects.update(next_run=now)
+    OrmQ.objects.create(key="campsite", payload="", lock=now + timedelta(minutes=9))  # being done
+    OrmQ.objects.create(key="campsite", payload="", lock=now - timedelta(minutes=1))
+    assert not emergency.are_jobs_waiting(now)
+    OrmQ.objects.create(key="campsite", payload="", lock=now - timedelta(minutes=4))
+    assert emergency.waiting_jobs(now) == (1, now - timedelta(minutes=4))
     assert emergency.are_jobs_waiting(now)

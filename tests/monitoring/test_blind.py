@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from meters.models import AreaState, Device, MeterState, Watch, WorkerState
+from meters.models import Area, AreaHealth, AreaState, Device, MeterState, Watch, WorkerState
 from monitoring import checks, incidents
 from monitoring.checks import areas, ourselves
+from monitoring.findings import Finding, Severity
 from monitoring.models import Incident
 from tests import make
 
@@ -25,11 +26,20 @@ class Clock:
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
-            self.now += MINUTE
-            if self.listens:
-                WorkerState.objects.update(heartbeat_at=self.now)
-                Watch.objects.update(until=self.now)
+            self._pass()
             incidents.take(checks.run(self.now, CHECKS), self.now)
+
+    def look_at(self, findings: list[Finding], times: int) -> None:
+        """As often as that, this and nothing else is found."""
+        for _ in range(times):
+            self._pass()
+            incidents.take(findings, self.now)
+
+    def _pass(self) -> None:
+        self.now += MINUTE
+        if self.listens:
+            WorkerState.objects.update(heartbeat_at=self.now)
+            Watch.objects.update(until=self.now)
 
     def hear(self, *meters: str) -> None:
         MeterState.objects.filter(meter__device__friendly_name__in=meters).update(heard_at=self.now)
@@ -164,3 +174,86 @@ def test_many_have_been_silent_since_they_were_many(clock: Clock) -> None:
     MeterState.objects.filter(meter__device__friendly_name="101").update(heard_at=clock.now - timedelta(days=30))
     (many,) = (each for each in areas.silent_meters(clock.now) if each.code == "many_silent")
     assert many.since == clock.now - timedelta(hours=2)
+
+
+# --- what else hides what --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["current_while_off", "frozen", "load_gone", "not_on", "not_off", "weak_link"])
+def test_what_a_meter_told_is_not_over_because_it_tells_nothing_any_more(clock: Clock, code: str) -> None:
+    """A relay that is welded shut must not be called well since its meter fell silent."""
+    site(clock, silent=1)
+    address = Device.objects.get(friendly_name="101").ieee_address
+    told_of_it = Finding(code, Severity.WARNING, address, {"meter": "101", "area": "North"})
+    clock.look_at([told_of_it], 2)
+    clock.look(5)
+    assert over() == set()
+    assert [each.code for each in incidents.to_tell(clock.now)] == ["meter_silent"]
+    clock.hear("101")
+    clock.look(2)
+    assert code in over()
+
+
+def test_who_chattered_before_we_were_away_is_not_well_before_we_have_listened(clock: Clock) -> None:
+    site(clock, silent=0)
+    address = Device.objects.get(friendly_name="101").ieee_address
+    clock.look_at([Finding("chatters", Severity.WARNING, address, {"area": "North"})], 2)
+    Watch.objects.update(since=clock.now)
+    clock.look(2)
+    assert over() == set()
+    clock.look(3)
+    assert over() == {"chatters"}
+
+
+def test_what_happened_once_is_over_though_its_meter_is_silent(clock: Clock) -> None:
+    site(clock, silent=1)
+    address = Device.objects.get(friendly_name="101").ieee_address
+    clock.look_at([Finding("counter_fell", Severity.NOTICE, address, {"area": "North"})], 2)
+    clock.look(2)
+    assert over() == {"counter_fell"}
+
+
+@pytest.mark.parametrize(
+    ("code", "hidden"), [("broker_no_round_trip", "broker_drops"), ("certificate_refused", "certificate_ends")]
+)
+def test_what_is_worse_now_does_not_end_what_it_hides(clock: Clock, code: str, hidden: str) -> None:
+    about = "power.example.com:443" if code.startswith("certificate") else ""
+    clock.look_at([Finding(hidden, Severity.WARNING, about)], 2)
+    clock.look_at([Finding(code, Severity.WARNING, about)], 5)
+    assert over() == set()
+    clock.look_at([Finding(code, Severity.WARNING, "www.example.com:443")], 2)
+    assert over() == {code, hidden}
+
+
+@pytest.mark.parametrize("code", ["storm", "queue_waits"])
+def test_a_storm_is_not_over_because_no_reports_come_any_more(clock: Clock, code: str) -> None:
+    site(clock, silent=0)
+    area = Area.objects.get()
+    clock.look_at([Finding(code, Severity.WARNING, area.slug, {"area": "North"})], 2)
+    clock.look(5)
+    assert over() == set()
+    AreaHealth.objects.create(area=area, generated_at=clock.now)
+    clock.look(2)
+    assert over() == {code}
+
+
+def test_meters_that_were_never_heard_do_not_keep_a_loss_open(clock: Clock) -> None:
+    site(clock, silent=8)
+    for number in range(8):
+        make.meter(f"new {number}", area=Area.objects.get())
+    clock.look(2)
+    assert "many_silent" in told()
+    clock.hear(*(str(101 + number) for number in range(8)))
+    clock.look(2)
+    assert "many_silent" in over()
+
+
+def test_meters_that_are_gone_do_not_make_a_loss_small(clock: Clock) -> None:
+    site(clock, silent=8)
+    for number in range(60):
+        make.meter(f"gone {number}", area=Area.objects.get(), removed_at=clock.now)
+    clock.look(2)
+    assert "many_silent" in told()
+    Watch.objects.update(since=clock.now)  # none of the eight has been heard since
+    clock.look(5)
+    assert over() == set()

@@ -6,15 +6,16 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django_q.models import Schedule
 
 from bookings.models import Stay
 from meters import clock, online, site
 from meters.models import Area, Device, Meter
-from monitoring import glance, incidents
+from monitoring import glance, incidents, looks
 from monitoring.findings import Finding, Severity
 from monitoring.glance import Colour, Glance
+from monitoring.models import Incident, MaintenanceWindow
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -59,8 +60,10 @@ def page(person) -> str:
 def test_when_all_is_well_it_says_so_in_one_line() -> None:
     make.worker()
     heard(served("North"))
+    looks.note(timezone.now())
     html = page(make.superuser())
     assert "All is well. Nothing is to be looked after." in html
+    assert "was last looked at" not in html
     assert "<title> At a glance |" in " ".join(html.split())
     assert 'class="troubles"' not in html
 
@@ -93,6 +96,62 @@ def test_that_nothing_is_checked_any_more_is_never_all_is_well() -> None:
     html = page(make.superuser())
     assert "Background jobs are not being run" in html
     assert "All is well" not in html
+
+
+def test_while_nobody_looks_it_is_never_all_is_well() -> None:
+    """Jobs are handed out, and none is done: each look fails, or those who do them hang."""
+    make.worker()
+    chief = make.superuser()
+    assert "Nobody has looked yet whether all is well" in page(chief)
+    looks.note(timezone.now() - timedelta(minutes=4))
+    html = page(chief)
+    assert "Whether all is well was last looked at 4 minutes ago" in html
+    assert "All is well. Nothing" not in html
+
+
+def test_why_nobody_is_told_of_something_stands_beside_it() -> None:
+    make.worker()
+    served("North")
+    opened(
+        found("many_silent", Severity.CRITICAL, "north", area="North", silent=9, meters=9),
+        found("redis_away", Severity.WARNING),
+    )
+    now, chief = timezone.now(), make.superuser()
+    Incident.objects.filter(code="many_silent").update(unseen_since=now)
+    incidents.snooze(Incident.objects.get(code="redis_away"), chief, now + timedelta(hours=1), now)
+    MaintenanceWindow.objects.create(
+        area=Area.objects.get(), from_at=now, to_at=now + timedelta(hours=1), why="antenna"
+    )
+    with translation.override("en"):
+        north, redis = seen(chief).shown
+    assert north.untold == ["being worked on", "cannot be seen just now"]
+    (snoozed,) = redis.untold
+    assert snoozed.startswith("snoozed until ")
+    assert snoozed in page(chief)
+
+
+@pytest.mark.parametrize(
+    ("severity", "colour"),
+    [(Severity.CRITICAL, Colour.RED), (Severity.WARNING, Colour.AMBER), (Severity.NOTICE, Colour.GREEN)],
+)
+def test_an_area_in_which_something_is_wrong_with_a_meter_is_not_called_well(
+    severity: Severity, colour: Colour
+) -> None:
+    make.worker()
+    meter = heard(served("North"))
+    opened(found("frozen", severity, meter.device.ieee_address, area="North", meter="101", hours=12, volts="47"))
+    (light,) = seen().lights
+    with translation.override("en"):
+        assert (light.colour, str(light.says)) == (colour, "an incident is open")
+
+
+def test_an_area_with_a_meter_that_was_never_heard_is_not_called_well() -> None:
+    make.worker()
+    area = served("North")
+    heard(area)
+    make.meter(area=area)
+    (light,) = seen().lights
+    assert (light.colour, light.online, light.meters) == (Colour.AMBER, 1, 2)
 
 
 def test_an_areas_light() -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from meters import partitions
-from meters.models import Area, AreaHealth, Device, Meter, Reading
+from meters.models import Area, AreaHealth, AreaState, Device, Meter, Reading, Watch
 from monitoring.checks import radio
 from monitoring.findings import Finding, Severity
 from tests import make
@@ -49,6 +49,15 @@ def test_a_meter_that_sends_each_second_is_told_and_one_whose_load_changes_is_no
     (found,) = radio.chattering(NOW)
     assert (found.key, found.facts["per_min"]) == (f"chatters:{loud.device.ieee_address}", 60)
     assert told(radio.chattering(NOW + 2 * MINUTE)) == []
+
+
+def test_what_waited_on_the_broker_and_comes_at_once_is_no_storm(area: Area) -> None:
+    """Where Zigbee2MQTT tells no time, it was all measured when it came."""
+    meter(area, 60)
+    Watch.objects.create(since=NOW - 2 * MINUTE, until=NOW)
+    assert told(radio.chattering(NOW)) == []
+    Watch.objects.update(since=NOW - 4 * MINUTE)
+    assert len(told(radio.chattering(NOW))) == 1
 
 
 def test_a_meter_that_sends_twenty_a_second_is_found_within_the_first_minute(area: Area) -> None:
@@ -141,6 +150,18 @@ def test_four_restarts_within_a_day_are_told_and_three_are_not(area: Area, count
     AreaHealth.objects.create(area=area, generated_at=NOW + MINUTE, **{counter: 4})
     assert told(radio.restarts(NOW + MINUTE)) == ["restarts_often:north"]
     assert told(radio.restarts(NOW + timedelta(days=2))) == []
+
+
+def test_counts_that_begin_anew_with_each_report_are_no_restarts(area: Area) -> None:
+    """Its configuration may say so: health.reset_on_check."""
+    AreaState.objects.filter(area=area).update(configuration={"health": {"reset_on_check": True}})
+    reports(area, *({"uptime_s": 100 + n, "mqtt_published": 900 - n} for n in range(10)))
+    assert told(radio.restarts(NOW)) == []
+    AreaHealth.objects.filter(area=area).update(uptime_s=None)
+    reported = AreaHealth.objects.order_by("generated_at")
+    for number, each in enumerate(reported):
+        AreaHealth.objects.filter(pk=each.pk).update(uptime_s=600 * (number % 2))
+    assert told(radio.restarts(NOW)) == ["restarts_often:north"]
 
 
 # --- who leaves, who is hardly heard ---------------------------------------------------------------------------------

@@ -89,6 +89,26 @@ def test_what_gets_worse_is_snoozed_no_more(sink: Sink, route: AlertRoute) -> No
     assert "it got worse" in sink.told[1]["message"]
 
 
+def test_what_is_as_bad_again_as_before_the_snoozing_is_snoozed_no_more(sink: Sink, route: AlertRoute) -> None:
+    """Who snoozed it saw a warning: that somebody had made a little room."""
+    minutes(2, LITTLE_ROOM[Severity.CRITICAL])
+    minutes(2, LITTLE_ROOM[Severity.WARNING], since=2)
+    incidents.snooze(Incident.objects.get(), make.superuser(), NOON + 240 * MINUTE, NOON + 4 * MINUTE)
+    minutes(5, LITTLE_ROOM[Severity.WARNING], since=4)
+    assert len(sink.told) == 1
+    minutes(5, LITTLE_ROOM[Severity.CRITICAL], since=9)
+    assert len(sink.told) == 2
+
+
+def test_what_comes_back_worse_than_it_was_when_it_was_snoozed_is_told(sink: Sink, route: AlertRoute) -> None:
+    minutes(2, LITTLE_ROOM[Severity.WARNING])
+    incidents.snooze(Incident.objects.get(), make.superuser(), NOON + 240 * MINUTE, NOON + 2 * MINUTE)
+    minutes(5, since=2)
+    minutes(5, LITTLE_ROOM[Severity.CRITICAL], since=7)
+    assert Incident.objects.get(closed_at=None).snoozed_until is None
+    assert sink.told[-1]["message"].startswith("Critical")
+
+
 def test_what_comes_back_while_it_is_snoozed_is_told_to_nobody(sink: Sink, route: AlertRoute) -> None:
     minutes(2, OFFLINE)
     incidents.snooze(Incident.objects.get(), make.superuser(), NOON + 240 * MINUTE, NOON + 2 * MINUTE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -35,16 +35,15 @@ on_either = pytest.mark.parametrize("broker", ["mosquitto" if mosquitto.program(
 
 @dataclass
 class Site:
-    """The worker, its broker, and whom alerts reach. `looks`: how many there were, a minute apart for the incidents.
-
-    They begin in the past: what was told in the future is taken for told now.
+    """The worker, its broker, and whom alerts reach. `looks`: how many there were, a minute apart for the
+    incidents, none of them in the future: a clock that was set back is another story.
     """
 
     services: OwnServices
     broker: Broker
     workers: Workers
     sink: Sink
-    began: Any = field(default_factory=lambda: timezone.now() - timedelta(minutes=30))
+    began: datetime = field(default_factory=lambda: timezone.now() - timedelta(hours=1))
     looks: int = 0
 
     def look(self, times: int) -> None:

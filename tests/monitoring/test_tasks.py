@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from monitoring import tasks
+from monitoring import incidents, tasks
 from monitoring.models import Alert, AlertRoute, Incident, Look, MaintenanceWindow
+from tests import make
 from tests.sink import Sink
 
 pytestmark = pytest.mark.django_db
@@ -48,3 +49,16 @@ def test_while_it_is_worked_on_nobody_is_told_inside_nor_outside(sink: Sink) -> 
     assert Incident.objects.filter(code="worker_silent", opened_at__isnull=False).exists()
     assert not Alert.objects.exists()
     assert sink.called == ["/ping", "/ping"]
+
+
+def test_a_critical_thing_that_is_snoozed_does_not_silence_the_dead_mans_switch(sink: Sink) -> None:
+    """Otherwise, while an antenna is on order, nobody would notice that the whole NAS is gone."""
+    now = timezone.now()
+    tasks.check_site()
+    a_minute_later()
+    assert sink.called == []
+    chief = make.superuser()
+    for incident in Incident.objects.filter(severity="critical"):
+        assert incidents.snooze(incident, chief, now + 60 * MINUTE, now)
+    a_minute_later()
+    assert sink.called == ["/ping"]
