@@ -34,9 +34,9 @@ class Incident(models.Model):
         verbose_name=_("area"),
         help_text="Whose it is; none: all's.",
     )
-    check_name = models.CharField(max_length=80, blank=True, help_text="Of the check that found it.")
+    check_name = models.CharField(max_length=80, blank=True, db_default="", help_text="Of the check that found it.")
     severity = models.CharField(_("severity"), max_length=10, choices=Severity.choices)
-    worst = models.CharField(max_length=10, blank=True, help_text="The worst that it was.")
+    worst = models.CharField(max_length=10, blank=True, db_default="", help_text="The worst that it was.")
     facts = models.JSONField(default=dict)
     part_of = models.CharField(max_length=200, blank=True, help_text="The key of what explains it.")
     since = models.DateTimeField(_("since"))
@@ -45,7 +45,9 @@ class Incident(models.Model):
     times_missed = models.PositiveIntegerField(default=0, help_text="In a row, since it was last found.")
     opened_at = models.DateTimeField(_("opened"), null=True)
     closed_at = models.DateTimeField(_("closed"), null=True)
-    comebacks = models.PositiveIntegerField(default=0, help_text="How often it came back shortly after it was over.")
+    comebacks = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How often it came back shortly after it was over."
+    )
     shown_at = models.DateTimeField(null=True, help_text="Since when nothing keeps it from being told.")
     unseen_since = models.DateTimeField(null=True, help_text="Since when nobody can see whether it goes on.")
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True)
@@ -286,7 +288,9 @@ class Alert(models.Model):
     incident = models.ForeignKey(Incident, models.CASCADE, related_name="alerts", verbose_name=_("incident"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices)
     number = models.PositiveIntegerField(default=0, help_text="So many of it went before to this route.")
-    severity = models.CharField(max_length=10, choices=Severity.choices, default=Severity.CRITICAL)
+    severity = models.CharField(
+        max_length=10, choices=Severity.choices, default=Severity.CRITICAL, db_default=Severity.CRITICAL
+    )
     made_at = models.DateTimeField(_("made"))
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due"))
