@@ -1,21 +1,10 @@
-// Staff's first page follows what happens; without a server it greys what it shows.
+// Staff's first page follows what happens.
 
-const FOLLOW_MS = 15_000;
-const PATIENCE_MS = 10_000;
+import { renew } from "./takeover.js";
 
-async function follow() {
-  if (document.hidden) return;
-  try {
-    const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(PATIENCE_MS) });
-    if (!answer.ok || answer.redirected) throw new Error(answer.status);
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-live]");
-    const part = document.querySelector("[data-live]");
-    if (fresh.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) part.replaceChildren(...fresh.childNodes);
-    document.body.classList.remove("without-server");
-  } catch {
-    document.body.classList.add("without-server");
-  }
-}
+const EVERY_MS = 15_000;
 
-setInterval(follow, FOLLOW_MS);
+const follow = () => document.hidden || renew();
+
+setInterval(follow, EVERY_MS);
 document.addEventListener("visibilitychange", follow);

@@ -6,30 +6,16 @@ import { ConfirmDialog, OrderDialog } from "./board/dialogs.js";
 import { setHidden, setText } from "./board/dom.js";
 import { openLetGo } from "./board/letgo.js";
 import { page, say } from "./board/words.js";
-import { takeOver } from "./takeover.js";
+import { renew } from "./takeover.js";
 
 const EVERY_MS = 15_000;
 const MOVING_MS = 1_500;
-const lost = document.getElementById("lost");
 const failure = document.getElementById("act-error");
 let askedAt = Date.now();
 
 async function refresh() {
   askedAt = Date.now();
-  try {
-    const answer = await fetch(location.href, { cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(8_000) });
-    if (answer.type === "opaqueredirect") return location.reload(); // logged out: to the log-in page
-    if (!answer.ok) throw new Error(answer.status);
-    takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    setLost(false);
-  } catch {
-    setLost(true);
-  }
-}
-
-function setLost(isLost) {
-  lost.hidden = !isLost;
-  document.body.toggleAttribute("data-lost", isLost);
+  await renew();
 }
 
 // --- switching ---

@@ -1,7 +1,29 @@
 // A page that asks for itself again: each section marked data-live is replaced where it has changed. What is being typed
 // in stays, and so does which button has the focus.
 
-export function takeOver(told) {
+const PATIENCE_MS = 8_000;
+
+/** Asks for the page; whether the server told it. Where it did not, the page says so, and is greyed. */
+export async function renew() {
+  const isTold = await ask();
+  document.getElementById("lost").hidden = isTold;
+  document.body.toggleAttribute("data-lost", !isTold);
+  return isTold;
+}
+
+async function ask() {
+  try {
+    const answer = await fetch(location.href, { cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
+    if (answer.type === "opaqueredirect") location.reload(); // logged out: to the log-in page
+    else if (answer.ok) takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    else return false;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function takeOver(told) {
   for (const old of document.querySelectorAll("[data-live]")) {
     const fresh = told.getElementById(old.id);
     if (!fresh) continue;

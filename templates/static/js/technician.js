@@ -1,32 +1,18 @@
 // The technician's pages ask for themselves again, so that a device that joins appears by itself; countdowns run to the
 // moment that Zigbee2MQTT reported; labels are scanned where the browser can.
 
-import { takeOver } from "./takeover.js";
+import { renew } from "./takeover.js";
 
 const EVERY_MS = 5_000;
 const HURRIED_MS = 1_500;
-const lost = document.getElementById("lost");
 let askedAt = Date.now();
 let skew = 0; // the server's clock minus the browser's
 
 async function refresh() {
   askedAt = Date.now();
-  try {
-    const answer = await fetch(location.href, { cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(8_000) });
-    if (answer.type === "opaqueredirect") return location.reload(); // logged out: to the log-in page
-    if (!answer.ok) throw new Error(answer.status);
-    takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    learnClock();
-    tick();
-    setLost(false);
-  } catch {
-    setLost(true);
-  }
-}
-
-function setLost(isLost) {
-  lost.hidden = !isLost;
-  document.body.toggleAttribute("data-lost", isLost);
+  if (!(await renew())) return;
+  learnClock();
+  tick();
 }
 
 // --- countdown ---
