@@ -22,7 +22,7 @@ from meters import clock, commands, online, site, usage
 from meters.models import Area, AreaState, Meter
 from meters.site import Compared, Load
 from meters.usage import Use
-from monitoring import incidents, words
+from monitoring import incidents, looks, words
 from monitoring.checks import ourselves
 from monitoring.findings import Finding, Severity
 from monitoring.models import Incident
@@ -84,9 +84,10 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """`troubles`, `today`: None for those who may not see them."""
+    """`troubles`, `today`: None for those who may not see them. `is_known`: no trouble means that all is well."""
 
     troubles: list[Trouble] | None
+    is_known: bool
     lights: list[Light]
     stop: Any
     otherwise: int
@@ -118,6 +119,7 @@ def glance(user: User, now: datetime) -> Glance:
     until = site.counted_until(found, statuses, now)
     return Glance(
         troubles=troubles if user.has_perm("monitoring.view_incident") else None,
+        is_known=looks.is_known(now),
         lights=_lights(found, statuses, link, troubles),
         stop=commands.stop.current(),
         otherwise=site.otherwise(found, statuses, now),
@@ -179,6 +181,8 @@ def _judge(
         return Colour.AMBER, _("an incident is open")
     if count[online.Status.OFFLINE]:
         return Colour.AMBER, _("some meters are not heard")
+    if count[online.Status.UNKNOWN]:
+        return Colour.GREY, _("some meters have not been heard yet")
     return Colour.GREEN, _("all is well")
 
 
