@@ -70,6 +70,10 @@ def test(route: AlertRoute) -> bool:
         return _send(route, gettext("A test"), text, timezone.now())
 
 
+def has_address(route: AlertRoute) -> bool:
+    return bool(settings.ALERT_URLS.get(route.name))
+
+
 def of_incident(incident: Incident) -> QuerySet[Alert]:
     """What was told of it, and is to be told."""
     return Alert.objects.filter(incident=incident).select_related("route").order_by("made_at", "pk")

@@ -87,12 +87,13 @@ class Bar:
 @dataclass(frozen=True, slots=True)
 class Glance:
     """`troubles`, `today`: None for those who may not see them. `looked_at`: when somebody last looked whether all is
-    well; None: never.
+    well; None: never. `is_known`: no trouble means that all is well.
     """
 
     troubles: list[Trouble] | None
     looked_at: datetime | None
     is_looked_at: bool
+    is_known: bool
     lights: list[Light]
     stop: Any
     otherwise: int
@@ -126,6 +127,7 @@ def glance(user: User, now: datetime) -> Glance:
         troubles=troubles if user.has_perm("monitoring.view_incident") else None,
         looked_at=looked_at,
         is_looked_at=looked_at is not None and now - looked_at < looks.LONGEST_BREAK,
+        is_known=looks.is_known(now),
         lights=_lights(found, statuses, link, troubles),
         stop=commands.stop.current(),
         otherwise=site.otherwise(found, statuses, now),
@@ -187,8 +189,10 @@ def _judge(
         return Colour.RED, _("an incident is open")
     if worst is Severity.WARNING:
         return Colour.AMBER, _("an incident is open")
-    if count[online.Status.ONLINE] < count.total():
+    if count[online.Status.OFFLINE]:
         return Colour.AMBER, _("some meters are not heard")
+    if count[online.Status.UNKNOWN]:
+        return Colour.GREY, _("some meters have not been heard yet")
     return Colour.GREEN, _("an incident is open") if worst else _("all is well")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from meters import online
@@ -42,6 +42,12 @@ def last_at() -> datetime | None:
     """When the site was looked at last; None: never. One query."""
     found: datetime | None = Look.objects.filter(area=None).aggregate(last=Max("until"))["last"]
     return found
+
+
+def is_known(now: datetime) -> bool:
+    """Whether what is wrong would be an incident by now: the site is looked at, and was twice at least."""
+    going_on = Look.objects.filter(area=None, since__lte=now, until__gt=now - LONGEST_BREAK)
+    return going_on.filter(until__gt=F("since")).exists()
 
 
 def prune(now: datetime) -> None:

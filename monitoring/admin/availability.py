@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -13,12 +13,15 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext
 from unfold.admin import ModelAdmin
 
+from bookings import exports
+from bookings.exports import Cell, Table
 from bookings.portal import local
 from meters import clock
 from monitoring import availability
 from monitoring.availability import Availability
 
 NEEDS = "monitoring.view_incident"
+HOUR = timedelta(hours=1)
 
 
 def page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
@@ -38,20 +41,26 @@ def page(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
 
 
 def download(request: HttpRequest) -> HttpResponse:
-    """Hours with decimals; empty where nothing is known."""
+    """For the spreadsheet of the reader's language."""
     month, now = _asked(request), timezone.now()
-    answer = HttpResponse(content_type="text/csv; charset=utf-8")
+    answer = HttpResponse(exports.as_csv(_table(month, now)), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="availability-{month:%Y-%m}.csv"'
-    answer.write("\ufeff")  # Excel takes it for UTF-8 then
-    lines = csv.writer(answer)
-    lines.writerow(
-        ["month", "part", "available_percent", "available_h", "away_h", "planned_h", "unknown_h", "times_away"]
-    )
-    for each in _of(month, now):
-        percent = "" if each.percent is None else f"{each.percent:.2f}"
-        hours = (f"{time.total_seconds() / 3600:.2f}" for time in (each.up, each.down, each.planned, each.unknown))
-        lines.writerow([f"{month:%Y-%m}", _harmless(each.name), percent, *hours, each.outages])
     return answer
+
+
+def _table(month: date, now: datetime) -> Table:
+    """Hours with decimals; no percentage where nothing is known."""
+    columns = (
+        *(gettext("month"), gettext("area or part"), gettext("available, %"), gettext("available, hours")),
+        *(gettext("away, hours"), gettext("planned, hours"), gettext("unknown, hours"), gettext("times away")),
+    )
+    return Table(gettext("Availability"), columns, tuple(_line(month, each) for each in _of(month, now)))
+
+
+def _line(month: date, told: Availability) -> tuple[Cell, ...]:
+    percent = None if told.percent is None else Decimal(f"{told.percent:.2f}")
+    hours = (Decimal(f"{time / HOUR:.2f}") for time in (told.up, told.down, told.planned, told.unknown))
+    return (f"{month:%Y-%m}", told.name, percent, *hours, told.outages)
 
 
 def _asked(request: HttpRequest) -> date:
@@ -91,8 +100,3 @@ def _row(told: Availability) -> dict[str, str | bool | int]:
 
 def _span(length: timedelta) -> str:
     return local.span(length) if length >= timedelta(seconds=1) else "–"
-
-
-def _harmless(text: str) -> str:
-    """No spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

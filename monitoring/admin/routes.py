@@ -105,9 +105,12 @@ class AlertRouteAdmin(ModelAdmin):
 def _try_out(request: HttpRequest, route: AlertRoute) -> None:
     if alerts.test(route):
         messages.success(request, gettext("%(route)s was told. See whether it arrived.") % {"route": route})
-    else:
+        return
+    if alerts.has_address(route):
         text = gettext("%(route)s could not be told. Look at its address in ALERT_URLS.")
-        messages.error(request, text % {"route": route})
+    else:
+        text = gettext("%(route)s has no address: ALERT_URLS has no line of this name. Add one, then restart.")
+    messages.error(request, text % {"route": route})
 
 
 @admin.register(Alert)

@@ -366,6 +366,7 @@ def test_an_area_is_asked_and_its_page_waits_for_the_answer(chief, word, request
     shown = chief.get(url)
     assert "Refresh" not in shown.headers
     assert "&quot;healthy&quot;: true" in shown.content.decode()
+    assert f'href="{reverse("area_page", args=[area.slug])}"' in shown.content.decode()
 
 
 def test_a_restart_is_asked_about_first(chief):

@@ -175,6 +175,16 @@ def test_staff_see_a_month_and_take_it_with_them() -> None:
     assert ",2.00,0.00,0.00,1" in lines.splitlines()[1]
 
 
+def test_availability_as_csv_is_written_for_the_spreadsheet_of_its_reader() -> None:
+    a_month()
+    before = timezone.localtime().replace(day=1) - timedelta(days=1)
+    address = reverse("admin:monitoring_incident_availability_csv")
+    asked = somebody("reception").get(address, {"month": f"{before:%Y-%m}"}, headers={"accept-language": "da"})
+    line = asked.content.decode("utf-8-sig").splitlines()[1]
+    assert line.startswith(f"{before:%Y-%m};'=North;99,")
+    assert ";2,00;0,00;0,00;1" in line
+
+
 @pytest.mark.parametrize("month", ["", "x", "2026-13", "2999-01", "1999-01"])
 def test_a_month_that_is_none_is_this_one(month: str) -> None:
     answer = somebody("reception").get(reverse("admin:monitoring_incident_availability"), {"month": month})

@@ -173,8 +173,10 @@ def test_its_test_button_says_whether_it_got_through(sink: Sink, route: AlertRou
     press = {"action": "try_out", "_selected_action": [route.pk]}
     assert "was told. See whether it arrived" in client.post(address, press, follow=True).content.decode()
     assert "If you read this" in sink.told[0]["message"]
-    settings.ALERT_URLS = {}
+    settings.ALERT_URLS = {route.name: "json://127.0.0.1:1"}
     assert "could not be told" in client.post(address, press, follow=True).content.decode()
+    settings.ALERT_URLS = {}
+    assert "has no address: ALERT_URLS has no line" in client.post(address, press, follow=True).content.decode()
 
 
 def test_staff_see_what_was_told(sink: Sink, route: AlertRoute) -> None:

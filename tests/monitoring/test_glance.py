@@ -15,7 +15,7 @@ from meters.models import Area, Device, Meter
 from monitoring import glance, incidents, looks
 from monitoring.findings import Finding, Severity
 from monitoring.glance import Colour, Glance
-from monitoring.models import Incident, MaintenanceWindow
+from monitoring.models import Incident, Look, MaintenanceWindow
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +24,11 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def jobs_that_run() -> None:
     Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=1))
+
+
+def looked_at(times: int = 2) -> None:
+    for minutes in reversed(range(times)):
+        looks.note(timezone.now() - timedelta(minutes=minutes))
 
 
 def heard(area: Area | None, power_w: int | None = 100, **values) -> Meter:
@@ -59,13 +64,36 @@ def page(person) -> str:
 
 def test_when_all_is_well_it_says_so_in_one_line() -> None:
     make.worker()
+    looked_at()
     heard(served("North"))
-    looks.note(timezone.now())
     html = page(make.superuser())
     assert "All is well. Nothing is to be looked after." in html
     assert "was last looked at" not in html
     assert "<title> At a glance |" in " ".join(html.split())
     assert 'class="troubles"' not in html
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        (0, "Nobody has looked yet whether all is well"),
+        (1, "Whether all is well is known once the site has looked at itself twice"),
+    ],
+)
+def test_before_the_site_was_looked_at_twice_nobody_says_that_all_is_well(times: int, says: str) -> None:
+    make.worker()
+    heard(served("North"))
+    looked_at(times)
+    html = page(make.superuser())
+    assert says in html
+    assert "All is well." not in html
+
+
+def test_looks_of_yesterday_tell_nothing_of_now() -> None:
+    make.worker()
+    looked_at()
+    Look.objects.update(since=timezone.now() - timedelta(days=2), until=timezone.now() - timedelta(days=1))
+    assert not seen().is_known
 
 
 def test_what_is_open_stands_first_with_what_to_do_and_leads_to_its_page() -> None:
@@ -145,15 +173,6 @@ def test_an_area_in_which_something_is_wrong_with_a_meter_is_not_called_well(
         assert (light.colour, str(light.says)) == (colour, "an incident is open")
 
 
-def test_an_area_with_a_meter_that_was_never_heard_is_not_called_well() -> None:
-    make.worker()
-    area = served("North")
-    heard(area)
-    make.meter(area=area)
-    (light,) = seen().lights
-    assert (light.colour, light.online, light.meters) == (Colour.AMBER, 1, 2)
-
-
 def test_an_areas_light() -> None:
     make.worker()
     heard(served("green"))
@@ -178,6 +197,16 @@ def test_an_areas_light() -> None:
         "unknown": Colour.GREY,
         "not yet": Colour.GREY,
     }
+
+
+def test_an_area_whose_meters_are_not_all_heard_yet_is_not_said_to_be_well() -> None:
+    make.worker()
+    area = served()
+    heard(area)
+    heard(area, heard_at=None)
+    chief = make.superuser()
+    assert [light.colour for light in seen(chief).lights] == [Colour.GREY]
+    assert "Some meters have not been heard yet" in page(chief)
 
 
 def test_while_nobody_listens_no_area_is_green() -> None:
