@@ -9,7 +9,7 @@ from threading import Event, Thread
 import pytest
 from django.utils import timezone
 
-from meters.models import Area
+from meters.models import Area, Watch
 from monitoring.checks import areas, radio
 from tests.meters.conftest import services  # noqa: F401  (a fixture)
 from tests.meters.harness import Twin, until
@@ -53,6 +53,7 @@ def test_a_meter_that_spams_is_found_and_a_lost_antenna_is_told_as_such(world: W
     twin = world.twin("z2m_a", 6, **RECOMMENDED)
     Area.objects.update(in_service=True)
     until(lambda: Area.objects.filter(devices__meter__state__heard_at__isnull=False).exists(), "a meter to be heard")
+    Watch.objects.update(since=timezone.now() - radio.SETTLED)  # as if somebody had listened for so long
     assert found(radio.chattering) == []
     with spamming(twin, 2):
         until(lambda: found(radio.chattering) == ["chatters"], "the meter that spams to be found")
