@@ -61,8 +61,8 @@ def _is_machine(request: HttpRequest) -> bool:
 
 def _message(request: HttpRequest) -> str:
     if request.path.startswith(reverse("board")):
-        return gettext("The database cannot be reached, so nothing was ordered. Try again in a minute.")
-    return "The database is away. Nothing was done: ask again."
+        return gettext("The database cannot be reached, so most likely nothing was ordered. Look again in a minute.")
+    return "The database is away. Most likely nothing was done: look, and ask again."
 
 
 def _page_tries_again(request: HttpRequest) -> int:
