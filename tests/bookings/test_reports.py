@@ -103,6 +103,7 @@ def test_who_has_no_outlet_may_report_it() -> None:
 
 
 def test_it_costs_as_much_with_many_outlets() -> None:
+    report(camper("0")[0])  # what is asked once a process
     counts = []
     for number, meters in (("1", 1), ("2", 6)):
         stay, _meters = camper(number, meters)

@@ -36,9 +36,9 @@ def route() -> AlertRoute:
     return AlertRoute.objects.create(name="on_duty", language="en")
 
 
-def minutes(count: int, *found: Finding, since: int = 0) -> None:
-    """The site is looked at, and told about, each minute; minutes count from noon."""
-    for minute in range(since, since + count):
+def minutes(count: int, *found: Finding, since: int = 0, every: int = 1) -> None:
+    """The site is looked at, and told about; minutes count from noon."""
+    for minute in range(since, since + count, every):
         now = NOON + minute * MINUTE
         incidents.take(found, now)
         alerts.plan(now)
@@ -68,12 +68,13 @@ def test_what_is_due_together_is_one_message(sink: Sink, route: AlertRoute) -> N
 
 
 def test_while_nobody_looks_after_it_it_is_told_again(sink: Sink, route: AlertRoute) -> None:
-    minutes(61, OFFLINE)
+    minutes(2, OFFLINE)
+    minutes(59, OFFLINE, since=2, every=10)
     assert len(sink.told) == 1
     minutes(2, OFFLINE, since=61)
     assert "nobody looks after it yet" in sink.told[1]["message"]
     incidents.look_after(Incident.objects.get(), make.superuser(), "", NOON + 64 * MINUTE)
-    minutes(120, OFFLINE, since=65)
+    minutes(120, OFFLINE, since=65, every=10)
     assert len(sink.told) == 2
 
 

@@ -195,13 +195,13 @@ def test_that_a_route_fails_is_not_told_by_itself(route: AlertRoute) -> None:
 def test_warnings_are_collected_into_one_message_a_day(sink: Sink, route: AlertRoute) -> None:
     AlertRoute.objects.update(digest="warning", digest_at=time(8))
     warning = LITTLE_ROOM[Severity.WARNING]
-    minutes(20 * 60, OPEN, warning, every=10)
+    minutes(20 * 60, OPEN, warning, every=60)
     minutes(1, OPEN, warning, since=20 * 60 - 1)  # 7:59
     assert sink.told == []
-    minutes(12 * 60, OPEN, warning, since=20 * 60, every=10)
+    minutes(12 * 60, OPEN, warning, since=20 * 60, every=60)
     (told,) = sink.told
     assert "2 things" in told["title"]
-    minutes(18 * 60, warning, since=32 * 60, every=10)
+    minutes(18 * 60, warning, since=32 * 60, every=60)
     assert len(sink.told) == 2
     assert "Over: North is open" in sink.told[1]["message"]
     assert "nobody looks after it yet" in sink.told[1]["message"]
@@ -249,7 +249,7 @@ def test_when_nobody_looks_after_it_the_next_is_told(sinks: dict[str, Sink], nex
 def test_when_somebody_looks_after_it_the_next_is_not_told(sinks: dict[str, Sink], next_route: AlertRoute) -> None:
     minutes(10, OFFLINE)
     incidents.look_after(Incident.objects.get(), make.superuser(), "on my way", NOON + 10 * MINUTE)
-    minutes(120, OFFLINE, since=10)
+    minutes(120, OFFLINE, since=10, every=10)
     assert sinks["next"].told == []
 
 
