@@ -36,10 +36,12 @@ def take(findings: Iterable[Finding], now: datetime) -> None:
         if not cursor.fetchone()[0] or not looks.note(now):
             return
         known = {incident.key: incident for incident in Incident.objects.filter(closed_at=None)}
-        _begin([finding for key, finding in found.items() if key not in known], now)
+        placed = {key for key, incident in known.items() if incident.area_id}
+        areas = whose.areas_of([finding for key, finding in found.items() if key not in placed])
+        _begin([finding for key, finding in found.items() if key not in known], areas, now)
         for key, incident in known.items():
             if key in found:
-                _found_again(incident, found[key], known, now)
+                _found_again(incident, found[key], areas.get(key), known, now)
         _not_found([incident for key, incident in known.items() if key not in found], found.values(), now)
         _show(now)
 
@@ -131,10 +133,9 @@ def prune(now: datetime) -> None:
 # --- what a look changes ---------------------------------------------------------------------------------------------
 
 
-def _begin(findings: Collection[Finding], now: datetime) -> None:
+def _begin(findings: Collection[Finding], areas: Mapping[str, int], now: datetime) -> None:
     if not findings:
         return
-    areas = whose.areas_of(findings)
     keys = [finding.key for finding in findings]
     last = Incident.objects.filter(key__in=keys).order_by("key", "-closed_at").distinct("key")
     before = {each.key: each for each in last}
@@ -167,9 +168,12 @@ def _new(finding: Finding, area_id: int | None, before: Incident | None, now: da
     return made
 
 
-def _found_again(incident: Incident, finding: Finding, known: Collection[str], now: datetime) -> None:
+def _found_again(
+    incident: Incident, finding: Finding, area_id: int | None, known: Collection[str], now: datetime
+) -> None:
     """What it says may have changed; when it began is what was said first. As long as what explained it is not known
-    to be over, it explains it.
+    to be over, it explains it. `area_id`: of one that began when nobody knew whose it is (a meter that no area listed,
+    code that did not note it).
     """
     times = incident.times_found + 1
     told = {
@@ -177,6 +181,7 @@ def _found_again(incident: Incident, finding: Finding, known: Collection[str], n
         "facts": dict(finding.facts),
         "part_of": finding.part_of or (incident.part_of if incident.part_of in known else ""),
         "check_name": finding.check[:LONGEST_CHECK],
+        "area_id": incident.area_id or area_id,
         "found_at": now,
         "times_found": times,
         "times_missed": 0,

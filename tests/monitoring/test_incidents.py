@@ -201,3 +201,13 @@ def test_old_ones_are_forgotten_and_open_ones_never() -> None:
     looks([MANY], [MANY])
     incidents.prune(NOW + timedelta(days=900))
     assert [incident.code for incident in Incident.objects.all()] == ["many_silent"]
+
+
+def test_what_began_before_anybody_knew_its_area_is_of_it_once_that_is_known() -> None:
+    of_a_meter = Finding("meter_silent", Severity.WARNING, "0x00000000000000aa", {"meter": "101"})
+    looks([of_a_meter], [of_a_meter])
+    assert Incident.objects.get().area is None
+    north = make.area("north")
+    make.meter("101", area=north, ieee="0x00000000000000aa")
+    looks([of_a_meter])
+    assert Incident.objects.get().area == north
