@@ -1,11 +1,12 @@
 """What django-q2 runs for this app: each a line, may run late or twice."""
 
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils import timezone
 
-from meters import areas, commands, partitions, requests, snapshots
+from meters import areas, commands, partitions, requests, retention, snapshots
+from meters.readings import days
 
 HEALTH_KEPT = timedelta(days=14)
 
@@ -14,8 +15,20 @@ def make_partitions() -> None:
     partitions.ensure_ahead()
 
 
-def reindex_the_day_before_yesterday() -> None:
-    partitions.reindex((timezone.now() - timedelta(days=2)).astimezone(UTC).date())
+def sum_up_days() -> None:
+    days.sum_up(timezone.now())
+
+
+def pack_readings() -> None:
+    retention.pack(timezone.now())
+
+
+def forget_readings() -> None:
+    retention.forget_readings(timezone.now())
+
+
+def forget_hours() -> None:
+    retention.forget_hours(timezone.now())
 
 
 def prune_health() -> None:
