@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -26,11 +27,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Piece:
-    """Something small that is to be backed up, as it is, in memory."""
+    """Something small that is to be backed up, as it is, in memory.
+
+    `facts`: what was counted in it, for whoever opens it again. `warnings`: sentences for people: it is kept, but …
+    """
 
     name: str
     kind: Kind
     content: bytes
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,10 @@ class Missing:
 
 @dataclass(frozen=True)
 class Part:
-    """A file of the backup. `bytes` and `sha256` are the sealed file's; `plain_bytes` is the size of what is in it."""
+    """A file of the backup. `bytes` and `sha256` are the sealed file's; `plain_bytes` is the size of what is in it.
+
+    `facts` and `warnings` are those of its piece.
+    """
 
     name: str
     kind: Kind
@@ -52,6 +61,8 @@ class Part:
     bytes: int
     sha256: str
     plain_bytes: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,8 @@ def _part(told: dict[str, Any]) -> Part:
         bytes=int(told["bytes"]),
         sha256=str(told["sha256"]),
         plain_bytes=int(told["plain_bytes"]),
+        facts=dict(told["facts"]),
+        warnings=tuple(map(str, told["warnings"])),
     )
     if "/" in part.file or "\\" in part.file or part.file.startswith("."):
         raise ValueError("a file outside of the backup")

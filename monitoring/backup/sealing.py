@@ -14,11 +14,14 @@ from typing import Protocol
 import pyrage
 from django.conf import settings
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
 from pyrage import x25519
 
+from monitoring.backup import BackupError
 
-class SealingError(Exception):
-    """The text says what is wrong and what to do. It never holds a key."""
+
+class SealingError(BackupError):
+    """No key, the wrong one, or a file that is not whole. The text never holds a key."""
 
 
 class Readable(Protocol):
@@ -51,7 +54,11 @@ def seal(source: Readable, path: Path) -> Sealed:
         try:
             pyrage.encrypt_io(reader, writer, recipients)
         except (pyrage.EncryptError, OSError) as failed:
-            raise reader.failure or writer.failure or SealingError(f"Sealing failed: {failed}") from None
+            raise (
+                reader.failure
+                or writer.failure
+                or SealingError(_("It could not be encrypted: %(why)s") % {"why": failed})
+            ) from None
         file.flush()
         os.fsync(file.fileno())
     return Sealed(writer.count, writer.sha256, reader.count)
@@ -93,23 +100,34 @@ def new_key() -> tuple[str, str]:
     return str(identity), str(identity.to_public())
 
 
+def recipient_of(identity: str) -> str:
+    """The public key that belongs to a secret one."""
+    return str(x25519.Identity.from_str(identity).to_public())
+
+
 def _recipients() -> list[x25519.Recipient]:
     if not settings.BACKUP_RECIPIENTS:
-        raise SealingError("No backup is written unencrypted: put a public key of age (age1…) into BACKUP_RECIPIENTS.")
+        raise SealingError(
+            _("No backup is written unencrypted: put a public key of age (age1…) into BACKUP_RECIPIENTS.")
+        )
     return [x25519.Recipient.from_str(text) for text in settings.BACKUP_RECIPIENTS]
 
 
 def _identity() -> x25519.Identity:
     if not settings.BACKUP_IDENTITY:
-        raise SealingError("The backup is sealed: put the secret key (AGE-SECRET-KEY-1…) into BACKUP_IDENTITY_FILE.")
+        raise SealingError(
+            _("The backup is encrypted: put the secret key (AGE-SECRET-KEY-1…) into BACKUP_IDENTITY_FILE.")
+        )
     return x25519.Identity.from_str(settings.BACKUP_IDENTITY)
 
 
 def _why_not(told: str, count: int, path: Path) -> str:
     if "No matching keys" in told:
-        return f"{path.name} was sealed for another key than the one in BACKUP_IDENTITY."
-    where = f"after {count} bytes" if count else "in its beginning"
-    return f"{path.name} is cut short or was changed, {where}. Take another backup, or another target's copy."
+        return _("%(file)s is encrypted for another key than the one in BACKUP_IDENTITY.") % {"file": path.name}
+    text = _(
+        "%(file)s is cut short or was changed, after %(count)s bytes. Take another target's copy, or another backup."
+    )
+    return text % {"file": path.name, "count": count}
 
 
 class _Reader:

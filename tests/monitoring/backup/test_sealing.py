@@ -15,13 +15,6 @@ from monitoring.backup.sealing import SealingError
 CONTENT = os.urandom(200_000)
 
 
-@pytest.fixture(autouse=True)
-def key(settings):
-    identity, recipient = sealing.new_key()
-    settings.BACKUP_RECIPIENTS, settings.BACKUP_IDENTITY = [recipient], identity
-    return identity
-
-
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
     path = tmp_path / "part.age"
@@ -39,7 +32,7 @@ def test_what_was_sealed_comes_back(tmp_path: Path):
     assert into.getvalue() == CONTENT
 
 
-def test_each_of_several_recipients_can_open_it(tmp_path: Path, settings, key: str):
+def test_each_of_several_recipients_can_open_it(tmp_path: Path, settings):
     _identity, another = sealing.new_key()
     settings.BACKUP_RECIPIENTS = [another, *settings.BACKUP_RECIPIENTS]
     sealing.seal(io.BytesIO(CONTENT), tmp_path / "part.age")
@@ -50,10 +43,10 @@ def test_without_a_recipient_nothing_is_written(tmp_path: Path, settings):
     settings.BACKUP_RECIPIENTS = []
     with pytest.raises(SealingError, match="BACKUP_RECIPIENTS"):
         sealing.seal(io.BytesIO(CONTENT), tmp_path / "part.age")
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "part.age").exists()
 
 
-def test_with_another_key_or_none_it_stays_shut(sealed: Path, settings, key: str):
+def test_with_another_key_or_none_it_stays_shut(sealed: Path, settings):
     settings.BACKUP_IDENTITY = sealing.new_key()[0]
     with pytest.raises(SealingError, match="another key") as told:
         sealing.unseal(sealed, io.BytesIO())
@@ -96,7 +89,7 @@ def test_what_reading_or_writing_raises_comes_through(tmp_path: Path, sealed: Pa
         sealing.unseal(sealed, Full())
 
 
-def test_a_gigabyte_needs_no_more_memory_than_a_few_megabytes(tmp_path: Path):
+def test_however_much_it_is_it_needs_no_more_memory_than_a_few_megabytes(tmp_path: Path):
     """In a process of its own, whose peak shows only this."""
     program = """
 import resource
@@ -106,7 +99,7 @@ from monitoring.backup import sealing
 identity, recipient = sealing.new_key()
 settings.configure(BACKUP_RECIPIENTS=[recipient], BACKUP_IDENTITY=identity)
 class Zeros:
-    left = 1 << 30
+    left = 1 << 28
     def read(self, size):
         size = min(size, self.left)
         self.left -= size
@@ -121,7 +114,7 @@ path = Path("/dev/null")
 recipients = sealing._recipients()
 reader, writer = sealing._Reader(Zeros()), sealing._Writer(Nothing())
 sealing.pyrage.encrypt_io(reader, writer, recipients)
-assert reader.count == 1 << 30 and writer.count > 1 << 30
+assert reader.count == 1 << 28 and writer.count > 1 << 28
 print(peak() - before)
 """
     told = subprocess.run(
