@@ -13,7 +13,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from campsite import environment
-from monitoring.backup import sealing
+from monitoring.backup import addresses, sealing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -376,6 +376,11 @@ BACKUP_HISTORY = env.str("BACKUP_HISTORY", default="")
 """A folder for the history of the Zigbee2MQTTs' configurations, a git repository; empty: none is kept."""
 POSTGRES_PROGRAMS = env.str("POSTGRES_PROGRAMS", default="")
 """The folder of pg_dump and pg_restore; empty: those of PATH. Of the server's major version, or a later one."""
+for _name, _url in BACKUP_TARGETS.items():
+    try:
+        addresses.read(_url)
+    except ValueError as _wrong:
+        raise ImproperlyConfigured(f"The target {_name} of BACKUP_TARGETS cannot be used: {_wrong}.") from None
 try:
     for _key in BACKUP_RECIPIENTS:
         sealing.check_recipient(_key)

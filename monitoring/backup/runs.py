@@ -186,6 +186,7 @@ def _send(made: BackupRun, told: Manifest, work: Path, target: Target) -> None:
     copy.duration_s, copy.finished_at = time.monotonic() - begun, timezone.now()
     copy.save(update_fields=["status", "error", "bytes", "duration_s", "finished_at"])
     _thin_out(copy, target) if copy.status == BackupCopy.Status.DONE else _try_to_clear(target)
+    target.close()
 
 
 @dataclass

@@ -111,6 +111,10 @@ class Target:
                 self._store.storage.delete(f"{folder}/{file}")
             self._store.remove_folder(folder)
 
+    def close(self) -> None:
+        """End its connection, if it has one. What is asked afterwards makes another one."""
+        self._store.close()
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:

@@ -54,6 +54,9 @@ class LocalStore:
             text = _("There is no folder %(folder)s. Is it mounted? Make it yourself where it is new.")
             raise StoreError(text % {"folder": self._folder})
 
+    def close(self) -> None:
+        """There is none."""
+
     def remove_folder(self, name: str) -> None:
         folder = self._folder / name
         for draft in folder.glob(".*.part"):
