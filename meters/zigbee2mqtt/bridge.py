@@ -265,7 +265,12 @@ def _without_secrets(value: Any, levels: int = MOST_LEVELS) -> Any:
         }
     if isinstance(value, list):
         return [_without_secrets(v, levels - 1) for v in value]
-    return WORD.sub(_without_credentials, value.replace("\0", "")) if isinstance(value, str) else value
+    return without_credentials(value.replace("\0", "")) if isinstance(value, str) else value
+
+
+def without_credentials(text: str) -> str:
+    """Without the user and the password of the addresses in it."""
+    return WORD.sub(_without_credentials, text)
 
 
 def _without_credentials(word: re.Match[str]) -> str:
