@@ -35,6 +35,7 @@ KNOWN = frozenset(
 """What may be asked. converter/save and extension/save run foreign code; a backup has a verb of its own."""
 BACKUP = "backup"
 BACKUP_ANSWER = f"bridge/response/{BACKUP}"
+UNREADABLE = "The answer cannot be read"
 TAKEN_WITHIN = timedelta(minutes=5)
 """A backup holds the network's key: what nobody has taken by then is erased."""
 LONGEST_TIMEOUT_S = 300
@@ -182,7 +183,7 @@ def _answer_backup(area_id: int, response: Response, status: Status, at: datetim
 def note_unreadable_backup(area_id: int, why: Rejected, at: datetime) -> None:
     """An answer came of which not even the transaction can be read: the backup that is awaited here has failed."""
     BridgeRequest.objects.filter(area=area_id, request=BACKUP, status=Status.SENT).update(
-        status=Status.REFUSED, finished_at=at, error=f"{why.code}: {why.detail}"[:500]
+        status=Status.REFUSED, finished_at=at, error=f"{UNREADABLE}: {why.code} ({why.detail})"[:500]
     )
 
 
