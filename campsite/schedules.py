@@ -54,6 +54,13 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "Look whether all is well": {"func": "monitoring.tasks.check_site", "schedule_type": Schedule.MINUTES},
     # Beside it, so that a message that takes its time holds up no look.
     "Tell what is wrong": {"func": "monitoring.tasks.tell_alerts", "schedule_type": Schedule.MINUTES},
+    # Each night it is looked whether one is due: one that failed is tried again.
+    "Try whether a backup can be brought back": {
+        "func": "monitoring.tasks.drill_restore",
+        "schedule_type": Schedule.DAILY,
+        "at": time(6, 45),
+        "kwargs": repr({"q_options": {"timeout": 4 * 3600}}),
+    },
     "Forget old incidents": {
         "func": "monitoring.tasks.prune_incidents",
         "schedule_type": Schedule.DAILY,

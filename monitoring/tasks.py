@@ -4,6 +4,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from monitoring import alerts, checks, deadman, incidents, maintenance
+from monitoring.backup import drill
 
 
 def check_site() -> None:
@@ -17,6 +18,10 @@ def check_site() -> None:
 
 def tell_alerts() -> None:
     alerts.tell_due(timezone.now())
+
+
+def drill_restore() -> None:
+    drill.run_if_due(timezone.now())
 
 
 def prune_incidents() -> None:

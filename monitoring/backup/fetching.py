@@ -92,10 +92,11 @@ def fetched(target: Target, manifest: Manifest, purpose: str, progress: Progress
     folder.mkdir(mode=0o700, parents=True)
     try:
         _check_room(folder, manifest.size)
-        progress.begin(f"Fetching {manifest.folder} from {target.name}", manifest.size)
+        told = {"folder": manifest.folder, "target": target.name}
+        progress.begin(_("Fetching %(folder)s from %(target)s") % told, manifest.size)
         for part in manifest.parts:
             target.download(manifest.folder, part.file, folder / part.file, progress.add)
-        progress.begin("Comparing it with its manifest", manifest.size)
+        progress.begin(_("Comparing it with its manifest"), manifest.size)
         for part in manifest.parts:
             if not _is_as_told(folder / part.file, part, progress):
                 raise Damaged(target.name, manifest.folder, part.file)

@@ -89,7 +89,7 @@ def rehearse(target: Target, manifest: Manifest, progress: Progress) -> None:
     """Fetch, verify, open and read all of it, into nowhere. Raises what `run` raises of a backup that is none."""
     with fetching.fetched(target, manifest, "restore", progress) as folder:
         for part in manifest.parts:
-            progress.begin(f"Reading {part.file}", part.plain_bytes)
+            progress.begin(gettext("Reading %(file)s") % {"file": part.file}, part.plain_bytes)
             if part.kind == Kind.DATABASE:
                 loading.read_through(folder / part.file, progress)
             else:
@@ -203,7 +203,7 @@ def _open(folder: Path, manifest: Manifest, into: Path, progress: Progress) -> l
     into.chmod(0o700)
     files = []
     for part in others:
-        progress.begin(f"Opening {part.file}", part.plain_bytes)
+        progress.begin(gettext("Opening %(file)s") % {"file": part.file}, part.plain_bytes)
         path = into / part.file.removesuffix(".age")
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             sealing.unseal(folder / part.file, file)
@@ -213,7 +213,7 @@ def _open(folder: Path, manifest: Manifest, into: Path, progress: Progress) -> l
 
 def _load(folder: Path, manifest: Manifest, progress: Progress) -> None:
     part = _dump(manifest)
-    progress.begin("Restoring the database", part.plain_bytes)
+    progress.begin(gettext("Restoring the database"), part.plain_bytes)
     with _held_if_it_succeeds():
         loading.load(folder / part.file, connection.settings_dict["NAME"], progress)
 
@@ -254,7 +254,7 @@ def _finish(target: Target, outcome: Outcome, progress: Progress) -> None:
         _compare_rows(outcome, progress)
         _go_forward(outcome, progress)
         _compare_ledger(outcome, progress)
-        progress.begin("Pressing the stop")
+        progress.begin(gettext("Pressing the stop"))
         with transaction.atomic():
             _calm(target, outcome.manifest, timezone.now())
             _hold(is_held=False)
@@ -263,19 +263,19 @@ def _finish(target: Target, outcome: Outcome, progress: Progress) -> None:
 
 
 def _compare_rows(outcome: Outcome, progress: Progress) -> None:
-    progress.begin("Comparing rows with the manifest")
+    progress.begin(gettext("Comparing rows with the manifest"))
     outcome.differing = _differing(outcome.manifest)
 
 
 def _go_forward(outcome: Outcome, progress: Progress) -> None:
     """Always: what migrations are followed by (groups, schedules, partitions) is of this code, too."""
     outcome.forward = trial.ahead(outcome.manifest.migrations)[0]
-    progress.begin("Bringing it to this software's tables")
+    progress.begin(gettext("Bringing it to this software's tables"))
     call_command("migrate", verbosity=0, interactive=False)
 
 
 def _compare_ledger(outcome: Outcome, progress: Progress) -> None:
-    progress.begin("Comparing the ledger with the manifest")
+    progress.begin(gettext("Comparing the ledger with the manifest"))
     with database.connect(autocommit=True) as found:
         ledger = database.ledger(found)
     outcome.ledger = {name: (told, ledger.get(name, 0)) for name, told in outcome.manifest.ledger.items()}

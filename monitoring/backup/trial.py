@@ -4,10 +4,8 @@ its manifest tells. Writes no table of ours.
 
 from __future__ import annotations
 
-import io
 import shutil
 import tarfile
-import zipfile
 import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +16,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils.translation import gettext as _
 
-from monitoring.backup import database, fetching, forward, loading, scratch
+from monitoring.backup import contents, database, fetching, forward, loading, scratch
 from monitoring.backup.manifest import Kind, Manifest, Part
 from monitoring.backup.progress import Progress
 from monitoring.backup.targets import Target
@@ -61,14 +59,14 @@ def run(target: Target, manifest: Manifest, progress: Progress) -> Report:
     with fetching.fetched(target, manifest, "drill", progress) as folder:
         for part in manifest.parts:
             if part.kind != Kind.DATABASE:
-                progress.begin(f"Opening {part.file}")
+                progress.begin(_("Opening %(file)s") % {"file": part.file})
                 _open(folder, part, report)
         dumps = fetching.of_kind(manifest, Kind.DATABASE)
         if not dumps:
             report.problems.append(_("It holds no database."))
         for part in dumps:
             with scratch.made() as name:
-                progress.begin("Restoring the database into a scratch one", part.plain_bytes)
+                progress.begin(_("Restoring the database into a scratch one"), part.plain_bytes)
                 loading.load(folder / part.file, name, progress)
                 report.parts.append((part.name, part.kind, part.bytes, _("restored")))
                 _compare(name, manifest, report, progress)
@@ -91,17 +89,20 @@ def _check_room() -> None:
 
 def _open(folder: Path, part: Part, report: Report) -> None:
     try:
-        found = _zigbee2mqtt(folder, part) if part.kind == Kind.ZIGBEE2MQTT else _tar(folder, part)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as failed:
+        found = _zigbee2mqtt(folder, part, report) if part.kind == Kind.ZIGBEE2MQTT else _tar(folder, part)
+    except (contents.Unusable, tarfile.TarError, zlib.error, EOFError) as failed:
         report.problems.append(_("%(file)s cannot be used: %(why)s") % {"file": part.file, "why": failed})
         found = _("unusable")
     report.parts.append((part.name, part.kind, part.bytes, found))
 
 
-def _zigbee2mqtt(folder: Path, part: Part) -> str:
-    with zipfile.ZipFile(io.BytesIO(fetching.in_memory(folder, part))) as packed:
-        packed.testzip()
-        return _("%(files)d files") % {"files": len(packed.namelist())}
+def _zigbee2mqtt(folder: Path, part: Part, report: Report) -> str:
+    found = contents.read(fetching.in_memory(folder, part))
+    then, now = part.facts.get("devices", len(found.devices)), len(found.devices)
+    if then != now:
+        told = {"file": part.file, "now": now, "then": then}
+        report.problems.append(_("%(file)s holds %(now)d devices; the manifest tells %(then)d.") % told)
+    return _("%(files)d files, %(devices)d devices") % {"files": len(found.files), "devices": now}
 
 
 def _tar(folder: Path, part: Part) -> str:
@@ -111,7 +112,7 @@ def _tar(folder: Path, part: Part) -> str:
 
 
 def _compare(name: str, manifest: Manifest, report: Report, progress: Progress) -> None:
-    progress.begin("Comparing rows with the manifest")
+    progress.begin(_("Comparing rows with the manifest"))
     with scratch.opened(name) as found:
         rows, applied = database.rows(found), database.migrations(found)
     report.tables, report.rows = len(rows), sum(rows.values())
@@ -124,9 +125,9 @@ def _compare(name: str, manifest: Manifest, report: Report, progress: Progress) 
     if unknown:
         report.problems.append(_("It was made by later software than this, which knows: %s") % ", ".join(unknown))
     elif report.forward:
-        progress.begin("Bringing it to this software's tables")
+        progress.begin(_("Bringing it to this software's tables"))
         forward.migrate(name)
-    progress.begin("Comparing the ledger with the manifest")
+    progress.begin(_("Comparing the ledger with the manifest"))
     with scratch.opened(name) as found:
         ledger = database.ledger(found)
     report.ledger = {what: (told, ledger.get(what, 0)) for what, told in manifest.ledger.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -22,10 +21,10 @@ from monitoring.backup.manifest import FILE, Kind, Manifest, Part
 from monitoring.models import BackupCopy, BackupRun, Incident
 from tests import emptied
 from tests import make as rows
+from tests.monitoring.backup import zips
 
 IDENTITY, RECIPIENT = sealing.new_key()
 MADE_AT = datetime(2026, 7, 12, 2, 15, tzinfo=UTC)
-ZIP = {"configuration.yaml": b"mqtt: {}\n", "database.db": b'{"id":1,"type":"Coordinator"}\n'}
 FOLDER = {"mosquitto.conf": b"persistence true\n"}
 
 
@@ -68,7 +67,9 @@ def make(folder: Path, made_at: datetime = MADE_AT, *, software: str = "1") -> M
         parts.append(_seal(folder, "database", Kind.DATABASE, "database.dump.age", dump))
         told = database.rows(moment.connection), database.ledger(moment.connection)
         applied, server = database.migrations(moment.connection), database.server(moment.connection)
-    parts.append(_seal(folder, "north", Kind.ZIGBEE2MQTT, "zigbee2mqtt-north.zip.age", BytesIO(zipped(ZIP))))
+    parts.append(
+        _seal(folder, "north", Kind.ZIGBEE2MQTT, "zigbee2mqtt-north.zip.age", BytesIO(zips.packed(zips.files(2))))
+    )
     parts.append(_seal(folder, "mosquitto", Kind.FOLDER, "folder-mosquitto.tar.gz.age", BytesIO(tarred(FOLDER))))
     made = Manifest(made_at, software, server, applied, tuple(parts), (), *told)
     for part in parts:
@@ -93,12 +94,11 @@ def write_manifest(folder: Path, made: Manifest) -> None:
     (folder / "nas" / made.folder / FILE).write_bytes(made.to_json())
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return packed.getvalue()
+def put(folder: Path, made: Manifest, part: Part, content: bytes) -> Part:
+    """Other content in the place of this part's, sealed anew; what the manifest would then tell of it."""
+    sealed = _seal(folder, part.name, part.kind, part.file, BytesIO(content))
+    (folder / part.file).replace(folder / "nas" / made.folder / part.file)
+    return sealed
 
 
 def tarred(files: Mapping[str, bytes]) -> bytes:

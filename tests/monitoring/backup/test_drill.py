@@ -1,6 +1,7 @@
 """Restore drills: a backup is brought back from its target, and the live database is never written but for the row."""
 
 import hashlib
+import io
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -92,7 +93,7 @@ def test_a_backup_that_is_whole_is_brought_back_and_compared_to_the_watt_hour(ba
     assert done.report["ledger"]["corrections_wh"] == [15_345, 15_345]
     assert done.report["rows"] == sum(backup[1].rows.values()) > 100
     assert [(name, found) for name, _kind, _bytes, found in done.report["parts"]] == [
-        ("north", "2 files"),
+        ("north", "4 files, 2 devices"),
         ("mosquitto", "1 files"),
         ("database", "restored"),
     ]
@@ -273,3 +274,30 @@ def test_a_backup_of_later_software_is_told_to_need_it(backup: tuple[Path, Manif
     assert done.status == Status.FAILED
     assert "later software" in done.error
     assert "authtoken.0001_initial" in done.error
+
+
+def test_a_zip_that_brings_back_nothing_or_other_devices_than_it_held_is_a_failure(
+    backup: tuple[Path, Manifest],
+) -> None:
+    folder, manifest = backup
+    database_, north, others = manifest.parts
+    kept.write_manifest(folder, replace(manifest, parts=(database_, replace(north, facts={"devices": 3}), others)))
+    assert "holds 2 devices; the manifest tells 3" in run().error
+    broken = kept.put(folder, manifest, north, b"PK no zip")
+    kept.write_manifest(folder, replace(manifest, parts=(database_, broken, others)))
+    assert "zigbee2mqtt-north.zip.age cannot be used: What it sent is no zip" in run().error
+    cut = kept.put(folder, manifest, others, kept.tarred(kept.FOLDER)[:-20])
+    kept.write_manifest(folder, replace(manifest, parts=(database_, broken, cut)))
+    assert "folder-mosquitto.tar.gz.age cannot be used" in run().error
+
+
+def test_a_dump_that_ended_too_early_is_refused_although_it_was_sealed_well(backup: tuple[Path, Manifest]) -> None:
+    folder, manifest = backup
+    dump = manifest.parts[0]
+    plain = io.BytesIO()
+    sealing.unseal(folder / "nas" / manifest.folder / dump.file, plain)
+    cut = kept.put(folder, manifest, dump, plain.getvalue()[: len(plain.getvalue()) * 2 // 3])
+    kept.write_manifest(folder, replace(manifest, parts=(cut, *manifest.parts[1:])))
+    done = run()
+    assert done.status == Status.FAILED
+    assert "pg_restore refused" in done.error
