@@ -25,6 +25,7 @@ ONLY = {
     "prometheus_client": {"monitoring/metrics/families.py"},
     "segno": {"meters/qr.py"},
     "markdown_it": {"monitoring/runbook.py"},
+    "dulwich": {"monitoring/backup/history.py"},
     "pyrage": {"monitoring/backup/sealing.py"},
     "boto3": {"monitoring/backup/stores/s3.py"},
     "paramiko": {"monitoring/backup/stores/sftp.py"},

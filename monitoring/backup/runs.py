@@ -140,7 +140,7 @@ def _working_folder(made: BackupRun) -> Iterator[Path]:
 def _make(made: BackupRun, work: Path, journal: _Journal) -> Manifest:
     """All parts and the manifest in the working folder. Raises BackupError, OSError."""
     database, moment = parts.dump_database(work, journal)
-    others = list(parts.configured_folders(work, journal))
+    others = [*parts.zigbee2mqtts(work, made.by, journal), *parts.configured_folders(work, journal)]
     told = Manifest(
         made_at=made.started_at,
         software=_version(),
