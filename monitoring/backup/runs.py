@@ -60,11 +60,6 @@ def is_set() -> bool:
     return bool(settings.BACKUP_TARGETS and settings.BACKUP_RECIPIENTS)
 
 
-def is_asked_anew(asked_at: datetime) -> bool:
-    """Whether none has begun since it was asked for: a second click asks for no second backup."""
-    return not BackupRun.objects.filter(started_at__gte=asked_at.replace(microsecond=0)).exists()
-
-
 @dataclass
 class _Journal:
     """Writes how far a run is, at most once a second."""
