@@ -11,7 +11,8 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from monitoring.backup import database, folders, sealing
+from meters.people import Person
+from monitoring.backup import database, folders, sealing, zigbee2mqtt
 from monitoring.backup.manifest import Kind, Missing, Part, Piece
 from monitoring.backup.sealing import Readable
 
@@ -51,6 +52,16 @@ def dump_database(work: Path, progress: Progress) -> tuple[Part, Moment]:
             ledger=database.ledger(connection),
         )
     return part, moment
+
+
+def zigbee2mqtts(work: Path, by: Person, progress: Progress) -> Iterator[Part | Missing]:
+    """Of each area in service, as it answers."""
+    progress.step("Zigbee2MQTT")
+    for told in zigbee2mqtt.collect(by):
+        if isinstance(told, Piece):
+            yield _sealed_piece(told, work, progress)
+        else:
+            yield told
 
 
 def configured_folders(work: Path, progress: Progress) -> Iterator[Part | Missing]:

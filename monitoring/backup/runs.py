@@ -71,11 +71,6 @@ def is_set() -> bool:
     return bool(settings.BACKUP_TARGETS and settings.BACKUP_RECIPIENTS)
 
 
-def is_asked_anew(asked_at: datetime) -> bool:
-    """Whether none has begun since it was asked for: a second click asks for no second backup."""
-    return not BackupRun.objects.filter(started_at__gte=asked_at.replace(microsecond=0)).exists()
-
-
 @dataclass
 class _Journal:
     """Writes how far a run is, at most once a second."""
@@ -151,7 +146,7 @@ def _working_folder(made: BackupRun) -> Iterator[Path]:
 def _make(made: BackupRun, work: Path, journal: _Journal) -> Manifest:
     """All parts and the manifest in the working folder. Raises BackupError, OSError."""
     database, moment = parts.dump_database(work, journal)
-    others = list(parts.configured_folders(work, journal))
+    others = [*parts.zigbee2mqtts(work, made.by, journal), *parts.configured_folders(work, journal)]
     told = Manifest(
         made_at=made.started_at,
         software=_version(),

@@ -1,6 +1,7 @@
 """Folder, S3 and SFTP keep the same promises, tried with real servers."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -142,11 +143,11 @@ def test_sftp_tells_a_wrong_password_a_missing_folder_and_a_full_disk(sftp: serv
     assert "Is it full?" in refused(sftp_url(sftp))
 
 
-def test_what_is_not_there_at_all_is_told_in_time(sftp: servers.Sftp):
-    url = sftp_url(sftp)
-    sftp.stop()
-    assert "does not answer" in refused(url)
-    assert "does not answer" in refused(f"s3://key:wrongwrong@127.0.0.1:{sftp.port}/campsite?tls=no")
+def test_what_is_not_there_at_all_is_told_in_time():
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    assert "does not answer" in refused(f"sftp://nas:wrongwrong@127.0.0.1:{port}/f?fingerprint=SHA256:x")
+    assert "does not answer" in refused(f"s3://key:wrongwrong@127.0.0.1:{port}/campsite?tls=no")
 
 
 def test_s3_tells_a_bucket_that_is_not_there():
