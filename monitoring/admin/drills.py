@@ -96,13 +96,17 @@ def _told(drill: RestoreDrill) -> dict[str, Any]:
         "problems": drill.error.splitlines(),
         "parts": [(KINDS[kind], name, size, found) for name, kind, size, found in report.get("parts", [])],
         "missing": [(KINDS[kind], name, why) for name, kind, why in report.get("missing", [])],
-        "ledger": [
-            Compared(LEDGER.get(what, what), *map(_figure, both)) for what, both in report.get("ledger", {}).items()
-        ],
+        "ledger": _ledger(report.get("ledger", {})),
         "differing": [Compared(table, *map(_rows, both)) for table, *both in report.get("differing", [])],
         "rows": _figure(report.get("rows", 0)),
-        "steps": list(report.get("seconds", {}).items()),
+        "steps": report.get("seconds", []),
     }
+
+
+def _ledger(told: dict[str, list[int]]) -> list[Compared]:
+    """In our order: the database keeps none."""
+    names = sorted(told, key=lambda name: list(LEDGER).index(name) if name in LEDGER else len(LEDGER))
+    return [Compared(LEDGER.get(name, name), *map(_figure, told[name])) for name in names]
 
 
 def _figure(value: int) -> str:
@@ -122,4 +126,6 @@ def _word(drill: RestoreDrill) -> Text:
 
 def _span(drill: RestoreDrill) -> str:
     length = (drill.finished_at or timezone.now()) - drill.started_at
-    return spans.span(length) if length >= timedelta(minutes=1) else gettext("%d s") % max(1, length.total_seconds())
+    if length < timedelta(minutes=1):
+        return gettext("%d\N{NO-BREAK SPACE}s") % max(1, length.total_seconds())
+    return spans.span(length)

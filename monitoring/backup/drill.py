@@ -65,7 +65,7 @@ class Steps:
     """Passes on how far it is, notes it in the row, and how long each step took."""
 
     def __init__(self, row: RestoreDrill, progress: Progress) -> None:
-        self.seconds: dict[str, float] = {}
+        self.seconds: list[tuple[str, float]] = []
         self._row, self._progress = row, progress
         self._what, self._total, self._done = "", 0, 0
         self._begun_at = self._noted_at = time.monotonic()
@@ -84,7 +84,8 @@ class Steps:
 
     def end(self) -> None:
         if self._what:
-            self.seconds[self._what] = round(time.monotonic() - self._begun_at, 1)
+            self.seconds.append((self._what, round(time.monotonic() - self._begun_at, 1)))
+            self._what = ""
 
     def _note(self, step: str) -> None:
         self._noted_at = time.monotonic()

@@ -29,7 +29,7 @@ class Report:
     """What was found, as it is kept in JSON. `problems`: sentences in the site's language; without one it is proven.
 
     `parts`: name, kind, bytes, what was found in it; `differing`: table, rows told, rows found; `ledger`: name → told,
-    found; `seconds`: step → how long; `forward`: migrations that this code has beyond the backup's.
+    found; `forward`: migrations that this code has beyond the backup's.
     """
 
     folder: str
@@ -44,7 +44,6 @@ class Report:
     differing: list[tuple[str, int, int]] = field(default_factory=list)
     ledger: dict[str, tuple[int, int]] = field(default_factory=dict)
     forward: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
 
     def told(self) -> dict[str, Any]:
         return asdict(self)
