@@ -41,8 +41,8 @@ LEFT_LOCK_S = 600
 """A lock that is older was left by somebody who was killed."""
 MOST_TEXT = 1_000_000
 MOST_ASKED, LONGEST_LINE = 50, 300
-MOST_LINES = 400
-"""So much of a file's change is shown."""
+MOST_LINES, FEW_LINES = 400, 40
+"""So much of a file's change is shown, and so much without being asked for."""
 CHANGES_NOTHING = (requests.BACKUP, "health_check", "coordinator_check", "networkmap")
 
 
@@ -143,11 +143,17 @@ def _line(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """`lines` as `diff -u` writes them; `left_out`: so many more."""
+    """`lines` as `diff -u` writes them; `left_out`: so many more. `added`, `removed`: of all."""
 
     name: str
     lines: tuple[str, ...]
     left_out: int
+    added: int
+    removed: int
+
+    @property
+    def is_short(self) -> bool:
+        return self.left_out + len(self.lines) <= FEW_LINES
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,8 @@ class Change:
 
 def changes(area: Area, most: int, after: str = "") -> list[Change]:
     """Of this area, the newest first, or those before the change `after`. Raises HistoryError."""
+    if not settings.BACKUP_HISTORY or not (Path(settings.BACKUP_HISTORY) / "objects").is_dir():
+        return []
     with _opened() as repository:
         start = after.encode() if after else _newest(repository)
         if start is None:
@@ -183,7 +191,8 @@ def _change(repository: Repo, commit: Commit, slug: str) -> Change:
 def _file_change(repository: Repo, name: str, before: ObjectID | None, now: ObjectID | None) -> FileChange:
     old, new = (_lines(repository, each) for each in (before, now))
     lines = list(difflib.unified_diff(old, new, lineterm="", n=3))[2:]  # the names are told above
-    return FileChange(name, tuple(lines[:MOST_LINES]), max(len(lines) - MOST_LINES, 0))
+    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    return FileChange(name, tuple(lines[:MOST_LINES]), max(len(lines) - MOST_LINES, 0), added, removed)
 
 
 def _lines(repository: Repo, blob: ObjectID | None) -> list[str]:
