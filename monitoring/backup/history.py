@@ -43,6 +43,7 @@ MOST_TEXT = 1_000_000
 MOST_ASKED, LONGEST_LINE = 50, 300
 MOST_LINES, FEW_LINES = 400, 40
 """So much of a file's change is shown, and so much without being asked for."""
+UNFIT = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 CHANGES_NOTHING = (requests.BACKUP, "health_check", "coordinator_check", "networkmap")
 
 
@@ -135,7 +136,8 @@ def _moment(at: datetime) -> str:
 
 
 def _line(text: str) -> str:
-    return "".join(sign if unicodedata.category(sign)[0] != "C" else " " for sign in text)[:LONGEST_LINE]
+    """Without signs that cannot be seen, or that end a line."""
+    return "".join(sign if unicodedata.category(sign) not in UNFIT else " " for sign in text)[:LONGEST_LINE]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -158,11 +160,21 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
+    """`text`: what is said of it, on its first line, and what was asked for, on a line each."""
+
     id: str
     at: datetime
     title: str
     text: str
     files: tuple[FileChange, ...]
+
+    @property
+    def said(self) -> str:
+        return self.text.partition("\n")[0]
+
+    @property
+    def asked(self) -> list[str]:
+        return self.text.splitlines()[1:]
 
 
 def changes(area: Area, most: int, after: str = "") -> list[Change]:
