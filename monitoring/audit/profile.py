@@ -187,7 +187,10 @@ SETTINGS: tuple[Setting, ...] = (
         ("advanced", "log_namespaced_levels", "z2m:mqtt"),
         Among(("warning", "error")),
         "warning",
-        _("Otherwise each report goes out a second time as a line of log: half of all messages."),
+        _(
+            "Otherwise each report goes out a second time as a line of log, half of all messages; and so does its "
+            "backup, the network's key in it."
+        ),
         LOGGING,
         absent="info",
     ),

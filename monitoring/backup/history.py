@@ -41,8 +41,9 @@ LEFT_LOCK_S = 600
 """A lock that is older was left by somebody who was killed."""
 MOST_TEXT = 1_000_000
 MOST_ASKED, LONGEST_LINE = 50, 300
-MOST_LINES = 400
-"""So much of a file's change is shown."""
+MOST_LINES, FEW_LINES = 400, 40
+"""So much of a file's change is shown, and so much without being asked for."""
+UNFIT = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 CHANGES_NOTHING = (requests.BACKUP, "health_check", "coordinator_check", "networkmap")
 
 
@@ -135,7 +136,8 @@ def _moment(at: datetime) -> str:
 
 
 def _line(text: str) -> str:
-    return "".join(sign if unicodedata.category(sign)[0] != "C" else " " for sign in text)[:LONGEST_LINE]
+    """Without signs that cannot be seen, or that end a line."""
+    return "".join(sign if unicodedata.category(sign) not in UNFIT else " " for sign in text)[:LONGEST_LINE]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -143,24 +145,42 @@ def _line(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """`lines` as `diff -u` writes them; `left_out`: so many more."""
+    """`lines` as `diff -u` writes them; `left_out`: so many more. `added`, `removed`: of all."""
 
     name: str
     lines: tuple[str, ...]
     left_out: int
+    added: int
+    removed: int
+
+    @property
+    def is_short(self) -> bool:
+        return self.left_out + len(self.lines) <= FEW_LINES
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
+    """`text`: what is said of it, on its first line, and what was asked for, on a line each."""
+
     id: str
     at: datetime
     title: str
     text: str
     files: tuple[FileChange, ...]
 
+    @property
+    def said(self) -> str:
+        return self.text.partition("\n")[0]
+
+    @property
+    def asked(self) -> list[str]:
+        return self.text.splitlines()[1:]
+
 
 def changes(area: Area, most: int, after: str = "") -> list[Change]:
     """Of this area, the newest first, or those before the change `after`. Raises HistoryError."""
+    if not settings.BACKUP_HISTORY or not (Path(settings.BACKUP_HISTORY) / "objects").is_dir():
+        return []
     with _opened() as repository:
         start = after.encode() if after else _newest(repository)
         if start is None:
@@ -183,7 +203,8 @@ def _change(repository: Repo, commit: Commit, slug: str) -> Change:
 def _file_change(repository: Repo, name: str, before: ObjectID | None, now: ObjectID | None) -> FileChange:
     old, new = (_lines(repository, each) for each in (before, now))
     lines = list(difflib.unified_diff(old, new, lineterm="", n=3))[2:]  # the names are told above
-    return FileChange(name, tuple(lines[:MOST_LINES]), max(len(lines) - MOST_LINES, 0))
+    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    return FileChange(name, tuple(lines[:MOST_LINES]), max(len(lines) - MOST_LINES, 0), added, removed)
 
 
 def _lines(repository: Repo, blob: ObjectID | None) -> list[str]:

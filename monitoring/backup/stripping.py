@@ -25,7 +25,7 @@ SHORTEST = 6
 
 
 def texts(contents: Contents, ours: Iterable[str] = ()) -> dict[str, str]:
-    """File → text. `ours`: secrets that we know ourselves."""
+    """File → text, of all that is not empty. `ours`: secrets that we know ourselves."""
     strip = Stripper({*_secrets(contents.configuration), contents.network_key, *ours})
     told = {
         "configuration": contents.configuration,
@@ -33,7 +33,7 @@ def texts(contents: Contents, ours: Iterable[str] = ()) -> dict[str, str]:
         "groups": [{"id": each.get("groupID"), "members": each.get("members")} for each in contents.groups],
         "code": contents.code,
     }
-    return {f"{name}.yaml": _yaml(strip.tree(tree)) for name, tree in told.items()}
+    return {f"{name}.yaml": _yaml(strip.tree(tree)) for name, tree in told.items() if tree}
 
 
 def _device(entry: Entry) -> dict[str, Any]:

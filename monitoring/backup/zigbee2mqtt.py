@@ -45,11 +45,11 @@ WORDS: dict[str, Promise] = {
     ),
     "lost_connection": _(
         "Zigbee2MQTT lost the broker as it answered: its backup is bigger than the broker's max_packet_size. "
-        "Make that 32 MB, or take away what does not belong in its data folder."
+        "Make that 16 MB at least, and take away what does not belong in its data folder."
     ),
     "no_answer": _(
         "No answer within %(seconds)d s. Where mosquitto's log tells of a “too large PUBLISH”, raise its "
-        "message_size_limit to 32 MB."
+        "message_size_limit to 16 MB at least."
     ),
 }
 

@@ -1,10 +1,13 @@
-"""The areas side by side, one area, and the one thing that is done here: ask for the cure of one deviation."""
+"""The areas side by side, one area, what changed in it, and the one thing that is done here: ask for the cure of
+one deviation.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,11 +21,13 @@ from django.views.decorators.http import require_POST, require_safe
 from meters.models import Area, BridgeRequest
 from monitoring import audit
 from monitoring.audit import AreaFacts, Site, applying, fragment
+from monitoring.backup import history
 from monitoring.pages import sheet as sheets
 from monitoring.pages.traffic import SPANS
 
 for_staff = admin.site.admin_view
-SEES, ASKS = "meters.view_area", "meters.add_bridgerequest"
+SEES, ASKS, AUDITS = "meters.view_area", "meters.add_bridgerequest", "auditlog.view_logentry"
+CHANGES_SHOWN = 20
 REFRESH_S = 2
 
 
@@ -77,6 +82,28 @@ def configuration(request: HttpRequest, slug: str) -> HttpResponse:
     _site, facts = _facts(slug)
     headers = {"Content-Disposition": f'attachment; filename="configuration-{slug}.yaml"'}
     return HttpResponse(fragment.text(facts), content_type="application/yaml; charset=utf-8", headers=headers)
+
+
+@require_safe
+@for_staff
+@permission_required((SEES, AUDITS), raise_exception=True)
+def changes(request: HttpRequest, slug: str) -> HttpResponse:
+    """What changed in this Zigbee2MQTT's configuration from backup to backup; ?after= a change: those before it."""
+    area, found, problem = get_object_or_404(Area, slug=slug), [], ""
+    try:
+        found = history.changes(area, CHANGES_SHOWN + 1, request.GET.get("after", ""))
+    except history.HistoryError as wrong:
+        problem = str(wrong)
+    shown = found[:CHANGES_SHOWN]
+    told = {
+        "title": gettext("Changes of %(area)s") % {"area": area},
+        "area": area,
+        "changes": shown,
+        "older": shown[-1].id if len(found) > len(shown) else "",
+        "problem": problem,
+        "is_kept": bool(settings.BACKUP_HISTORY),
+    }
+    return _page(request, "admin/monitoring/changes.html", told)
 
 
 def _facts(slug: str) -> tuple[Site, AreaFacts]:

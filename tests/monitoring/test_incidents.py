@@ -211,6 +211,8 @@ def test_what_began_before_anybody_knew_its_area_is_of_it_once_that_is_known() -
     make.meter("101", area=north, ieee="0x00000000000000aa")
     looks([of_a_meter])
     assert Incident.objects.get().area == north
+
+
 def test_what_a_restored_database_holds_as_open_is_not_told_until_a_look_has_found_it() -> None:
     last = looks([OFFLINE], [OFFLINE])
     incidents.nobody_looks(last)

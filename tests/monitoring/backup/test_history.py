@@ -62,7 +62,7 @@ def test_the_first_backup_begins_the_history(area: Area, now: datetime, folder: 
     assert note(area, now) == []
     (change,) = history.changes(area, 10)
     assert (change.title, change.text, change.at) == ("Area 2", "The first backup of this area.", now)
-    assert [each.name for each in change.files] == ["code.yaml", "configuration.yaml", "devices.yaml", "groups.yaml"]
+    assert [each.name for each in change.files] == ["configuration.yaml", "devices.yaml"]
     assert folder.stat().st_mode & 0o077 == 0
 
 
@@ -148,7 +148,7 @@ def test_no_secret_is_in_it_in_any_form(area: Area, now: datetime, folder: Path,
 def test_names_with_signs_of_their_own_stay_one_line(area: Area, now: datetime) -> None:
     note(area, now - NIGHT)
     Area.objects.filter(pk=area.pk).update(name="A\n\ntree 0000\x1b[31m\u202e")
-    done(area, "device/rename", {"from": "x", "to": "a\nb\u202e\x1b" + "y" * 1000})
+    done(area, "device/rename", {"from": "x", "to": "a\nb\u202e\x1b\u2028" + "y" * 1000})
     note(Area.objects.get(pk=area.pk), now, devices=3)
     change = history.changes(area, 1)[0]
     assert change.title == "A  tree 0000 [31m "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -17,9 +18,10 @@ import pytest
 from django.utils import timezone
 
 from meters import requests
-from meters.models import Area, AreaState, BridgeRequest, Device, Listing, MeterState
+from meters.models import Area, AreaState, BridgeRequest, Device, Listing, MeterState, RejectedMessage
+from meters.zigbee2mqtt.values import MAX_BYTES
 from monitoring.backup import contents, history, zigbee2mqtt
-from monitoring.backup.manifest import Piece
+from monitoring.backup.manifest import Missing, Piece
 from tests.meters.commands.test_backups import texts
 from tests.meters.conftest import services as services
 from tests.meters.harness import Twin, until
@@ -103,6 +105,15 @@ def test_a_zigbee2mqtt_that_lost_everything_comes_back_with_its_devices(twin: Tw
     check_facts(made, first)
     check_history(area)
     check_secrets(twin, world, made)
+
+
+def test_a_data_folder_full_of_logs_is_told_of_and_nothing_of_it_is_kept(twin: Twin) -> None:
+    (data(twin) / "old.log").write_bytes(os.urandom(MAX_BYTES))
+    (found,) = zigbee2mqtt.collect()
+    assert isinstance(found, Missing)
+    assert "set advanced.log_directory" in found.why
+    until(lambda: RejectedMessage.objects.count() == 2, "the answer, and the line of log that repeats it")
+    assert set(RejectedMessage.objects.values_list("code", "sample")) == {("too_big", "")}
 
 
 def check_facts(made: Piece, first: Piece) -> None:
