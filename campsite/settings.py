@@ -13,6 +13,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from campsite import environment
+from monitoring.backup import sealing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -358,6 +359,30 @@ WATCHED_CERTIFICATES = [
     told if re.search(r":\d+$", told) else f"{told}:443" for told in env.list("WATCHED_CERTIFICATES", default=[])
 ]
 """Hosts whose certificate must be valid and not end soon: power.example.com,mqtt.example.com:8883."""
+
+# --- backups -------------------------------------------------------------------------------------
+
+BACKUP_TARGETS = environment.named("BACKUP_TARGETS")
+"""Where backups go, a line each: a name and file:///folder, s3://… or sftp://… (docs/backup.md). A secret."""
+BACKUP_RECIPIENTS = env.str("BACKUP_RECIPIENTS", default="").replace(",", " ").split()
+"""Public keys of age (age1…): whoever has the secret key of one of them can read the backups. None: none are made."""
+BACKUP_IDENTITY = env.str("BACKUP_IDENTITY", default="").strip()
+"""The secret key (AGE-SECRET-KEY-1…) for the restore drill and for a restore. A secret: BACKUP_IDENTITY_FILE."""
+BACKUP_FOLDERS = environment.named("BACKUP_FOLDERS")
+"""Folders beside us that are backed up too, a line each: a name and the folder (mosquitto /mosquitto)."""
+BACKUP_WORK = env.str("BACKUP_WORK", default=str(BASE_DIR / ".backup"))
+"""A folder of ours, with room for one backup: there it is put together, sealed, before it goes to its targets."""
+BACKUP_HISTORY = env.str("BACKUP_HISTORY", default="")
+"""A folder for the history of the Zigbee2MQTTs' configurations, a git repository; empty: none is kept."""
+POSTGRES_PROGRAMS = env.str("POSTGRES_PROGRAMS", default="")
+"""The folder of pg_dump and pg_restore; empty: those of PATH. Of the server's major version, or a later one."""
+try:
+    for _key in BACKUP_RECIPIENTS:
+        sealing.check_recipient(_key)
+    if BACKUP_IDENTITY:
+        sealing.check_identity(BACKUP_IDENTITY)
+except ValueError as _wrong:
+    raise ImproperlyConfigured(f"A key in BACKUP_RECIPIENTS or BACKUP_IDENTITY is {_wrong}.") from None
 
 # --- mail to guests ------------------------------------------------------------------------------
 

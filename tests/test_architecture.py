@@ -26,6 +26,7 @@ ONLY = {
     "segno": {"meters/qr.py"},
     "markdown_it": {"monitoring/runbook.py"},
     "pyarrow": {"meters/files/as_parquet.py"},
+    "pyrage": {"monitoring/backup/sealing.py"},
 }
 ENVIRONMENT = {"campsite/settings.py", "campsite/asgi.py", "manage.py"}
 """asgi.py and manage.py name the settings module, as Django's do. campsite/embedded runs before there are settings."""

@@ -96,3 +96,34 @@ def test_what_can_not_be_probed_is_refused_at_the_start(probes: str) -> None:
     assert refused.returncode != 0
     assert "PROBES needs a line each" in refused.stderr
     assert "secret" not in refused.stderr
+
+
+def backup_settings(**environment: str) -> subprocess.CompletedProcess[str]:
+    read = "from campsite import settings as s; print(s.BACKUP_TARGETS, s.BACKUP_RECIPIENTS)"
+    env = {"SECRET_KEY": "x"} | environment
+    return subprocess.run(
+        [sys.executable, "-c", read], cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=30
+    )
+
+
+def test_backup_keys_and_targets_are_read() -> None:
+    key = "age1lkfln2vcne58c2mjfmxzrhj2x927ukwygjgg8p3dc90tnp4vj47qk0qd73"
+    told = backup_settings(BACKUP_RECIPIENTS=f"{key}\n", BACKUP_TARGETS="nas file:///mnt/nas\n\nusb file:///mnt/u s b")
+    assert told.stdout.strip() == f"{{'nas': 'file:///mnt/nas', 'usb': 'file:///mnt/u s b'}} ['{key}']"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"BACKUP_RECIPIENTS": "age1lkfln2vcne58c2mjfmxzrhj2x927ukwygjgg8p3dc90tnp4vj47qk0qd74"},
+        {"BACKUP_IDENTITY": "AGE-SECRET-KEY-1SOMETHINGWRONG"},
+        {"BACKUP_TARGETS": "file:///somewhere?password=SOMETHINGWRONG"},
+        {"BACKUP_TARGETS": "nas file:///SOMETHINGWRONG\nnas file:///b"},
+    ],
+)
+def test_a_wrong_backup_key_or_target_is_refused_at_the_start_and_not_quoted(environment: dict[str, str]) -> None:
+    refused = backup_settings(**environment)
+    assert refused.returncode != 0
+    assert "ImproperlyConfigured" in refused.stderr
+    assert next(iter(environment)) in refused.stderr
+    assert "SOMETHINGWRONG" not in refused.stderr

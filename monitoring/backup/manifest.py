@@ -1,0 +1,146 @@
+"""What a backup says of itself. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+FILE = "manifest.json"
+"""Written last: a folder without one is no backup."""
+FORMAT = 1
+FOLDER = "%Y%m%dT%H%M%SZ"
+
+
+class ManifestError(Exception):
+    """This is no manifest, or one of a later version of this software."""
+
+
+class Kind(StrEnum):
+    DATABASE = "database"
+    ZIGBEE2MQTT = "zigbee2mqtt"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Something small that is to be backed up, as it is, in memory.
+
+    `facts`: what was counted in it, for whoever opens it again. `warnings`: sentences for people: it is kept, but …
+    """
+
+    name: str
+    kind: Kind
+    content: bytes
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What should be in the backup and is not, and why: a sentence for people, without secrets."""
+
+    name: str
+    kind: Kind
+    why: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of the backup. `bytes` and `sha256` are the sealed file's; `plain_bytes` is the size of what is in it.
+
+    `facts` and `warnings` are those of its piece.
+    """
+
+    name: str
+    kind: Kind
+    file: str
+    bytes: int
+    sha256: str
+    plain_bytes: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`rows`, by table, and `ledger` were read in the very snapshot that was dumped."""
+
+    made_at: datetime
+    software: str
+    postgres: str
+    migrations: tuple[str, ...]
+    parts: tuple[Part, ...]
+    missing: tuple[Missing, ...]
+    rows: dict[str, int]
+    ledger: dict[str, int]
+    format: int = FORMAT
+
+    @property
+    def folder(self) -> str:
+        return folder_name(self.made_at)
+
+    @property
+    def size(self) -> int:
+        """In bytes, of all files but the manifest itself."""
+        return sum(part.bytes for part in self.parts)
+
+    def to_json(self) -> bytes:
+        return json.dumps(self.told(), indent=1, sort_keys=True, ensure_ascii=False).encode()
+
+    def told(self) -> dict[str, Any]:
+        """As it stands in JSON."""
+        return asdict(self) | {"made_at": self.made_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Manifest:
+        """Raises ManifestError."""
+        try:
+            told = json.loads(content)
+            if told["format"] != FORMAT:
+                raise ManifestError(f"A manifest of format {told['format']!r}; this software knows {FORMAT}.")
+            return cls(
+                made_at=datetime.fromisoformat(told["made_at"]).astimezone(UTC),
+                software=str(told["software"]),
+                postgres=str(told["postgres"]),
+                migrations=tuple(map(str, told["migrations"])),
+                parts=tuple(map(_part, told["parts"])),
+                missing=tuple(Missing(str(m["name"]), Kind(m["kind"]), str(m["why"])) for m in told["missing"]),
+                rows={str(table): int(count) for table, count in told["rows"].items()},
+                ledger={str(name): int(value) for name, value in told["ledger"].items()},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+            raise ManifestError(f"This is no manifest of a backup: {wrong!r}") from None
+
+
+def _part(told: dict[str, Any]) -> Part:
+    """Raises ValueError for a file outside of the backup's folder."""
+    part = Part(
+        name=str(told["name"]),
+        kind=Kind(told["kind"]),
+        file=str(told["file"]),
+        bytes=int(told["bytes"]),
+        sha256=str(told["sha256"]),
+        plain_bytes=int(told["plain_bytes"]),
+        facts=dict(told["facts"]),
+        warnings=tuple(map(str, told["warnings"])),
+    )
+    if "/" in part.file or "\\" in part.file or part.file.startswith("."):
+        raise ValueError("a file outside of the backup")
+    return part
+
+
+def folder_name(at: datetime) -> str:
+    return at.astimezone(UTC).strftime(FOLDER)
+
+
+def folder_time(name: str) -> datetime | None:
+    """When the backup in a folder of this name was begun; none: the folder is not ours."""
+    try:
+        at = datetime.strptime(name, FOLDER).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return at if folder_name(at) == name else None
