@@ -111,6 +111,7 @@ MENU: list[tuple[Text, list[Line]]] = [
             Line(
                 _("Availability"), "monitoring", "admin:monitoring_incident_availability", ("monitoring.view_incident",)
             ),
+            _table(_("What is kept"), "auto_delete", "monitoring_forgetting"),
             Line(_("Runbook"), "menu_book", "runbook", runbook.NEEDS),
             _table(_("Maintenance windows"), "construction", "monitoring_maintenancewindow"),
             _table(_("Alert routes"), "notifications_active", "monitoring_alertroute"),

@@ -46,23 +46,14 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "schedule_type": Schedule.DAILY,
         "at": time(4, 30),
     },
-    "Forget old commands": {
-        "func": "meters.tasks.prune_commands",
-        "schedule_type": Schedule.DAILY,
-        "at": time(4, 40),
-    },
     "Look whether all is well": {"func": "monitoring.tasks.check_site", "schedule_type": Schedule.MINUTES},
     # Beside it, so that a message that takes its time holds up no look.
     "Tell what is wrong": {"func": "monitoring.tasks.tell_alerts", "schedule_type": Schedule.MINUTES},
-    "Forget old incidents": {
-        "func": "monitoring.tasks.prune_incidents",
+    # All but guests (above) and what meters measured: monitoring/retention/table.py.
+    "Forget what is old": {
+        "func": "monitoring.tasks.forget_what_is_old",
         "schedule_type": Schedule.DAILY,
         "at": time(5),
-    },
-    "Forget old health reports": {
-        "func": "meters.tasks.prune_health",
-        "schedule_type": Schedule.DAILY,
-        "at": time(4, 50),
     },
 }
 

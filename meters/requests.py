@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from meters import notify
+from meters.forgetting import forget
 from meters.models import Area, BridgeRequest, Device, Listing
 from meters.people import Person, person
 from meters.zigbee2mqtt import Response
@@ -158,4 +159,4 @@ def close_overdue(now: datetime) -> int:
 
 def prune(before: datetime) -> int:
     """Forget requests that were finished before then; returns how many."""
-    return BridgeRequest.objects.filter(finished_at__lt=before).delete()[0]
+    return forget(BridgeRequest.objects.filter(finished_at__lt=before))

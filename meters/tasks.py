@@ -2,12 +2,9 @@
 
 from datetime import UTC, timedelta
 
-from django.conf import settings
 from django.utils import timezone
 
-from meters import areas, commands, partitions, requests, snapshots
-
-HEALTH_KEPT = timedelta(days=14)
+from meters import commands, partitions, requests, snapshots
 
 
 def make_partitions() -> None:
@@ -18,10 +15,6 @@ def reindex_the_day_before_yesterday() -> None:
     partitions.reindex((timezone.now() - timedelta(days=2)).astimezone(UTC).date())
 
 
-def prune_health() -> None:
-    areas.prune_health(timezone.now() - HEALTH_KEPT)
-
-
 def close_overdue_commands() -> None:
     commands.close_overdue(timezone.now())
     commands.end_expired(timezone.now())
@@ -30,9 +23,3 @@ def close_overdue_commands() -> None:
 
 def settle_snapshots() -> None:
     snapshots.settle_due(timezone.now())
-
-
-def prune_commands() -> None:
-    before = timezone.now() - timedelta(days=settings.COMMANDS_KEPT_DAYS)
-    commands.prune(before)
-    requests.prune(before)

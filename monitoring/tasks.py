@@ -4,6 +4,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from monitoring import alerts, checks, deadman, incidents, maintenance
+from monitoring.retention import nightly
 
 
 def check_site() -> None:
@@ -19,5 +20,5 @@ def tell_alerts() -> None:
     alerts.tell_due(timezone.now())
 
 
-def prune_incidents() -> None:
-    incidents.prune(timezone.now())
+def forget_what_is_old() -> None:
+    nightly.run(timezone.now())
