@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextChoices
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -21,6 +21,13 @@ from meters.files.tables import Column, Kind, Row, Table
 from meters.models import Snapshot
 
 STAYS_AT_ONCE = 500
+
+
+class Entry(TextChoices):
+    LINE = "line", _("line")
+    CORRECTION = "correction", _("correction")
+
+
 WHOSE = (
     Column("booking", _("booking"), Kind.WHOLE),
     Column("stay", _("stay"), Kind.WHOLE),
@@ -99,7 +106,7 @@ def _ledger(stays: QuerySet[Stay]) -> Iterator[Row]:
 def _line(stay: Stay, measured: Measured) -> Row:
     line = measured.line
     return (
-        *(*_whose(stay), "line", line.pitch.number if line.pitch else None),
+        *(*_whose(stay), Entry.LINE, line.pitch.number if line.pitch else None),
         *(str(line.meter), line.meter.device.ieee_address, line.period.lower, line.period.upper),
         *(*_edge(line.start), *_edge(line.end)),
         *(None if _is_unknown(measured) else measured.kwh, measured.as_of or line.period.upper),
@@ -108,17 +115,8 @@ def _line(stay: Stay, measured: Measured) -> Row:
 
 def _correction(stay: Stay, correction: Correction) -> Row:
     """Its reason is a person's words, and may name one."""
-    place, period = (None, None, None), (correction.at, None)
-    return (
-        *_whose(stay),
-        "correction",
-        *place,
-        *period,
-        *_edge(None),
-        *_edge(None),
-        correction.energy_kwh,
-        correction.at,
-    )
+    place, period, edges = (None, None, None), (correction.at, None), (*_edge(None), *_edge(None))
+    return (*_whose(stay), Entry.CORRECTION, *place, *period, *edges, correction.energy_kwh, correction.at)
 
 
 def _whose(stay: Stay) -> tuple[int, int, date | None, date | None]:
@@ -129,7 +127,7 @@ def _edge(edge: Snapshot | None) -> tuple[Decimal | None, str | None]:
     """What the meter's energy stood at; empty where it had never told any."""
     if edge is None:
         return None, None
-    return edge.energy_kwh if edge.known_at else None, edge.quality
+    return edge.energy_kwh if edge.known_at else None, Snapshot.Quality(edge.quality)
 
 
 def _is_unknown(measured: Measured) -> bool:

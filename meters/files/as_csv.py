@@ -2,7 +2,7 @@
 parted by semicolons, in English by commas; always UTF-8 with a mark, which Excel needs to see that it is.
 
 A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, "CSV Injection"). Moments are told
-in UTC as 2026-07-01T10:00:00Z, yes and no as 1 and 0; what is unknown stays empty.
+in UTC as 2026-07-01T10:00:00Z, yes and no as 1 and 0, choices in words; what is unknown stays empty.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from django.utils import formats
+from django.db.models import Choices
+from django.utils import formats, translation
 
 from meters.files.tables import Cell, Kind, Table, batches
 
@@ -25,16 +27,25 @@ MARK = "\ufeff"
 
 def parts(table: Table) -> Iterator[bytes]:
     """The file in the active language, in pieces. The language is asked for at once, not as the rows come."""
-    decimal_sign, heads = sign(), [harmless(str(column.label)) for column in table.columns]
-    return _parts(table, heads, decimal_sign)
+    return _parts(table, translation.get_language())
 
 
-def _parts(table: Table, heads: list[str], decimal_sign: str) -> Iterator[bytes]:
-    yield (MARK + lines([heads], decimal_sign)).encode()
+def _parts(table: Table, language: str | None) -> Iterator[bytes]:
+    with _spoken(language):
+        decimal_sign = sign()
+        head = MARK + lines([[harmless(str(column.label)) for column in table.columns]], decimal_sign)
+    yield head.encode()
     writers = [_writer(column.kind, decimal_sign) for column in table.columns]
     for batch in batches(table.rows):
-        told = ([write(cell) for write, cell in zip(writers, row, strict=True)] for row in batch)
-        yield lines(told, decimal_sign).encode()
+        with _spoken(language):
+            told = ([write(cell) for write, cell in zip(writers, row, strict=True)] for row in batch)
+            text = lines(told, decimal_sign)
+        yield text.encode()
+
+
+def _spoken(language: str | None) -> AbstractContextManager[None]:
+    """The language as long as something is written, and never while somebody else goes on."""
+    return translation.override(language) if language else nullcontext()
 
 
 def sign() -> str:
@@ -73,6 +84,8 @@ def _writer(kind: Kind, decimal_sign: str) -> Callable[[Cell], str]:
                 return number(cell, decimal_sign)
             case Kind.YES_NO:
                 return "1" if cell else "0"
-        return harmless(str(cell)) if kind is Kind.TEXT else str(cell)
+            case Kind.TEXT:
+                return harmless(str(cell.label if isinstance(cell, Choices) else cell))
+        return str(cell)
 
     return write

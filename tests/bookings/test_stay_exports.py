@@ -18,6 +18,7 @@ from pyarrow import parquet
 
 from bookings import ledger, stay_exports
 from bookings.models import Stay, StayMeter
+from meters.files.answers import Format
 from meters.files.tables import Table
 from meters.models import Snapshot
 from tests import make
@@ -108,6 +109,21 @@ def test_a_stays_readings_are_those_of_its_meters_while_they_served_it(stay):
         (CAME + timedelta(days=1), str(second.meter)),
     ]
     assert {(row["booking"], row["stay"]) for row in rows} == {(stay.booking.sirvoy_id, stay.pk)}
+
+
+def test_csv_says_in_words_what_parquet_has_as_a_code(stay):
+    with translation.override("en"):
+        parts = Format.CSV.parts(stay_exports.of_stay(stay))
+    row = next(csv.DictReader(io.StringIO(b"".join(parts).decode("utf-8-sig"))))
+    assert (row["how sure at its end"], row["line or correction"]) == ("read", "line")
+    make.line(stay, make.meter("next"))
+    Snapshot.objects.filter(meter__device__friendly_name="next").update(quality=Snapshot.Quality.WAITING)
+    with translation.override("en"):
+        parts = Format.CSV.parts(stay_exports.of_stay(stay))
+    assert "the meter is being asked" in b"".join(parts).decode()
+    found = parquet.read_table(io.BytesIO(b"".join(Format.PARQUET.parts(stay_exports.of_stay(stay)))))
+    assert found.column("what").to_pylist() == ["line", "line", "line", "correction"]
+    assert found.column("start_quality").to_pylist() == ["read", "read", "waiting", None]
 
 
 def test_a_file_names_nobody(stay):
