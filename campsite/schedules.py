@@ -16,10 +16,21 @@ from django_q.models import Schedule
 SCHEDULES: dict[str, dict[str, Any]] = {
     # Two weeks are made ahead, so that days of a dead cluster are no harm; the worker makes today's itself.
     "Make the next days' partitions": {"func": "meters.tasks.make_partitions", "schedule_type": Schedule.HOURLY},
-    "Pack the readings of a closed day": {
-        "func": "meters.tasks.reindex_the_day_before_yesterday",
+    "Sum up the days' use": {"func": "meters.tasks.sum_up_days", "schedule_type": Schedule.DAILY, "at": time(3, 15)},
+    "Pack the readings of closed days": {
+        "func": "meters.tasks.pack_readings",
         "schedule_type": Schedule.DAILY,
         "at": time(4),
+    },
+    "Forget readings whose hours are proven": {
+        "func": "meters.tasks.forget_readings",
+        "schedule_type": Schedule.DAILY,
+        "at": time(4, 10),
+    },
+    "Forget hours that their days hold": {
+        "func": "meters.tasks.forget_hours",
+        "schedule_type": Schedule.DAILY,
+        "at": time(4, 20),
     },
     # The worker does it sooner; without a worker it is done all the same.
     "Close overdue commands": {"func": "meters.tasks.close_overdue_commands", "schedule_type": Schedule.MINUTES},

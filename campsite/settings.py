@@ -265,7 +265,13 @@ SPECTACULAR_SETTINGS = {
 # --- meters --------------------------------------------------------------------------------------
 
 READINGS_KEPT_DAYS = env.int("READINGS_KEPT_DAYS", default=90)
-"""Raw readings older than this many days are refused and, later, dropped; the hourly use stays."""
+"""Raw readings older than this many days are refused, and dropped once their hours are proven (docs/retention.md)."""
+HOURS_KEPT_YEARS = env.int("HOURS_KEPT_YEARS", default=5)
+"""The use by hour is kept so long, the use by day for ever."""
+if READINGS_KEPT_DAYS < 2 or HOURS_KEPT_YEARS < 2 or READINGS_KEPT_DAYS > 366 * (HOURS_KEPT_YEARS - 1):
+    raise ImproperlyConfigured(
+        "Keep readings for two days at least, hours for two years and a year longer than readings."
+    )
 
 COMMAND_ANSWER_S = env.float("COMMAND_ANSWER_S", default=35)
 """Seconds until a command without an answer is known to have failed; Zigbee needs up to 30. Never resent sooner."""

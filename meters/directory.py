@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 
-from meters.models import Area, AreaState, Device, Listing, Meter
+from django.db.models import Max
+
+from meters.models import Area, AreaState, Device, Listing, Meter, ReadingDay
 from meters.zigbee2mqtt import freshness
 
 QUANTITIES = ("power", "voltage", "current")
@@ -43,10 +46,11 @@ class AreaEntry:
 
 @dataclass
 class Directory:
-    """Areas by base topic, devices by IEEE address."""
+    """Areas by base topic, devices by IEEE address. `kept_from`: readings from before were given up."""
 
     areas: dict[str, AreaEntry] = field(default_factory=dict)
     devices: dict[str, Known] = field(default_factory=dict)
+    kept_from: datetime | None = None
 
     @cached_property
     def base_topics(self) -> list[str]:
@@ -54,7 +58,7 @@ class Directory:
 
 
 def load() -> Directory:
-    """Read the directory from the database: four queries."""
+    """Read the directory from the database: five queries."""
     found = list(Area.objects.select_related("state"))
     states = {area.pk: area.state for area in found if hasattr(area, "state")}
     areas = {
@@ -71,7 +75,12 @@ def load() -> Directory:
         device.ieee_address: _known(device, states.get(device.area_id or 0), *meters.get(device.pk, (None, 0)))
         for device in Device.objects.all()
     }
-    return Directory({entry.base_topic: entry for entry in areas.values()}, devices)
+    return Directory({entry.base_topic: entry for entry in areas.values()}, devices, _kept_from())
+
+
+def _kept_from() -> datetime | None:
+    given_up = ReadingDay.objects.filter(forgotten_at__isnull=False).aggregate(last=Max("day"))["last"]
+    return datetime.combine(given_up + timedelta(days=1), time(), UTC) if given_up else None
 
 
 def _known(device: Device, state: AreaState | None, meter_id: int | None, rated_a: int) -> Known:

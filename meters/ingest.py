@@ -238,7 +238,7 @@ class Ingest:
     def _state(self, work: Pass, area: AreaEntry, state: zigbee2mqtt.State, message: Message) -> None:
         if message.retained or state.is_from_cache or state.name in area.groups:
             return  # nothing was heard from a device just now
-        measured_at = _measured_at(state, message.received_at)
+        measured_at = _measured_at(state, message.received_at, self._known().kept_from)
         by_name = area.names.get(state.name)
         known = self._known().devices.get(state.ieee_address or by_name or "")
         if known is None:
@@ -287,13 +287,14 @@ class Ingest:
         return self._has_inventory(work, area, message) or message.received_at - connected_at > TRUST_AFTER
 
 
-def _measured_at(state: zigbee2mqtt.State, received_at: datetime) -> datetime:
+def _measured_at(state: zigbee2mqtt.State, received_at: datetime, kept_from: datetime | None) -> datetime:
     """When the device was heard; the time of receipt where this Zigbee2MQTT tells none. Raises Rejected."""
     if state.last_seen is None:
         return received_at
     _refuse_future(state.last_seen, received_at)
-    if state.last_seen < received_at - timedelta(days=settings.READINGS_KEPT_DAYS):
-        raise Rejected("too_old", state.last_seen.isoformat())
+    oldest = received_at - timedelta(days=settings.READINGS_KEPT_DAYS)
+    if state.last_seen < oldest or (kept_from and state.last_seen < kept_from):
+        raise Rejected("before_retention", state.last_seen.isoformat())
     return state.last_seen
 
 

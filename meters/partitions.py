@@ -1,4 +1,4 @@
-"""The daily partitions of the readings table (UTC days). The only module that makes them."""
+"""The daily partitions of the readings table (UTC days). The only module that makes them, and takes them away."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from meters.models import ReadingDay
 
 DAYS_AHEAD = 14
 LOCK_TIMEOUT = "3s"
@@ -15,8 +18,12 @@ _seen: set[date] = set()
 """Days whose partition this process has seen committed: nobody takes away one that readings may still come for."""
 
 
+class Forgotten(Exception):
+    """The readings of this day were given up: nothing of it is taken in any more."""
+
+
 def ensure(days: Iterable[date]) -> list[date]:
-    """Make the missing ones of these days' partitions; returns those made.
+    """Make the missing ones of these days' partitions; returns those made. Raises Forgotten.
 
     CREATE … LIKE and ATTACH take no lock that would make inserts or pg_dump wait (CREATE … PARTITION OF does).
     """
@@ -25,6 +32,8 @@ def ensure(days: Iterable[date]) -> list[date]:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+            if ReadingDay.objects.filter(day__in=missing, forgotten_at__isnull=False).exists():
+                raise Forgotten(", ".join(map(str, missing)))
             for day in sorted(set(missing) - existing()):
                 cursor.execute(_create(day))
     return missing
@@ -56,15 +65,41 @@ def reindex(day: date) -> None:
     """Pack the index of a day to which hardly anything comes any more: a quarter smaller. Locks nobody out."""
     if day in existing():
         with connection.cursor() as cursor:
+            _drop_halves(cursor, day)
             cursor.execute(f"REINDEX TABLE CONCURRENTLY {_name(day)}")
 
 
+def drop(day: date) -> None:
+    """Take a day's partition away for good; whatever it was interrupted in, it goes on with.
+
+    Nobody who stores has to wait. Raises django.db.OperationalError when somebody who still reads (a backup) holds it
+    for longer than LOCK_TIMEOUT: then it is gone from the readings, or about to go, and is dropped another time.
+    """
+    name = _name(day)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        try:
+            cursor.execute(
+                "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = to_regclass(%s) "
+                "AND inhparent = 'meters_reading'::regclass",
+                [name],
+            )
+            if attached := cursor.fetchone():
+                how = "FINALIZE" if attached[0] else "CONCURRENTLY"
+                cursor.execute(f"ALTER TABLE meters_reading DETACH PARTITION {name} {how}")
+            cursor.execute(f"DROP TABLE IF EXISTS {name}")
+        finally:
+            cursor.execute("RESET lock_timeout")
+    _seen.discard(day)
+
+
 def existing() -> set[date]:
-    """The days that have an attached partition."""
+    """The days that have an attached partition of ours. What others put below the table is left alone."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid "
-            "WHERE inhparent = 'meters_reading'::regclass"
+            "WHERE inhparent = 'meters_reading'::regclass AND NOT inhdetachpending "
+            r"AND pg_table_is_visible(child.oid) AND child.relname ~ '^meters_reading_\d{8}$'"
         )
         return {_day(name) for (name,) in cursor.fetchall()}
 
@@ -84,6 +119,17 @@ def _create(day: date) -> str:
         f"ALTER TABLE meters_reading ATTACH PARTITION {name} "
         f"FOR VALUES FROM ('{day} 00:00:00+00') TO ('{day + timedelta(days=1)} 00:00:00+00')"
     )
+
+
+def _drop_halves(cursor: CursorWrapper, day: date) -> None:
+    """What a reindexing left that was ended in the middle: indexes that are kept up and never used."""
+    cursor.execute(
+        "SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid "
+        "WHERE indrelid = to_regclass(%s) AND NOT indisvalid AND relname ~ '_cc(new|old)\\d*$'",
+        [_name(day)],
+    )
+    for (name,) in cursor.fetchall():
+        cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
 
 
 def _name(day: date) -> str:

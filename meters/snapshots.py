@@ -78,6 +78,14 @@ def energy(wh: int | None, told_at: datetime | None) -> Energy:
     return Energy(_kwh(wh or 0), Quality.WAITING, told_at)
 
 
+def billed_around(meter_id: int, at: datetime) -> tuple[int, int]:
+    """The billed energy in Wh at the last value that is known up to `at`, and at the first one after it."""
+    epochs = list(CounterEpoch.objects.filter(meter=meter_id).order_by("number"))
+    before, after = _around(meter_id, at, epochs)
+    least = _billed_wh(before, epochs) if before else 0
+    return least, _billed_wh(after, epochs) if after else least
+
+
 def waiting(now: datetime) -> list[Question]:
     """The meters to be asked now, the longest waiting moment first; whether they are online is not looked at."""
     found = Snapshot.objects.filter(settled_at=None, at__gt=now - ASKED_FOR, at__lte=now).order_by("at")

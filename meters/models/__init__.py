@@ -5,7 +5,6 @@ from meters.models.commands import AutomaticStop, BridgeRequest, Command, Order,
 from meters.models.devices import Device, Installation, Listing, Meter
 from meters.models.measurements import (
     CounterEpoch,
-    HourlyUsage,
     MeterState,
     OnlineSpan,
     QuarantinedReading,
@@ -14,6 +13,7 @@ from meters.models.measurements import (
     Watch,
 )
 from meters.models.pitches import Pitch
+from meters.models.rollups import DailyUsage, HourlyUsage, ReadingDay
 from meters.models.worker import RejectedMessage, WorkerState
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "BridgeRequest",
     "Command",
     "CounterEpoch",
+    "DailyUsage",
     "Device",
     "FoundInstance",
     "HourlyUsage",
@@ -36,6 +37,7 @@ __all__ = [
     "Pitch",
     "QuarantinedReading",
     "Reading",
+    "ReadingDay",
     "RejectedMessage",
     "Snapshot",
     "Source",

@@ -1,4 +1,4 @@
-"""What was measured: the latest values, the raw readings, the counter's epochs, the hours."""
+"""What was measured: the latest values, the raw readings, the counter's epochs."""
 
 from __future__ import annotations
 
@@ -154,40 +154,6 @@ class QuarantinedReading(models.Model):
 
     def __str__(self) -> str:
         return f"{self.meter_id} {self.measured_at}"
-
-
-class HourlyUsage(models.Model):
-    """What a meter used in an hour that begins at `hour` (UTC). Written only by meters/readings.
-
-    `energy_wh` sums to the counter's rise exactly; `estimated_wh` of it was spread over several hours. Power figures
-    are of the readings in the hour; null where none told the power.
-    """
-
-    pk = models.CompositePrimaryKey("meter", "hour")
-    meter = models.ForeignKey(Meter, models.CASCADE, related_name="+", verbose_name=_("meter"))
-    hour = models.DateTimeField(_("hour"))
-    energy_wh = models.IntegerField(_("energy in Wh"), default=0)
-    estimated_wh = models.IntegerField(_("of it estimated"), default=0)
-    first_at = models.DateTimeField(null=True)
-    last_at = models.DateTimeField(null=True)
-    power_min_w = models.IntegerField(null=True)
-    power_max_w = models.IntegerField(null=True)
-    voltage_min_dv = models.SmallIntegerField(null=True)
-    voltage_max_dv = models.SmallIntegerField(null=True)
-    current_max_ma = models.IntegerField(null=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=models.Q(estimated_wh__gte=0, estimated_wh__lte=models.F("energy_wh")),
-                name="estimated_is_a_part",
-            )
-        ]
-        verbose_name = _("hourly use")
-        verbose_name_plural = _("hourly use")
-
-    def __str__(self) -> str:
-        return f"{self.meter_id} {self.hour}"
 
 
 class OnlineSpan(models.Model):

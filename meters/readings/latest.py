@@ -38,7 +38,7 @@ PROPERTIES = {"relay": "state", "power_w": "power", "voltage_dv": "voltage", "cu
 
 @dataclass(slots=True)
 class Row:
-    """A row of the readings table; None: not told."""
+    """A row of the readings table; None: not told. `is_new`: no row of this meter and moment was there before."""
 
     meter_id: int
     measured_at: datetime
@@ -50,6 +50,7 @@ class Row:
     linkquality: int | None = None
     relay: bool | None = None
     has_point: bool = False
+    is_new: bool = True
 
     def merge(self, state: State, power_w: int | None, is_point: bool) -> None:
         """Attribute by attribute: what this message tells replaces, what it does not tell stays.

@@ -74,8 +74,9 @@ def _take(batch: Batch, latest: Latest, report: Report) -> None:
     state, at, meter_id = report.state, report.measured_at, report.meter_id
     last = latest.counter.last
     point = counter_point(latest, report.known, state, at) if report.counts else None
+    is_new = latest.heard_at is None or at > latest.heard_at
     power_w = take(latest, report.known, state, at)
-    batch.rows.setdefault((meter_id, at), Row(meter_id, at)).merge(state, power_w, point is not None)
+    batch.rows.setdefault((meter_id, at), Row(meter_id, at, is_new=is_new)).merge(state, power_w, point is not None)
     if last is not None and at < last.at and power_w is not None:
         batch.late_watts.append((meter_id, at))
     if point is None:
@@ -114,6 +115,7 @@ def _write(batch: Batch) -> None:
             row.counter_wh, row.epoch = point.wh, epoch
         else:
             earlier.append((meter_id, point, epoch))
+    tables.find_known([row for row in rows if not row.is_new])
     tables.write_readings(rows)
     tables.mark_counted(earlier)
     tables.write_epochs(batch.epochs)
@@ -129,6 +131,11 @@ def _store_late(latest: Latest, report: Report, point: Point) -> None:
     fresh = "energy" in report.known.fresh
     is_known = before is not None and (before[0].at == point.at or (not fresh and before[0].wh == point.wh))
     if is_known or point in latest.counter.pending:
+        return
+    if before is None and tables.has_counted_before(meter_id, point.at):
+        # What it was to be held against was dropped: its energy counts with the value after it.
+        if fresh:
+            tables.write_doubts([(meter_id, point, Doubt.LATE, None)])
         return
     if after and not fresh and after[0].wh == point.wh:
         _move_back(latest, after[0], after[1], point)

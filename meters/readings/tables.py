@@ -107,6 +107,29 @@ def write_readings(rows: Sequence[Row]) -> None:
         cursor.execute(WRITE_READINGS, [[getattr(row, c) for row in ordered] for c in READING_COLUMNS])
 
 
+def find_known(rows: Sequence[Row]) -> None:
+    """Say of these rows whether they are new: what is later than all that was heard is, and need not be looked for.
+
+    The meters' states are locked: nobody else stores readings of theirs meanwhile.
+    """
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM meters_reading r WHERE r.meter_id = n.meter_id AND r.measured_at = n.at) "
+            "FROM unnest(%s::int[], %s::timestamptz[]) WITH ORDINALITY AS n (meter_id, at, place) ORDER BY place",
+            [[row.meter_id for row in rows], [row.measured_at for row in rows]],
+        )
+        for row, (is_known,) in zip(rows, cursor.fetchall(), strict=True):
+            row.is_new = not is_known
+
+
+def hold(meter_id: int) -> None:
+    """While this transaction lasts nothing of this meter is stored: whoever stores locks its state first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT FROM meters_meterstate WHERE meter_id = %s FOR UPDATE", [meter_id])
+
+
 def mark_counted(points: Sequence[tuple[int, Point, int]]) -> None:
     """Stored readings (meter, value, epoch) that count from now on."""
     if not points:
@@ -162,6 +185,15 @@ def neighbours(meter_id: int, at: datetime) -> tuple[tuple[Point, int] | None, t
         cursor.execute(select + "AND measured_at > %s ORDER BY measured_at LIMIT 1", [meter_id, at])
         after = cursor.fetchone()
     return _counted(before), _counted(after)
+
+
+def has_counted_before(meter_id: int, at: datetime) -> bool:
+    """Whether any value counted before `at`, be its reading kept or not."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM meters_counterepoch WHERE meter_id = %s AND first_at < %s)", [meter_id, at]
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def _counted(row: tuple[datetime, int, int] | None) -> tuple[Point, int] | None:

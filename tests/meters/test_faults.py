@@ -499,7 +499,7 @@ def test_rubbish_between_good_messages_stops_none_of_them(site: Site) -> None:
     told = set(rows.values_list("code", flat=True)) or {"pushed out by newer ones"}
     assert told <= {
         "pushed out by newer ones",
-        *("not_utf8", "not_json", "not_an_object", "wrong_type", "out_of_range", "bad_time", "too_old"),
+        *("not_utf8", "not_json", "not_an_object", "wrong_type", "out_of_range", "bad_time", "before_retention"),
         *("from_the_future", "bad_ieee_address", "unknown_device"),
     }
     until(lambda: WorkerState.objects.get().rejected >= rejected.MOST_ROWS + 200 + len(RUBBISH), "the count")

@@ -11,7 +11,7 @@ from django.db.models import Sum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meters import directory
+from meters import directory, rollups
 from meters.directory import Known
 from meters.models import CounterEpoch, HourlyUsage, Meter, MeterState, QuarantinedReading, Reading
 from meters.readings import Report, hours, store
@@ -41,6 +41,11 @@ def latest(meter: Meter) -> MeterState:
 def by_hour(meter: Meter) -> dict[int, tuple[int, int]]:
     rows = HourlyUsage.objects.filter(meter=meter).exclude(energy_wh=0)
     return {row.hour.hour: (row.energy_wh, row.estimated_wh) for row in rows}
+
+
+def differences(meter: Meter) -> list[Any]:
+    """Between the hours and what the readings tell."""
+    return rollups.compare(meter.pk, T0 - timedelta(days=1), T0 + timedelta(days=3)).differences
 
 
 @pytest.fixture
@@ -137,6 +142,24 @@ def test_a_message_that_comes_twice_changes_nothing(meter: Meter) -> None:
     store(batch[3:5])
     assert (latest(meter).energy_kwh, by_hour(meter), Reading.objects.count()) == before
     assert not QuarantinedReading.objects.exists()
+
+
+def test_each_reading_counts_once_in_its_hour_however_often_and_in_how_many_parts_it_comes(meter: Meter) -> None:
+    who = known(meter)
+    batch = [report(who, minute, power_w=5) for minute in (0, 30, 60)]
+    store(batch)
+    store(batch[:2])
+    store([report(who, 30, voltage_dv=2300), report(who, 60, counter_wh=1000), report(who, 45, power_w=7)])
+    told = HourlyUsage.objects.filter(meter=meter).order_by("hour").values_list("readings", flat=True)
+    assert list(told) == [3, 1]
+
+
+def test_watts_that_come_late_in_a_message_of_their_own_count_from_the_beginning_of_the_interval(meter: Meter) -> None:
+    who = known(meter)
+    store([report(who, 0, counter_wh=1000), report(who, 60, power_w=0), report(who, 120, counter_wh=2000)])
+    store([report(who, 0, power_w=1000)])
+    assert by_hour(meter) == {10: (1000, 1000)}
+    assert differences(meter) == []
 
 
 def test_a_reset_begins_an_epoch_and_loses_nothing(meter: Meter) -> None:
@@ -260,6 +283,7 @@ def test_any_order_and_repetition_ends_in_the_same_hours_and_energy(
         store([report(who, **entry)])
     assert by_hour(first) == by_hour(second)
     assert latest(first).energy_kwh == latest(second).energy_kwh
+    assert differences(first) == differences(second) == []
     values = [entry["counter_wh"] for entry in told if entry["counter_wh"] is not None]
     assert latest(first).energy_kwh * 1000 == (values[-1] - values[0] if values else 0)
 
@@ -287,6 +311,7 @@ def test_whatever_the_counter_does_the_hours_sum_to_the_energy_and_rebuild_alike
     before = by_hour(meter)
     hours.rebuild(meter.pk, T0, T0 + timedelta(minutes=minute))
     assert by_hour(meter) == before
+    assert differences(meter) == []
 
 
 def test_a_reading_of_a_closed_day_needs_about_a_hundred_bytes() -> None:
