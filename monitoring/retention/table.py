@@ -19,8 +19,8 @@ from django_q.models import Failure
 
 from bookings import inbox
 from bookings.models import Booking, Charge, WebhookEvent
-from meters import areas, commands, exports, requests
-from meters.models import AreaHealth, BridgeRequest, Command, CounterEpoch, HourlyUsage
+from meters import areas, clock, commands, exports, requests
+from meters.models import AreaHealth, BridgeRequest, Command, CounterEpoch, DailyUsage, HourlyUsage
 from monitoring import incidents, looks
 from monitoring.models import BackupRun, Incident, Look
 from monitoring.retention import others
@@ -67,6 +67,11 @@ def _first_day_of_readings() -> datetime | None:
     return datetime.combine(day, time(), UTC) if day else None
 
 
+def _first_day_of_use() -> datetime | None:
+    day = DailyUsage.objects.aggregate(first=Min("day"))["first"]
+    return clock.moment(day) if day else None
+
+
 def _first_guest() -> datetime | None:
     """When the guest who left first of all that are still known by name left."""
     day = Booking.objects.filter(guest__isnull=False, guest__erased_at=None).aggregate(first=Min("departure"))["first"]
@@ -85,8 +90,15 @@ TABLE: tuple[Kept, ...] = (
     Kept(
         "hours",
         _("Use by hour"),
-        _("What stays of the readings: for charts, accounts and guests who ask."),
+        _("What stays of the readings: for charts, accounts and guests who ask. It goes once its day holds all of it."),
         _first(HourlyUsage.objects.all, "hour"),
+        "HOURS_KEPT_YEARS",
+    ),
+    Kept(
+        "days",
+        _("Use by day"),
+        _("A line a meter and day, to compare the years."),
+        _first_day_of_use,
     ),
     Kept(
         "counters",

@@ -16,6 +16,7 @@ from meters import exports, partitions
 from meters.exports import What
 from meters.files import as_csv
 from meters.models import HourlyUsage, Meter
+from meters.readings import days
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -85,6 +86,22 @@ def test_an_hour_of_which_only_the_watts_are_known_has_no_energy_and_not_0(meter
     make.counted(meter, "5", at=MIDNIGHT + HOUR)
     (row,) = rows(meter, What.HOURS)
     assert row["energy_kwh"] == 0
+
+
+def test_days_whose_hours_are_forgotten_are_told_all_the_same(meter):
+    noon, later = datetime(2020, 7, 1, 10, tzinfo=UTC), datetime(2020, 7, 3, 10, tzinfo=UTC)
+    make.hour(meter, noon, energy_wh=500, estimated_wh=200)
+    make.hour(meter, noon + timedelta(days=1), energy_wh=0)  # of which nothing told a counter
+    make.hour(meter, later, energy_wh=70)
+    days.sum_up(timezone.now())
+    assert days.forget_hours(date(2020, 7, 3)) == 2
+    told = rows(meter, What.DAYS, date(2020, 7, 1), date(2020, 7, 4))
+    assert [(row["day"].day, row["energy_kwh"], row["estimated_kwh"]) for row in told] == [
+        (1, D("0.500"), D("0.200")),
+        (3, D("0.070"), D(0)),
+    ]
+    first, following = exports.of_all(What.DAYS, *exports.month(date(2020, 7, 1))).rows
+    assert (first[0], following[0]) == (date(2020, 7, 1), date(2020, 7, 3))
 
 
 def test_an_hour_tells_where_the_meter_hung_last_in_it(meter):
