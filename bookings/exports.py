@@ -1,17 +1,12 @@
 """Files for the accounts: departures one by one, their sums per day or month and mode of sale, and the charges.
 
-A CSV file is written for the Excel of its reader's language: where the decimal sign is a comma (Danish, German, …) the
-columns are parted by semicolons, in English by commas; always UTF-8 with a mark, which Excel needs to see that it is.
-A text that a spreadsheet would run as a formula gets an apostrophe in front (OWASP, "CSV Injection"). Excel files
-hold numbers and dates as such. Only the list of departures names guests, where that is asked for; the sums and charges
-do not.
+A CSV file is written for the Excel of its reader's language (meters/files/as_csv.py). Excel files hold numbers and
+dates as such. Only the list of departures names guests, where that is asked for; the sums and charges do not.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db.models.functions import TruncDate
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -29,12 +24,11 @@ from bookings import departures, prices
 from bookings.departures import Departure, Sure
 from bookings.models import Charge, Mode
 from bookings.prices import ZERO, Line
+from meters.files import as_csv as csv
 
 Cell = str | int | Decimal | date | datetime | None
-FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")
 WIDEST = 40
 """Letters, of a column in Excel."""
-NOT_IN_A_FILE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 class Kind(StrEnum):
@@ -82,12 +76,9 @@ def table(kind: Kind, first: date, last: date, has_names: bool = True) -> Table:
 
 def as_csv(content: Table) -> bytes:
     """For the spreadsheet of the active language; see above."""
-    decimal_sign = str(formats.get_format("DECIMAL_SEPARATOR"))
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=";" if decimal_sign == "," else ",", lineterminator="\r\n")
-    for row in (content.columns, *content.rows):
-        writer.writerow([_csv_cell(cell, decimal_sign) for cell in row])
-    return text.getvalue().encode("utf-8-sig")
+    decimal_sign = csv.sign()
+    rows = ([_csv_cell(cell, decimal_sign) for cell in row] for row in (content.columns, *content.rows))
+    return (csv.MARK + csv.lines(rows, decimal_sign)).encode()
 
 
 def as_excel(content: Table) -> bytes:
@@ -101,7 +92,7 @@ def as_excel(content: Table) -> bytes:
     def written(cell: Cell) -> Any:
         if isinstance(cell, datetime):
             cell = cell.replace(tzinfo=None)  # Excel knows no zones: the campsite's clock
-        made = WriteOnlyCell(sheet, NOT_IN_A_FILE.sub("", cell) if isinstance(cell, str) else cell)
+        made = WriteOnlyCell(sheet, csv.NOT_IN_A_FILE.sub("", cell) if isinstance(cell, str) else cell)
         if isinstance(cell, str):
             made.data_type = "s"  # openpyxl takes a text that begins with = for a formula
         return made
@@ -231,15 +222,9 @@ def _local(moment: datetime | None) -> datetime | None:
 
 def _csv_cell(cell: Cell, decimal_sign: str) -> str:
     if isinstance(cell, Decimal):
-        return f"{cell:f}".replace(".", decimal_sign)
+        return csv.number(cell, decimal_sign)
     if isinstance(cell, datetime):
         return cell.strftime("%Y-%m-%d %H:%M")
     if isinstance(cell, date):
         return cell.isoformat()
-    return _harmless(cell) if isinstance(cell, str) else str("" if cell is None else cell)
-
-
-def _harmless(text: str) -> str:
-    """What a spreadsheet shows and does not run; without characters that no file may hold."""
-    text = NOT_IN_A_FILE.sub("", text)
-    return f"'{text}" if FORMULA.match(text) else text
+    return csv.harmless(cell) if isinstance(cell, str) else str("" if cell is None else cell)

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_noop as _
 
 from bookings import sirvoy, sync
 from bookings.models import Booking, WebhookEvent, WebhookToken
+from meters.forgetting import forget
 from meters.people import Person, person
 
 logger = logging.getLogger(__name__)
@@ -116,6 +117,11 @@ def erase_unread(before: datetime, now: datetime) -> int:
     known = Booking.objects.filter(sirvoy_id=OuterRef("sirvoy_id"))
     unread = WebhookEvent.objects.filter(~Exists(known), received_at__lt=before, erased_at=None)
     return unread.update(**_erased(now))
+
+
+def prune(before: datetime) -> int:
+    """Forget events of which nothing is left but that they came, before then; returns how many."""
+    return forget(WebhookEvent.objects.filter(received_at__lt=before, erased_at__isnull=False))
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

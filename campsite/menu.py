@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from bookings.admin import taken_along
 from bookings.reception import pages as reception
 from meters.technician import pages as technician
 from monitoring import runbook
@@ -62,6 +63,7 @@ MENU: list[tuple[Text, list[Line]]] = [
             _table(_("Pitches"), "camping", "meters_pitch"),
             _table(_("Installations"), "link", "meters_installation"),
             _table(_("Areas"), "hub", "meters_area"),
+            Line(_("Data to take along"), "download", "admin:bookings_charge_data", taken_along.NEEDS),
             Line(
                 _("Use without a guest"), "person_off", "admin:bookings_powerrule_vacancy", ("bookings.view_powerrule",)
             ),
@@ -109,6 +111,7 @@ MENU: list[tuple[Text, list[Line]]] = [
             Line(
                 _("Availability"), "monitoring", "admin:monitoring_incident_availability", ("monitoring.view_incident",)
             ),
+            _table(_("What is kept"), "auto_delete", "monitoring_forgetting"),
             Line(_("Runbook"), "menu_book", "runbook", runbook.NEEDS),
             _table(_("Restore drills"), "settings_backup_restore", "monitoring_restoredrill"),
             _table(_("Maintenance windows"), "construction", "monitoring_maintenancewindow"),

@@ -59,11 +59,6 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "schedule_type": Schedule.DAILY,
         "at": time(4, 30),
     },
-    "Forget old commands": {
-        "func": "meters.tasks.prune_commands",
-        "schedule_type": Schedule.DAILY,
-        "at": time(4, 40),
-    },
     "Look whether all is well": {"func": "monitoring.tasks.check_site", "schedule_type": Schedule.MINUTES},
     # Beside it, so that a message that takes its time holds up no look.
     "Tell what is wrong": {"func": "monitoring.tasks.tell_alerts", "schedule_type": Schedule.MINUTES},
@@ -74,11 +69,6 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "at": time(6, 45),
         "kwargs": repr({"q_options": {"timeout": asking.LONGEST_S}}),
     },
-    "Forget old incidents": {
-        "func": "monitoring.tasks.prune_incidents",
-        "schedule_type": Schedule.DAILY,
-        "at": time(5),
-    },
     # After all that puts tables in order, which would wait for it. It may take longer than any other job.
     "Back up": {
         "func": "monitoring.tasks.back_up",
@@ -86,10 +76,11 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "at": time(5, 15),
         "kwargs": repr({"q_options": {"timeout": asking.LONGEST_S}}),
     },
-    "Forget old health reports": {
-        "func": "meters.tasks.prune_health",
+    # All but guests (above) and what meters measured: monitoring/retention/table.py.
+    "Forget what is old": {
+        "func": "monitoring.tasks.forget_what_is_old",
         "schedule_type": Schedule.DAILY,
-        "at": time(4, 50),
+        "at": time(5),
     },
 }
 

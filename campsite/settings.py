@@ -96,6 +96,7 @@ Q_CLUSTER = {
     "workers": 3,  # a backup keeps one busy, a restore drill another: one is always left for what is done each minute
     "timeout": 600,  # seconds: the longest a job may take; a backup says itself that it may take four hours
     "retry": 15_000,  # must exceed the longest job, or it is handed out twice
+    "save_limit": 250,  # jobs that went well: an hour's; of those that failed see FAILURES_KEPT_DAYS
     "max_attempts": 1,  # jobs are periodic: the next run is the retry
     "ack_failures": True,
     "catch_up": False,  # after an outage once, not once for every missed minute
@@ -280,8 +281,6 @@ CORRECTIONS_AN_HOUR = env.int("CORRECTIONS_AN_HOUR", default=3)
 """A meter that was switched by itself so often within an hour is left alone, and reported."""
 AUTOMATIC_OFFS_AN_HOUR = env.int("AUTOMATIC_OFFS_AN_HOUR", default=40)
 """More automatic switch-offs than this within an hour stop everything automatic until a person says otherwise."""
-COMMANDS_KEPT_DAYS = env.int("COMMANDS_KEPT_DAYS", default=90)
-"""Finished commands, ended wants and answered requests are kept so long; the audit log keeps what people did."""
 
 # --- bookings ------------------------------------------------------------------------------------
 
@@ -394,6 +393,24 @@ try:
         sealing.check_identity(BACKUP_IDENTITY)
 except ValueError as _wrong:
     raise ImproperlyConfigured(f"A key in BACKUP_RECIPIENTS or BACKUP_IDENTITY is {_wrong}.") from None
+
+# --- what is kept, and for how long: monitoring/retention/table.py says why ------------------------
+
+COMMANDS_KEPT_DAYS = env.int("COMMANDS_KEPT_DAYS", default=90)
+"""Finished commands, ended wants and answered requests; the audit log keeps what people did."""
+HEALTH_KEPT_DAYS = env.int("HEALTH_KEPT_DAYS", default=14)
+INCIDENTS_KEPT_DAYS = env.int("INCIDENTS_KEPT_DAYS", default=730)
+"""Incidents, their alerts, and when somebody looked: what availability is computed of."""
+EVENTS_KEPT_DAYS = env.int("EVENTS_KEPT_DAYS", default=730)
+"""That Sirvoy called, and what came of it; what it said is erased with the guest."""
+AUDIT_KEPT_DAYS = env.int("AUDIT_KEPT_DAYS", default=730)
+MONEY_AUDIT_KEPT_YEARS = env.int("MONEY_AUDIT_KEPT_YEARS", default=6)
+"""Danish law wants the accounts, and what explains them, for five years after the financial year."""
+FAILURES_KEPT_DAYS = env.int("FAILURES_KEPT_DAYS", default=90)
+"""Background jobs that failed."""
+for _name, _kept in list(globals().items()):
+    if re.search(r"_KEPT_(DAYS|YEARS)$", _name) and _kept < 1:
+        raise ImproperlyConfigured(f"{_name} must be 1 or more.")
 
 # --- mail to guests ------------------------------------------------------------------------------
 

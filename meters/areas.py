@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from meters import notify
+from meters.forgetting import forget
 from meters.models import Area, AreaHealth, AreaState, FoundInstance
 from meters.zigbee2mqtt import BridgeInfo, Groups, Health
 
@@ -139,7 +140,7 @@ def add_health(area_id: int, health: Health) -> None:
 
 def prune_health(before: datetime) -> int:
     """Forget health reports from before then; returns how many."""
-    return AreaHealth.objects.filter(generated_at__lt=before).delete()[0]
+    return forget(AreaHealth.objects.filter(generated_at__lt=before))
 
 
 def note_found(base_topic: str, at: datetime, info: BridgeInfo | None = None) -> None:

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from psycopg.types.json import Jsonb
 
 from meters import notify
+from meters.forgetting import forget
 from meters.models import Area, BridgeRequest, Device, Listing
 from meters.people import Person, person
 from meters.zigbee2mqtt import Rejected, Response
@@ -222,4 +223,4 @@ def forget_open(now: datetime) -> int:
 
 def prune(before: datetime) -> int:
     """Forget requests that were finished before then; returns how many."""
-    return BridgeRequest.objects.filter(finished_at__lt=before).delete()[0]
+    return forget(BridgeRequest.objects.filter(finished_at__lt=before))

@@ -32,8 +32,8 @@ class Use:
     estimated_kwh: Decimal | None = None
 
 
-def known(meter_ids: Collection[int], start: datetime, end: datetime) -> QuerySet[HourlyUsage]:
-    """These meters' hours from `start` to `end` of which the counter tells what was used in all or a part of them."""
+def is_known() -> Q:
+    """Whether the counter tells what was used in all or a part of an hour of HourlyUsage."""
     told = Exists(
         CounterEpoch.objects.filter(
             meter=OuterRef("meter"),
@@ -41,7 +41,12 @@ def known(meter_ids: Collection[int], start: datetime, end: datetime) -> QuerySe
             last_at__gt=Greatest(OuterRef("hour"), "first_at"),  # a single value tells of no time
         )
     )
-    return HourlyUsage.objects.filter(Q(energy_wh__gt=0) | told, meter__in=meter_ids, hour__gte=start, hour__lt=end)
+    return Q(energy_wh__gt=0) | Q(told)
+
+
+def known(meter_ids: Collection[int], start: datetime, end: datetime) -> QuerySet[HourlyUsage]:
+    """These meters' hours from `start` to `end` of which that is known."""
+    return HourlyUsage.objects.filter(is_known(), meter__in=meter_ids, hour__gte=start, hour__lt=end)
 
 
 def by_hour(meter_ids: Collection[int], start: datetime, end: datetime) -> list[Use]:

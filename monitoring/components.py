@@ -26,6 +26,7 @@ OF: dict[str, Component] = {
     "worker_lags": Component.WORKER,
     "jobs_wait": Component.JOBS,
     "job_failed": Component.JOBS,
+    "not_forgotten": Component.JOBS,
     "redis_away": Component.STORAGE,
     "partition_missing": Component.STORAGE,
     "disk_full": Component.STORAGE,

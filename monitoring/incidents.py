@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
+from meters.forgetting import forget
 from meters.people import Person, person
 from monitoring import blind, looks, maintenance, whose
 from monitoring.findings import LONGEST_ABOUT, LONGEST_CHECK, RANK, Finding, Severity
@@ -21,7 +22,6 @@ MISSED = (2, 15, 60)
 What flaps does neither open nor close each time.
 """
 SHORTLY = timedelta(hours=1)
-KEPT = timedelta(days=730)
 LOCK = 7_301_090
 LONGEST_COMMENT = 300
 
@@ -132,9 +132,9 @@ def nobody_looks(now: datetime) -> int:
     return Incident.objects.filter(closed_at=None).update(unseen_since=now)
 
 
-def prune(now: datetime) -> None:
-    Incident.objects.filter(closed_at__lt=now - KEPT).delete()
-    looks.prune(now)
+def prune(before: datetime) -> int:
+    """Forget incidents that were over before then, with their notes and alerts; returns how many."""
+    return forget(Incident.objects.filter(closed_at__lt=before))
 
 
 # --- what a look changes ---------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.db.models import F, Max, Q
 from django.utils import timezone
 
 from meters import online
+from meters.forgetting import forget
 from meters.models import Area, AreaState
 from monitoring.models import Look
 
@@ -18,7 +19,6 @@ LONGEST_BREAK = timedelta(minutes=3)
 """Looks come each minute; after a longer break a new time begins."""
 TOO_SOON = timedelta(seconds=10)
 """A look that comes so soon after the last one is the same: a job that was handed out twice."""
-KEPT = timedelta(days=730)
 
 
 def note(now: datetime) -> bool:
@@ -50,5 +50,6 @@ def is_known(now: datetime) -> bool:
     return going_on.filter(until__gt=F("since")).exists()
 
 
-def prune(now: datetime) -> None:
-    Look.objects.filter(until__lt=now - KEPT).delete()
+def prune(before: datetime) -> int:
+    """Forget when somebody looked before then; returns how many such times."""
+    return forget(Look.objects.filter(until__lt=before))

@@ -5,6 +5,7 @@ from django_q.tasks import async_task
 
 from monitoring import alerts, checks, deadman, incidents, maintenance
 from monitoring.backup import asking, drill
+from monitoring.retention import nightly
 
 
 def check_site() -> None:
@@ -24,13 +25,13 @@ def drill_restore() -> None:
     drill.run_if_due(timezone.now())
 
 
-def prune_incidents() -> None:
-    incidents.prune(timezone.now())
-
-
 def back_up() -> None:
     asking.make_nightly()
 
 
 def back_up_for(by_id: int, asked_at: str) -> None:
     asking.make_asked(by_id, asked_at)
+
+
+def forget_what_is_old() -> None:
+    nightly.run(timezone.now())

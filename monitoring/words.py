@@ -50,6 +50,10 @@ WORDS: dict[str, Words] = {
         _("The job %(job)s failed %(times)s times within an hour"),
         _("The reason stands in Background jobs, Failed tasks. Tell the developer."),
     ),
+    "not_forgotten": Words(
+        _("What is old is not forgotten: of %(kinds)s kinds of data"),
+        _("See which, and why, at What is kept (Technique). The log of the background jobs has more."),
+    ),
     "redis_away": Words(
         _("Redis cannot be reached: boards look every few seconds instead of being told"),
         _("Start Redis again. Nothing is lost."),

@@ -26,6 +26,7 @@ ONLY = {
     "segno": {"meters/qr.py"},
     "markdown_it": {"monitoring/runbook.py"},
     "dulwich": {"monitoring/backup/history.py"},
+    "pyarrow": {"meters/files/as_parquet.py"},
     "pyrage": {"monitoring/backup/sealing.py"},
     "boto3": {"monitoring/backup/stores/s3.py"},
     "paramiko": {"monitoring/backup/stores/sftp.py"},

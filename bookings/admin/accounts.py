@@ -9,7 +9,7 @@ from auditlog.registry import auditlog
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from bookings import accounts, mail, prices
-from bookings.admin import departures
+from bookings.admin import departures, taken_along
 from bookings.admin.guests import WithGuests
 from bookings.models import Booking, Charge, PackageNotice, PackagePattern, PackageSale, Tariff
 from meters.admin.base import NOTHING, label, link, local, quantity
@@ -160,11 +160,13 @@ class ChargeAdmin(OfBooking):
         return [
             path("departures/", self._view(departures.page), name="bookings_charge_departures"),
             path("departures/export/", self._view(departures.export), name="bookings_charge_export"),
+            path("data/", self._view(taken_along.page), name="bookings_charge_data"),
+            path("data/export/", self._view(taken_along.export), name="bookings_charge_data_export"),
             *super().get_urls(),
         ]
 
-    def _view(self, page: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-        def view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def _view(self, page: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+        def view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             return page(self, request, *args, **kwargs)
 
         return self.admin_site.admin_view(view)

@@ -7,14 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import permission_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
-from bookings import links, mail, site, welcome
+from bookings import links, mail, site, stay_exports, welcome
 from bookings.models import Booking, Guest, Stay
 from bookings.portal.receipt import pages as receipts
 from bookings.reception import desk as desks
@@ -24,6 +24,8 @@ from bookings.reception import typed
 from bookings.reception.actions import for_staff
 from bookings.reception.verbs import MAY
 from meters import installations, qr
+from meters.admin.pages import asked_format
+from meters.files.answers import download
 from meters.models import Pitch
 
 NEEDS = ("bookings.view_stay", "bookings.view_guest")
@@ -101,6 +103,17 @@ def receipt(request: HttpRequest, pk: int) -> HttpResponse:
     stay = _stay(pk)
     with translation.override(_language(stay)):
         return receipts.as_pdf(stay, timezone.now())
+
+
+@require_safe
+@for_staff
+@permission_required((*NEEDS, MAY["take_along"]), raise_exception=True)
+def data(request: HttpRequest, pk: int, what: str) -> HttpResponseBase:
+    """The stay's readings, or its ledger, as a file: ?format= csv or parquet."""
+    tell = {"readings": stay_exports.readings, "ledger": stay_exports.of_stay}.get(what)
+    if tell is None:
+        raise Http404
+    return download(tell(_stay(pk)), asked_format(request))
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ urlpatterns = [
     path("stay/<int:pk>/card/", pages.card, name="reception_card"),
     path("stay/<int:pk>/mail/", pages.link_mail, name="reception_link_mail"),
     path("stay/<int:pk>/receipt.pdf", pages.receipt, name="reception_receipt"),
+    path("stay/<int:pk>/data/<str:what>/", pages.data, name="reception_data"),
     path("stay/<int:pk>/<str:verb>/", actions.of_stay, name="reception_stay"),
     path("booking/<int:pk>/<str:verb>/", actions.of_booking, name="reception_verb"),
     path("<int:number>/", pages.booking, name="reception_booking"),

@@ -38,6 +38,7 @@ MAY = {
     "link": "bookings.add_portallink",
     "tell": "bookings.change_packagenotice",
     "solve": "bookings.change_problemreport",
+    "take_along": "meters.view_meter",
 }
 Typed = dict[str, Any]
 Said = str | Promise

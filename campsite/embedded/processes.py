@@ -5,6 +5,7 @@ Spawn from the main thread only: on Linux the kernel ends a child when the *thre
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,7 +155,9 @@ class Process:
 
     def _last_words(self) -> str:
         with self.log.open("rb") as log:
-            log.seek(self._log_start)
+            log.seek(
+                self._log_start if self._log_start <= log.seek(0, os.SEEK_END) else 0
+            )  # it was set aside meanwhile
             lines = log.read().decode(errors="replace").splitlines()[-8:]
         return "\n    ".join([f"The end of {self.log}:", *lines])
 
@@ -185,6 +188,14 @@ def _open_log(log: Path) -> IO[bytes]:
     if log.exists() and log.stat().st_size > KEPT_LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
     return log.open("ab")
+
+
+def bound_logs(folder: Path) -> None:
+    """Set aside what has grown too long while somebody writes to it; what is written at this moment may be lost."""
+    for log in folder.glob("*.log"):
+        if log.stat().st_size > KEPT_LOG_BYTES:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)  # who writes appends: it goes on at the beginning
 
 
 def identity(pid: int) -> str | None:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from campsite.embedded import services
 from campsite.embedded.children import ROOT, Child, Errand, Keeper, identified, manage
-from campsite.embedded.processes import Failed, Interrupted, Kept, signals
+from campsite.embedded.processes import Failed, Interrupted, Kept, bound_logs, signals
 from campsite.embedded.progress import say
 from campsite.embedded.state import Busy, Card, State, is_free
 from monitoring.backup import sealing
@@ -21,6 +21,7 @@ LOG_IN = "/admin/login/"
 USUAL_PORT = 8000
 USUAL_METERS = 260
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
+LOGS_EVERY_S = 60
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -121,9 +122,12 @@ class TryOut:
 
     def _keep(self, kept: list[Kept], errands: list[Errand]) -> NoReturn:
         keepers = [Keeper(each) for each in kept]
-        is_ready = False
+        is_ready, logs_at = False, 0.0
         while not signals.count:
             now = time.monotonic()
+            if now > logs_at:
+                logs_at = now + LOGS_EVERY_S
+                bound_logs(self.state.logs())
             for errand in errands:
                 errand.tick()
             if [keeper for keeper in keepers if keeper.tick(now)]:  # each of them ticks

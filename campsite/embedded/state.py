@@ -52,7 +52,10 @@ class State:
         return account.passage(outside)
 
     def log(self, name: str) -> Path:
-        return self.root / "log" / f"{name}.log"
+        return self.logs() / f"{name}.log"
+
+    def logs(self) -> Path:
+        return self.root / "log"
 
     def sockets(self) -> Path:
         """A short private directory. Raises Failed when somebody else's stands in its place."""

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -105,6 +105,7 @@ class MeterAdmin(MeterColumns, Switching, History, ToldAdmin):
         return [
             path("<int:meter_id>/readings/", view(self.readings_view), name="meters_meter_readings"),
             path("<int:meter_id>/hours/", view(self.hours_view), name="meters_meter_hours"),
+            path("<int:meter_id>/export/", view(self.export_view), name="meters_meter_export"),
             path("<int:meter_id>/install/", view(require_POST(self.install_view)), name="meters_meter_install"),
             *super().get_urls(),
         ]
@@ -137,6 +138,11 @@ class MeterAdmin(MeterColumns, Switching, History, ToldAdmin):
 
     def hours_view(self, request: HttpRequest, meter_id: int) -> HttpResponse:
         return pages.hours(self, request, self._viewable(request, meter_id))
+
+    def export_view(self, request: HttpRequest, meter_id: int) -> HttpResponseBase:
+        meter = self._viewable(request, meter_id)
+        answer = pages.export(request, meter)
+        return answer or HttpResponseRedirect(reverse("admin:meters_meter_hours", args=[meter.pk]))
 
     def _viewable(self, request: HttpRequest, meter_id: int) -> Meter:
         if not self.has_view_permission(request):

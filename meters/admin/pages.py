@@ -12,17 +12,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils import formats, timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
-from unfold.widgets import INPUT_CLASSES
+from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
-from meters import clock, usage
+from meters import clock, exports, usage
 from meters.admin.base import NOTHING, label, relay
+from meters.exports import What
+from meters.files.answers import Format, download
 from meters.models import Meter, Reading
 
 PAGE = 200
@@ -81,6 +83,20 @@ class DaysForm(forms.Form):
         return cleaned
 
 
+class ExportForm(forms.Form):
+    """What is taken along of the days that are shown."""
+
+    what = forms.ChoiceField(
+        label=_("what"),
+        choices=[(what.value, what.words) for what in What],
+        widget=forms.Select(attrs={"class": " ".join(SELECT_CLASSES)}),
+    )
+
+
+def asked_format(request: HttpRequest) -> Format:
+    return Format.PARQUET if request.GET.get("format") == Format.PARQUET else Format.CSV
+
+
 def asked_days(request: HttpRequest) -> tuple[DaysForm, Days | None]:
     """The days of ?from= and ?to=, today when not given; None with the form's errors where they are no days."""
     today = timezone.localdate().isoformat()
@@ -103,6 +119,8 @@ def readings(model_admin: ModelAdmin, request: HttpRequest, meter: Meter) -> Htt
         "older": older,
         "continued": "before" in request.GET,
         "nothing": _("No readings in these days."),
+        "since": exports.lacks_readings(days.first) if days else None,
+        "export": ExportForm(initial={"what": What.READINGS}),
     }
     title = gettext("Readings of %(meter)s") % {"meter": meter}
     return _render(model_admin, request, meter, title, form, days, context)
@@ -160,6 +178,7 @@ def hours(model_admin: ModelAdmin, request: HttpRequest, meter: Meter) -> HttpRe
         "rows": [_use(row) for row in rows] if total is not None else [],
         "footer": [_("Sum"), _kwh(total), _kwh(estimated)] if total is not None else None,
         "nothing": _("No use is known of these days."),
+        "export": ExportForm(initial={"what": What.HOURS}),
     }
     title = gettext("Use of %(meter)s") % {"meter": meter}
     return _render(model_admin, request, meter, title, form, days, context)
@@ -167,6 +186,18 @@ def hours(model_admin: ModelAdmin, request: HttpRequest, meter: Meter) -> HttpRe
 
 def _use(row: usage.Use) -> list[str]:
     return [_moment(row.start, seconds=False), _kwh(row.energy_kwh), _kwh(row.estimated_kwh)]
+
+
+# --- the same as a file ----------------------------------------------------------------------------------------------
+
+
+def export(request: HttpRequest, meter: Meter) -> HttpResponseBase | None:
+    """A file of ?what= from ?from= to ?to=, as ?format= csv or parquet; None where that is asked for wrongly."""
+    form, days = ExportForm(request.GET), asked_days(request)[1]
+    if not days or not form.is_valid():
+        return None
+    table = exports.of_meter(meter, What(form.cleaned_data["what"]), days.first, days.last)
+    return download(table, asked_format(request))
 
 
 # --- both ------------------------------------------------------------------------------------------------------------

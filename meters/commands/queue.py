@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 
 from meters.commands.rules import LEASED
+from meters.forgetting import forget
 from meters.models import Area, AutomaticStop, Command, Installation, Order, Pitch, Want
 
 ATTEMPTS = 3
@@ -264,11 +265,10 @@ def _close_unread(now: datetime) -> set[int]:
 
 
 def prune(before: datetime) -> int:
-    """Forget commands, orders and wants that ended before then; returns how many commands."""
-    count, _ = Command.objects.filter(finished_at__lt=before).delete()
-    Want.objects.filter(ended_at__lt=before, commands=None).delete()
-    Order.objects.filter(created_at__lt=before, commands=None).delete()
-    return count
+    """Forget commands, orders and wants that ended before then; returns how many."""
+    commands = forget(Command.objects.filter(finished_at__lt=before))
+    wants = forget(Want.objects.filter(ended_at__lt=before, commands=None))
+    return commands + wants + forget(Order.objects.filter(created_at__lt=before, commands=None))
 
 
 def _open() -> QuerySet[Command]:

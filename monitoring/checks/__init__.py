@@ -33,6 +33,7 @@ ALL: tuple[Check, ...] = (
     ourselves.worker,
     ourselves.background_jobs,
     ourselves.failed_jobs,
+    ourselves.not_forgotten,
     ourselves.redis,
     ourselves.partitions,
     ourselves.disk,

@@ -8,16 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 import redis as client
 from django.conf import settings
-from django.db.models import Count, Max
+from django.db.models import Count, Max, Min, Q
 from django_q.models import Failure
 
 from meters import emergency, online
 from meters import partitions as tables
 from meters.models import WorkerState
 from monitoring.findings import Finding, Severity
+from monitoring.models import Forgetting
 
 LOOKED_BACK = timedelta(hours=1)
 REDIS_TIMEOUT_S = 2
+OVERDUE = timedelta(days=3)
+"""Nights in which old rows may have stayed: our machine may have been off."""
 LITTLE, HARDLY_ANY = 0.10, 0.03
 """Of a disk that is left."""
 
@@ -45,6 +48,14 @@ def failed_jobs(now: datetime) -> Iterator[Finding]:
     failures = Failure.objects.filter(stopped__gte=now - LOOKED_BACK).values("func")
     for row in failures.annotate(times=Count("id"), last=Max("stopped")).order_by("func"):
         yield Finding("job_failed", Severity.WARNING, row["func"], {"job": row["func"], "times": row["times"]})
+
+
+def not_forgotten(now: datetime) -> Iterator[Finding]:
+    """The nightly job's own word of each kind of data: it goes on when one fails."""
+    waits = ~Q(error="") | Q(at=None) | Q(at__lt=now - OVERDUE)
+    found = Forgetting.objects.filter(waits).aggregate(kinds=Count("slug"), since=Min("at"))
+    if found["kinds"]:
+        yield Finding("not_forgotten", Severity.WARNING, facts={"kinds": found["kinds"]}, since=found["since"])
 
 
 def redis(now: datetime) -> Iterator[Finding]:

@@ -12,9 +12,10 @@ from django.utils import timezone, translation
 from rest_framework import serializers
 
 from bookings import api as stays
-from bookings import exports, links
+from bookings import exports, links, stay_exports
 from bookings.models import PortalLink
 from bookings.portal import pulse
+from meters import exports as measured
 from meters import live
 from meters.api import commands, errors
 from meters.api import serializers as meters
@@ -116,6 +117,11 @@ def test_every_column_of_the_files_is_in_the_table() -> None:
     with translation.override("en"):
         found = {column for kind in exports.Kind for column in exports.table(kind, today, today).columns}
     assert found == told("Files for the accounts")
+
+
+def test_every_column_of_what_is_taken_along_is_in_the_table() -> None:
+    tables = (measured.READINGS, measured.HOURS, measured.DAYS, stay_exports.READINGS, stay_exports.LEDGER)
+    assert {column.name for columns in tables for column in columns} == told("Files of what was measured")
 
 
 @pytest.mark.django_db

@@ -1,5 +1,6 @@
 """What a run keeps, what it is given, and what it starts again."""
 
+import os
 import signal
 import subprocess
 import time
@@ -99,6 +100,28 @@ def test_a_log_that_has_grown_too_long_is_set_aside(state: State, monkeypatch: p
         processes.Process("echo", ["/bin/echo", word], state.log("echo")).wait_success(PATIENCE_S)
     assert state.log("echo").read_text() == "second\n"
     assert state.log("echo").with_suffix(".log.1").read_text() == "long enough\n"
+
+
+def test_a_log_that_grows_too_long_is_set_aside_while_its_program_goes_on(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "KEPT_LOG_BYTES", 10)
+    log, words = state.log("cat"), ["/bin/cat"]
+    cat = processes.Process("cat", words, log, stdin=subprocess.PIPE)
+    assert cat.popen.stdin
+
+    def write(line: bytes) -> None:
+        before = log.stat().st_size
+        os.write(cat.popen.stdin.fileno(), line)
+        processes.wait_until(lambda: log.stat().st_size > before, PATIENCE_S, "cat")
+
+    write(b"long enough\n")
+    processes.bound_logs(state.logs())
+    write(b"short\n")
+    processes.bound_logs(state.logs())
+    cat.stop(PATIENCE_S)
+    assert log.read_text() == "short\n"
+    assert log.with_suffix(".log.1").read_text() == "long enough\n"
 
 
 @pytest.mark.parametrize(

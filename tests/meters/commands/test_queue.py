@@ -421,7 +421,7 @@ def test_old_commands_orders_and_ended_wants_are_forgotten_and_open_ones_kept() 
     commands.order([other], True)
     at = timezone.now()
     Command.objects.filter(meter=other).update(status="confirmed", finished_at=at)
-    assert commands.prune(plus(at, 1)) == 2
+    assert commands.prune(plus(at, 1)) == 5
     assert list(Command.objects.values_list("state", "status")) == [(False, "queued")]
     assert set(Want.objects.values_list("meter", "state")) == {(meter.pk, False), (other.pk, True)}
     assert Order.objects.count() == 1
