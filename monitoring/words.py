@@ -104,7 +104,7 @@ WORDS: dict[str, Words] = {
     ),
     "health_silent": Words(
         _("%(area)s: its Zigbee2MQTT is said to be online, but tells nothing of its health any more"),
-        _("It probably hangs: restart it."),
+        _("It hangs, or it starts again and again: read its log, and restart it."),
     ),
     "channel_differs": Words(
         _("%(area)s sends on Zigbee channel %(channel)s, planned is %(planned)s"),
