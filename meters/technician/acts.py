@@ -107,7 +107,7 @@ def why_not_identify(meter: Meter, now: datetime) -> str:
     if any(_is_meant(want, now) for want in meter.wants.filter(ended_at=None)):
         return str(_("Somebody wants something of its relay: it is left as it is."))
     if state.relay is not False and (state.power_w or 0) > NO_LOAD_W:
-        text = _("{watts} W flowed through it {when}: it is not cut to find it.")
+        text = _("It told {watts} W {when}: it is not cut to find it.")
         return str(format_lazy(text, watts=state.power_w, when=ages.ago(state.power_at or now, now)))
     return ""
 

@@ -199,7 +199,7 @@ def test_one_that_fell_silent_on_its_pitch_is_not_said_to_be_heard_and_each_valu
     html = page(chief, of(meter))
     assert "Hangs, and is not heard just now: 101</strong> Has not been heard for longer than usual." in html
     assert "Nothing is left to do." not in html
-    assert "38 W flowed through it 3 days ago: it is not cut to find it." in html
+    assert "It told 38 W 3 days ago: it is not cut to find it." in html
     assert "38 W <small>3 days ago</small>" in html
     assert "Times are approximate." not in html
     AreaState.objects.update(configuration={"advanced": {"last_seen": "disable"}})
