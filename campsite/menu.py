@@ -108,6 +108,7 @@ MENU: list[tuple[Text, list[Line]]] = [
             Line(_("Channel plan"), "cell_tower", "channel-plan", channels.NEEDS),
             _table(_("Found Zigbee2MQTTs"), "travel_explore", "meters_foundinstance"),
             _table(_("Worker"), "settings_heart", "meters_workerstate"),
+            Line(_("Failed tasks"), "sms_failed", "admin:django_q_failure_changelist", ("django_q.view_failure",)),
             Line(
                 _("Availability"), "monitoring", "admin:monitoring_incident_availability", ("monitoring.view_incident",)
             ),

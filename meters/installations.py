@@ -13,7 +13,7 @@ from decimal import Decimal
 from auditlog.models import LogEntry
 from django.db import IntegrityError, transaction
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
-from django.db.models import QuerySet
+from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
@@ -134,10 +134,13 @@ def successor(meter: Meter, since: datetime) -> Installation | None:
 
 
 def free() -> QuerySet[Meter]:
-    """The meters that hang nowhere and that an area still lists, the newest first."""
+    """The meters that hang nowhere and that an area still lists: the newest first, and those that hung somewhere (each
+    with `taken_down_at`) last, the longest ago before what was taken down just now.
+    """
     hanging = Installation.objects.filter(period__upper_inf=True).values("meter")
     present = Meter.objects.select_related("device__area").filter(device__removed_at=None)
-    return present.exclude(pk__in=hanging).order_by("-device__first_seen_at", "-pk")
+    spare = present.exclude(pk__in=hanging).annotate(taken_down_at=Max("installations__period__endswith"))
+    return spare.order_by(F("taken_down_at").asc(nulls_first=True), "-device__first_seen_at", "-pk")
 
 
 def check(meter: Meter, pitch: Pitch, at: datetime) -> None:

@@ -123,12 +123,13 @@ def glance(user: User, now: datetime) -> Glance:
     statuses = {meter.pk: online.status(meter, link, now) for meter in found}
     troubles, ids = _troubles(now), [meter.pk for meter in found]
     until, looked_at = site.counted_until(found, statuses, now), looks.last_at()
+    is_known = looks.is_known(now)
     return Glance(
         troubles=troubles if user.has_perm("monitoring.view_incident") else None,
         looked_at=looked_at,
         is_looked_at=looked_at is not None and now - looked_at < looks.LONGEST_BREAK,
-        is_known=looks.is_known(now),
-        lights=_lights(found, statuses, link, troubles),
+        is_known=is_known,
+        lights=_lights(found, statuses, link, troubles, is_known),
         stop=commands.stop.current(),
         otherwise=site.otherwise(found, statuses, now),
         load=site.load(found, statuses, now),
@@ -162,17 +163,26 @@ def _open(incident: Incident, reasons: Sequence[str]) -> Trouble:
 
 
 def _lights(
-    found: Iterable[Meter], statuses: Mapping[int, online.Online], link: online.Link, troubles: Iterable[Trouble]
+    found: Iterable[Meter],
+    statuses: Mapping[int, online.Online],
+    link: online.Link,
+    troubles: Iterable[Trouble],
+    is_known: bool,
 ) -> list[Light]:
     counts: dict[int, Counter[online.Status]] = {}
     for meter in found:
         counts.setdefault(meter.device.area_id or 0, Counter())[statuses[meter.pk].status] += 1
     worst = {each.incident.area_id: each.severity for each in reversed(list(troubles)) if each.incident}
-    return [_light(area, counts.get(area.pk, Counter()), link, worst.get(area.pk)) for area in Area.objects.all()]
+    areas = Area.objects.all()
+    return [_light(area, counts.get(area.pk, Counter()), link, worst.get(area.pk), is_known) for area in areas]
 
 
-def _light(area: Area, count: Counter[online.Status], link: online.Link, worst: Severity | None) -> Light:
+def _light(
+    area: Area, count: Counter[online.Status], link: online.Link, worst: Severity | None, is_known: bool
+) -> Light:
     colour, says = _judge(area, count, link.bridge(area.pk), worst)
+    if colour is Colour.GREEN and not is_known:
+        colour, says = Colour.GREY, _("nobody has looked just now whether all is well")
     return Light(area, colour, says, count[online.Status.ONLINE], count.total())
 
 

@@ -48,7 +48,7 @@ WORDS: dict[str, Words] = {
     ),
     "job_failed": Words(
         _("The job %(job)s failed %(times)s times within an hour"),
-        _("The reason stands in Background jobs, Failed tasks. Tell the developer."),
+        _("A technician finds the reason in Technique, Failed tasks. Tell the developer."),
     ),
     "not_forgotten": Words(
         _("What is old is not forgotten: of %(kinds)s kinds of data"),
@@ -120,7 +120,7 @@ WORDS: dict[str, Words] = {
     ),
     "ping_cascade": Words(
         _("%(area)s: its Zigbee2MQTT pings dead meters without end, so one fuse can stop the whole network"),
-        _("Press Apply on the area's page (Technique, Configuration audit), then Restart. Pause now: %(value)s."),
+        _("A technician presses Apply on the area's page, then Restart. Pause now: %(value)s."),
     ),
     "network_open": Words(
         _("%(area)s is open for new devices"),
@@ -132,7 +132,7 @@ WORDS: dict[str, Words] = {
     ),
     "health_silent": Words(
         _("%(area)s: its Zigbee2MQTT is said to be online, but tells nothing of its health any more"),
-        _("It probably hangs: restart it."),
+        _("It hangs, or it starts again and again: read its log, and restart it."),
     ),
     "channel_differs": Words(
         _("%(area)s sends on Zigbee channel %(channel)s, planned is %(planned)s"),
@@ -140,7 +140,7 @@ WORDS: dict[str, Words] = {
     ),
     "configuration_deviates": Words(
         _("%(area)s: its Zigbee2MQTT is not configured as recommended: %(rules)s"),
-        _("Open the area's page (Technique, Configuration audit): most deviations have an Apply button."),
+        _("On the area's page (Technique, Configuration audit) a technician finds a button Apply at most deviations."),
     ),
     "restart_waits": Words(
         _("%(area)s: changed settings of its Zigbee2MQTT are not in force: it has to be restarted"),

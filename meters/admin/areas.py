@@ -143,6 +143,8 @@ class AreaAdmin(Control, AsksOfAreas, History, ToldAdmin):
         if db_field.name == "neighbours":  # each of the others at a glance
             listed = Area.objects.exclude(pk=(request.resolver_match.kwargs or {}).get("object_id", 0))
             return db_field.formfield(queryset=listed, widget=UnfoldAdminCheckboxSelectMultipleWidget)
+        if db_field.name == "slug":
+            kwargs["error_messages"] = {"invalid": _("Only letters from a to z, digits, - and _ can be in it.")}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Area]:

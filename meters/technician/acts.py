@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from meters import commands, installations, names, requests
+from meters import ages, commands, installations, names, requests
 from meters.models import Area, BridgeRequest, Device, Installation, Meter, MeterState, Pitch, Source, Want
 from meters.people import Person
 from meters.technician.errors import TechnicianError
@@ -107,7 +107,8 @@ def why_not_identify(meter: Meter, now: datetime) -> str:
     if any(_is_meant(want, now) for want in meter.wants.filter(ended_at=None)):
         return str(_("Somebody wants something of its relay: it is left as it is."))
     if state.relay is not False and (state.power_w or 0) > NO_LOAD_W:
-        return str(format_lazy(_("{watts} W flow through it: it is not cut to find it."), watts=state.power_w))
+        text = _("It told {watts} W {when}: it is not cut to find it.")
+        return str(format_lazy(text, watts=state.power_w, when=ages.ago(state.power_at or now, now)))
     return ""
 
 

@@ -18,11 +18,12 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from meters import commands, installations, live, names, online, requests
-from meters.models import BridgeRequest, Device, Installation, Meter, MeterState, Pitch
+from meters.models import AreaState, BridgeRequest, Device, Installation, Meter, MeterState, Pitch
 from meters.technician import acts, exchange, find, reporting, stages, words
 from meters.technician.errors import TechnicianError
 from meters.technician.forms import DownForm, NameForm, PitchForm, first_error, suggested_name
 from meters.technician.pages import asked, technicians_only
+from meters.zigbee2mqtt import freshness
 
 REFUSALS = (TechnicianError, names.BadName, installations.InstallationError)
 TOLD_FOR = timedelta(hours=1)
@@ -40,17 +41,23 @@ def device(request: HttpRequest, ieee: str) -> HttpResponse:
 def _device(ieee: str) -> Device:
     if not find.ADDRESS.fullmatch(ieee):
         raise Http404
-    return get_object_or_404(Device.objects.select_related("area", "meter__state"), ieee_address=ieee)
+    return get_object_or_404(Device.objects.select_related("area__state", "meter__state"), ieee_address=ieee)
 
 
 def _told(request: HttpRequest, found: Device, now: datetime) -> dict[str, Any]:
     arrival = stages.of(found, now)
     last = _last(arrival, now)
+    heard = _heard(arrival.meter, now) if arrival.meter else None
+    stage, todo = words.standing(arrival, heard)
+    tells = AreaState.of(found.area).configuration if found.area else {}
     told: dict[str, Any] = {
         "device": found,
         "arrival": arrival,
-        "stage": words.STAGES[arrival.stage],
-        "todo": words.SLOW if arrival.is_slow else words.TODO[arrival.stage],
+        "stage": stage,
+        "todo": todo,
+        "is_approximate": bool(tells) and not freshness.tells_last_seen(tells),
+        "is_heard": heard is not None and heard.is_online,
+        "waits_until": None if heard is None or heard.is_online else commands.waits_until(now),
         "outcome": words.outcome(last) if last else None,
         "asked": last,
         "is_waiting": words.is_waiting(last) or arrival.stage in UNTIL_HEARD,
@@ -58,6 +65,7 @@ def _told(request: HttpRequest, found: Device, now: datetime) -> dict[str, Any]:
         "may_install": request.user.has_perm("meters.add_installation"),
         "may_switch": request.user.has_perm("meters.switch_meter"),
         "now": live.ms(now),
+        "moment": now,
     }
     return told | (_of_meter(request, arrival.meter, arrival.hung, now) if arrival.meter else {})
 
@@ -79,7 +87,6 @@ def _of_meter(request: HttpRequest, meter: Meter, hung: Installation | None, now
     return {
         "meter": meter,
         "state": MeterState.of(meter),
-        "waits_until": _waits_until(meter, now),
         "why_not": acts.why_not_identify(meter, now),
         "pitch": number,
         "there": _hanging(number) if number and not hung else [],
@@ -93,9 +100,8 @@ def _of_meter(request: HttpRequest, meter: Meter, hung: Installation | None, now
     }
 
 
-def _waits_until(meter: Meter, now: datetime) -> datetime | None:
-    """So long what is pressed now waits for the meter; None where it is heard."""
-    return None if online.status(meter, online.link(now), now).is_online else commands.waits_until(now)
+def _heard(meter: Meter, now: datetime) -> online.Online:
+    return online.status(meter, online.link(now), now)
 
 
 def _hanging(number: str) -> list[Installation]:
@@ -138,7 +144,7 @@ def _interview(request: HttpRequest, found: Device) -> str:
 
 def _identify(request: HttpRequest, found: Device) -> str:
     wants_on = acts.identify(_meter(found), request.user)
-    if _waits_until(_meter(found), timezone.now()):
+    if not _heard(_meter(found), timezone.now()).is_online:
         return gettext("The order waits for it.")
     return gettext("It goes on: listen.") if wants_on else gettext("It goes off: listen.")
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from meters import requests
 from meters.models import BridgeRequest
-from meters.technician.stages import Stage
+from meters.online import REASONS, Online
+from meters.technician.stages import Arrival, Stage
 
 STAGES: dict[Stage, Promise] = {
     Stage.LEFT: _("has left again"),
@@ -21,8 +23,9 @@ STAGES: dict[Stage, Promise] = {
     Stage.UNNAMED: _("needs a name"),
     Stage.FREE: _("needs a pitch"),
     Stage.UNHEARD: _("hangs, not heard yet"),
-    Stage.DONE: _("hangs, and is heard"),
+    Stage.DONE: _("hangs, and has been heard"),
 }
+HEARD, SILENT = _("hangs, and is heard"), _("hangs, and is not heard just now")
 TODO: dict[Stage, Promise] = {
     Stage.LEFT: _("Hold its button until its lamp flashes: it joins again, if the area is open."),
     Stage.INTERVIEWING: _("Zigbee2MQTT asks it what it is. That takes some seconds; stay here."),
@@ -45,6 +48,15 @@ ASKED: dict[str, Promise] = {
     "device/reporting/configure": _("How often its counter comes"),
     "device/options": _("Options"),
 }
+
+
+def standing(arrival: Arrival, heard: Online | None) -> tuple[Promise, str | Promise]:
+    """How far it has come, and what to do. One that has hung for long may have fallen silent since: then why."""
+    if arrival.stage is not Stage.DONE or heard is None:
+        return STAGES[arrival.stage], SLOW if arrival.is_slow else TODO[arrival.stage]
+    if heard.is_online:
+        return HEARD, TODO[Stage.DONE]
+    return SILENT, f"{capfirst(REASONS[heard.reason])}."
 
 
 @dataclass(frozen=True, slots=True)

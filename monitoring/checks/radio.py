@@ -33,6 +33,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 QUEUED = 3
 """So many reports in a row with messages waiting: half an hour in which it did not get rid of them."""
 RESTARTS_A_DAY = 3
+SAME_START = timedelta(seconds=30)
+"""The uptime is told in whole seconds, and its clock is set right now and then."""
 STORM_TIMES, STORM_A_SECOND, STORM_REPORTS = 4, 5, 12
 """So many times its usual rate, and no less than so many messages a second, which a hundred meters may well send;
 usual is the median of the week, of at least two hours' reports."""
@@ -75,6 +77,11 @@ class Report(NamedTuple):
     uptime_s: int | None
     queued: int | None
     published: int | None
+
+    @property
+    def began(self) -> datetime | None:
+        """When its process started, by its own clock."""
+        return None if self.uptime_s is None else self.at - timedelta(seconds=self.uptime_s)
 
 
 # The unique index serves each meter: nothing looks through a day's readings, nor through the days that are made ahead.
@@ -146,7 +153,11 @@ def storms(now: datetime) -> Iterator[Finding]:
 
 
 def queues(now: datetime) -> Iterator[Finding]:
-    """It has messages for the broker and does not get rid of them."""
+    """It has messages for the broker and does not get rid of them.
+
+    Zigbee2MQTT 2.14.1 never says so: what it counts waits only while it is not connected, and then it reports nothing
+    (lib/mqtt.ts). The number is looked at for others that count otherwise.
+    """
     for (name, slug), reports in _reports(now, HOUR).items():
         last = reports[-QUEUED:]
         if len(last) == QUEUED and now - last[-1].at < OF_NOW and all(each.queued for each in last):
@@ -233,9 +244,14 @@ def _two_reports(now: datetime, within: timedelta) -> Iterator[tuple[Area, AreaH
 
 
 def _is_restarted(before: Report, after: Report) -> bool:
-    """Its process, or only its counters: it restarts itself without ending, too."""
-    pairs = ((before.uptime_s, after.uptime_s), (before.published, after.published))
-    return any(was is not None and is_now is not None and is_now < was for was, is_now in pairs)
+    """Its process, or only its counters: it restarts itself without ending, too.
+
+    The first report comes a whole interval after the start: those of one that lives for a quarter of an hour each time
+    all tell the same uptime.
+    """
+    if before.began and after.began and after.began - before.began > SAME_START:
+        return True
+    return before.published is not None and after.published is not None and after.published < before.published
 
 
 def _risen(before: AreaHealth, after: AreaHealth, what: str) -> dict[str, int]:

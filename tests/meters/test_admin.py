@@ -168,6 +168,12 @@ def test_an_area_is_made_by_its_form_and_noted(chief):
     assert LogEntry.objects.get_for_object(area).get().actor.username == "chief"
 
 
+def test_a_short_name_that_cannot_be_one_is_refused_in_words_that_anybody_understands(chief):
+    answer = chief.post(reverse("admin:meters_area_add"), {"name": "Sø", "slug": "sø 1", "base_topic": "z2m_lake"})
+    assert "Only letters from a to z, digits, - and _ can be in it." in answer.content.decode()
+    assert "valid" not in str(answer.context["errors"])
+
+
 # --- meters ----------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from meters import registry, requests
 from meters.installations import InstallationError
-from meters.models import AreaState, BridgeRequest, Device, Installation, Meter, Want
+from meters.models import AreaState, BridgeRequest, Device, Installation, Meter, MeterState, Want
 from meters.technician import acts, door, exchange, stages
 from meters.technician.errors import TechnicianError
 from meters.technician.stages import Stage
@@ -188,6 +188,24 @@ def test_who_hangs_is_done_once_it_was_heard_there(area):
     meter.state.heard_at = timezone.now()
     meter.state.save()
     assert stages.of(meter.device, timezone.now()).stage is Stage.DONE
+
+
+def test_one_that_fell_silent_on_its_pitch_is_not_said_to_be_heard_and_each_value_has_its_age(chief, area):
+    meter = newcomer(area)
+    Device.objects.filter(pk=meter.device_id).update(friendly_name="101")
+    make.installed(meter, make.pitch("101"), NOW - timedelta(days=9))
+    day = timedelta(days=1)
+    make.state(meter, heard_at=NOW - 2 * day, relay=True, power_w=38, power_at=NOW - 3 * day)
+    html = page(chief, of(meter))
+    assert "Hangs, and is not heard just now: 101</strong> Has not been heard for longer than usual." in html
+    assert "Nothing is left to do." not in html
+    assert "It told 38 W 3 days ago: it is not cut to find it." in html
+    assert "38 W <small>3 days ago</small>" in html
+    assert "Times are approximate." not in html
+    AreaState.objects.update(configuration={"advanced": {"last_seen": "disable"}})
+    MeterState.objects.update(heard_at=timezone.now())
+    assert "Times are approximate." in page(chief, of(meter))
+    assert "Hangs, and is heard: 101</strong> Nothing is left to do." in page(chief, of(meter))
 
 
 def test_a_device_that_joins_again_is_new_again(area):

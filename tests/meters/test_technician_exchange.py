@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from meters import requests
+from meters import installations, requests
 from meters.models import AreaState, BridgeRequest, Device, Installation, Meter, Snapshot, Want
 from meters.technician import exchange, find, reminders, reporting
 from tests import make
@@ -233,6 +233,17 @@ def test_the_free_are_offered_the_newest_first_in_as_many_queries_for_30_as_for_
     assert asked() == few
     html = page(chief, old=OLD)
     assert html.index("newer 27") < html.index("spare")
+
+
+def test_what_was_taken_down_just_now_is_offered_last_and_says_so(chief, old, new):
+    """It is the newest of all, and for the next exchange hardly the one that comes."""
+    used, broken = make.meter("used before", area=make.area()), make.meter("broken", area=make.area())
+    make.installed(used, make.pitch("7"), NOW - timedelta(days=90), NOW - timedelta(days=60))
+    make.installed(broken, make.pitch("8"), NOW - timedelta(days=2), NOW - timedelta(minutes=5))
+    assert list(installations.free()) == [new, used, broken]
+    html = page(chief, old=OLD)
+    assert html.count("taken down ") == 2
+    assert html.index("used before") < html.index("broken")
 
 
 @pytest.mark.parametrize(("may", "code"), [(["view_meter", "add_bridgerequest"], 403), (["add_installation"], 403)])

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
 
+from meters.models import AreaHealth, AreaState
 from monitoring import metrics
 from tests import make
 
@@ -20,6 +22,15 @@ DEPLOY = ROOT / "deploy" / "monitoring"
 RULES = [rule for group in yaml.safe_load((DEPLOY / "rules.yml").read_text())["groups"] for rule in group["rules"]]
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "campsite.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+LEGEND = {"showLegend", "displayMode", "placement", "calcs"}
+OPTIONS = {
+    "stat": {"reduceOptions", "colorMode", "graphMode", "justifyMode", "textMode", "wideLayout", "orientation"},
+    "timeseries": {"legend", "tooltip"},
+    "state-timeline": {"showValue", "mergeValues", "rowHeight", "legend", "tooltip"},
+    "table": {"showHeader", "frameIndex"},
+}
+"""What Grafana's published schema has in each panel (npm @grafana/schema, 10.4 to 13.2: *PanelCfg_types.gen.d.ts)."""
 
 
 def asked() -> Iterator[str]:
@@ -54,6 +65,32 @@ def test_each_figure_that_rules_and_dashboard_ask_for_is_told() -> None:
         assert found or "up{" in query, query
 
 
+@pytest.mark.django_db
+def test_each_filter_of_rules_and_dashboard_lets_something_through() -> None:
+    """A label's value that nobody ever tells makes an empty panel, or a rule that never fires."""
+    make.worker()
+    area, now = make.area("North", in_service=True), timezone.now()
+    make.state(make.meter(area=area), power_w=100, power_at=now, voltage_at=now)
+    make.meter(area=area)
+    AreaHealth.objects.create(area=area, generated_at=now, uptime_s=1, mqtt_queued=0, mqtt_published=1)
+    AreaState.objects.update(version="2.14.1", channel=11, permit_join=False)
+    told = [
+        sample
+        for family in text_string_to_metric_families(metrics.told(timezone.now()).decode())
+        for sample in family.samples
+    ]
+    for query in asked():
+        for name, filters in re.findall(r"\b(campsite_\w+)\{([^}]+)\}", query):
+            wanted = re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', filters)
+            assert any(sample.name == name and passes(sample.labels, wanted) for sample in told), query
+
+
+def passes(labels: dict[str, str], wanted: list[tuple[str, str, str]]) -> bool:
+    """As Prometheus decides it."""
+    passing = {"=": str.__eq__, "!=": str.__ne__, "=~": lambda label, text: bool(re.fullmatch(text, label))}
+    return all(passing[how](labels.get(label, ""), text) for label, how, text in wanted)
+
+
 def test_every_rule_says_how_bad_it_is_and_leads_to_a_paragraph_that_exists() -> None:
     runbook = (ROOT / "docs" / "runbook.md").read_text()
     headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", runbook, re.MULTILINE)}
@@ -75,6 +112,9 @@ def test_the_dashboard_can_be_imported_anywhere_and_nothing_of_it_overlaps() -> 
         taken |= cells
     for panel in PANELS:
         assert all(each["datasource"] == datasource for each in (panel, *panel["targets"])), panel["title"]
+        assert set(panel["options"]) >= OPTIONS[panel["type"]], panel["title"]
+        legend = panel["options"].get("legend", LEGEND)
+        assert set(legend) >= set(LEGEND), panel["title"]
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(set(ids)) == len(ids)
 

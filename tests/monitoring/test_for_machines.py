@@ -8,6 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 from django_q.models import Schedule
 
@@ -74,6 +75,18 @@ def test_the_web_process_lives_without_a_database() -> None:
     """pytest-django refuses each query here."""
     answer = Client().get("/health/live")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+def test_nor_does_it_ask_who_it_is_where_somebody_is_logged_in(django_assert_num_queries) -> None:
+    """A technician looks there with his own browser, while the database is away."""
+    client = Client()
+    client.force_login(make.superuser())
+    with django_assert_num_queries(0):
+        assert client.get("/health/live").status_code == 200
+    with CaptureQueriesContext(connection) as asked:
+        client.get("/health/ready")
+    assert not any("django_session" in query["sql"] or "auth_user" in query["sql"] for query in asked)
 
 
 def test_ready_tells_each_part_and_503_where_one_is_away(well: None) -> None:

@@ -10,8 +10,8 @@ from django.utils import timezone, translation
 from django_q.models import Schedule
 
 from bookings.models import Stay
-from meters import clock, online, site
-from meters.models import Area, Device, Meter
+from meters import clock, commands, online, site
+from meters.models import Area, AutomaticStop, Device, Meter
 from monitoring import glance, incidents, looks
 from monitoring.findings import Finding, Severity
 from monitoring.glance import Colour, Glance
@@ -213,6 +213,26 @@ def test_while_nobody_listens_no_area_is_green() -> None:
     make.worker(connected_at=None)
     heard(served())
     assert [light.colour for light in seen().lights] == [Colour.GREY]
+
+
+def test_while_nobody_looks_no_area_is_said_to_be_well() -> None:
+    """Its meters are heard: what else may be wrong nobody has looked at."""
+    make.worker()
+    heard(served("North"))
+    looked_at(1)
+    html = page(make.superuser())
+    assert "Nobody has looked just now whether all is well" in html
+    assert "All is well" not in html
+    assert [light.colour for light in seen(make.superuser("chief 2")).lights] == [Colour.GREY]
+
+
+def test_the_stop_says_who_pressed_it_and_why_and_what_did_it_where_nobody_did() -> None:
+    make.worker()
+    chief = make.superuser("anna")
+    commands.stop.press(chief, "work at the <board>")
+    assert "anna · work at the &lt;board&gt;" in page(chief)
+    AutomaticStop.objects.update(by=None, reason="", cause=AutomaticStop.Cause.LIMIT)
+    assert "too many automatic switch-offs in an hour" in page(chief)
 
 
 def test_the_load_is_the_sum_of_those_that_tell_and_counts_those_that_do_not() -> None:

@@ -152,15 +152,25 @@ def test_four_restarts_within_a_day_are_told_and_three_are_not(area: Area, count
     assert told(radio.restarts(NOW + timedelta(days=2))) == []
 
 
+def test_one_that_lives_for_a_single_report_each_time_restarts_and_one_whose_clock_was_set_right_does_not(
+    area: Area,
+) -> None:
+    """Each first report is told after ten minutes of life, with nearly the same counts."""
+    reports(area, *({"uptime_s": 600, "mqtt_published": 80 + number} for number in range(5)), every=15 * MINUTE)
+    assert told(radio.restarts(NOW)) == ["restarts_often:north"]
+    AreaHealth.objects.all().delete()
+    for number in range(5):
+        at = NOW - number * 10 * MINUTE + timedelta(seconds=20 * (number % 2))
+        AreaHealth.objects.create(area=area, generated_at=at, uptime_s=9000 - 600 * number)
+    assert told(radio.restarts(NOW)) == []
+
+
 def test_counts_that_begin_anew_with_each_report_are_no_restarts(area: Area) -> None:
     """Its configuration may say so: health.reset_on_check."""
     AreaState.objects.filter(area=area).update(configuration={"health": {"reset_on_check": True}})
-    reports(area, *({"uptime_s": 100 + n, "mqtt_published": 900 - n} for n in range(10)))
+    reports(area, *({"uptime_s": 600 * (n + 1), "mqtt_published": 900 - n} for n in range(10)))
     assert told(radio.restarts(NOW)) == []
-    AreaHealth.objects.filter(area=area).update(uptime_s=None)
-    reported = AreaHealth.objects.order_by("generated_at")
-    for number, each in enumerate(reported):
-        AreaHealth.objects.filter(pk=each.pk).update(uptime_s=600 * (number % 2))
+    AreaHealth.objects.filter(area=area).update(uptime_s=600)
     assert told(radio.restarts(NOW)) == ["restarts_often:north"]
 
 
