@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from meters.models import AreaState, Meter, MeterState, OnlineSpan, Watch, WorkerState
@@ -231,3 +231,12 @@ def close_after_outage(last_sign_of_life: datetime | None) -> None:
             "UPDATE meters_onlinespan SET until = greatest(since, %s), ended_by = 'worker' WHERE until IS NULL",
             [last_sign_of_life],
         )
+
+
+def prune(before: datetime) -> int:
+    """Forget times online that ended before then, and who listened; returns how many. Each meter's last one stays: it
+    tells why the meter is gone.
+    """
+    later = OnlineSpan.objects.filter(meter=OuterRef("meter"), since__gt=OuterRef("since"))
+    spans, _of = OnlineSpan.objects.filter(Exists(later), until__lt=before).delete()
+    return spans + Watch.objects.filter(until__lt=before).delete()[0]
