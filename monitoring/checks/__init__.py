@@ -34,6 +34,7 @@ ALL: tuple[Check, ...] = (
     ourselves.failed_jobs,
     ourselves.redis,
     ourselves.partitions,
+    ourselves.retention,
     ourselves.disk,
     database.growth,
     database.clock,
