@@ -35,6 +35,7 @@ ALL: tuple[Check, ...] = (
     ourselves.not_forgotten,
     ourselves.redis,
     ourselves.partitions,
+    ourselves.retention,
     ourselves.disk,
     database.growth,
     database.clock,
