@@ -401,6 +401,12 @@ COMMANDS_KEPT_DAYS = env.int("COMMANDS_KEPT_DAYS", default=90)
 HEALTH_KEPT_DAYS = env.int("HEALTH_KEPT_DAYS", default=14)
 INCIDENTS_KEPT_DAYS = env.int("INCIDENTS_KEPT_DAYS", default=730)
 """Incidents, their alerts, and when somebody looked: what availability is computed of."""
+ONLINE_KEPT_DAYS = env.int("ONLINE_KEPT_DAYS", default=730)
+"""When each meter was online, and when somebody listened."""
+QUARANTINED_KEPT_DAYS = env.int("QUARANTINED_KEPT_DAYS", default=730)
+"""Counter values that were not billed; the counters' epochs, which tell what was, are kept for ever."""
+REJECTED_KEPT_DAYS = env.int("REJECTED_KEPT_DAYS", default=90)
+"""Messages that could not be used, since they came last; of these the newest thousand."""
 EVENTS_KEPT_DAYS = env.int("EVENTS_KEPT_DAYS", default=730)
 """That Sirvoy called, and what came of it; what it said is erased with the guest."""
 AUDIT_KEPT_DAYS = env.int("AUDIT_KEPT_DAYS", default=730)

@@ -20,7 +20,6 @@ from django.utils.translation import gettext_lazy as _
 from meters import clock, partitions, usage
 from meters.files.tables import Column, Kind, Row, Table
 from meters.models import DailyUsage, HourlyUsage, Installation, Meter, Reading
-from meters.readings import days
 
 PAGE = 5_000
 HOUR = timedelta(hours=1)
@@ -168,24 +167,11 @@ def _hours(meter: Meter, hung: Hung, start: datetime, end: datetime) -> Iterator
 
 
 def _days(meter: Meter, hung: Hung, start: datetime, end: datetime) -> Iterator[Row]:
-    """Those first whose hours are forgotten."""
     who = _who(meter)
-    hours_from = max(start, days.final_until(meter.pk) or start)
-    for use in (*_final_days(meter, start, end), *usage.by_day([meter.pk], hours_from, end)):
+    for use in usage.by_day([meter.pk], start, end):
         if use.energy_kwh is not None:
             pitch = _pitch(hung, meter, use.start, use.end)
             yield (clock.day_of(use.start), use.start, use.end, *who, pitch, use.energy_kwh, use.estimated_kwh)
-
-
-def _final_days(meter: Meter, start: datetime, end: datetime) -> Iterator[usage.Use]:
-    """A day of which the counter told nothing was not measured as 0."""
-    epochs = list(meter.epochs.values_list("first_at", "last_at"))
-    of_meter = DailyUsage.objects.filter(meter=meter, is_final=True, day__gte=clock.day_of(start))
-    for each in of_meter.filter(day__lt=clock.day_of(end)).order_by("day"):
-        begin, after = clock.moment(each.day), clock.moment(each.day + timedelta(days=1))
-        is_told = any(first < after and last > max(begin, first) for first, last in epochs)
-        if each.energy_wh or is_told:
-            yield usage.Use(begin, after, scaled(each.energy_wh, 3), scaled(each.estimated_wh, 3))
 
 
 def _hung(meters: Iterable[Meter], start: datetime, end: datetime) -> Hung:

@@ -14,9 +14,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
+from meters.forgetting import forget
 from meters.models import AreaState, Meter, MeterState, OnlineSpan, Watch, WorkerState
 
 EXPECTED_GAPS = 2.5
@@ -231,3 +232,12 @@ def close_after_outage(last_sign_of_life: datetime | None) -> None:
             "UPDATE meters_onlinespan SET until = greatest(since, %s), ended_by = 'worker' WHERE until IS NULL",
             [last_sign_of_life],
         )
+
+
+def prune(before: datetime) -> int:
+    """Forget times online that ended before then, and who listened; returns how many. Each meter's last one stays: it
+    tells why the meter is gone.
+    """
+    later = OnlineSpan.objects.filter(meter=OuterRef("meter"), since__gt=OuterRef("since"))
+    spans = forget(OnlineSpan.objects.filter(Exists(later), until__lt=before))
+    return spans + forget(Watch.objects.filter(until__lt=before))

@@ -9,6 +9,9 @@ from datetime import datetime
 
 from django.db import connection
 
+from meters.forgetting import forget
+from meters.models import RejectedMessage
+
 MOST_ROWS = 1000
 LONGEST_SAMPLE = 1000
 SECRET_TOPICS = ("bridge/response/", "bridge/info", "bridge/request/", "bridge/logging")
@@ -50,6 +53,11 @@ def note(refusals: Iterable[Refusal]) -> None:
             "(SELECT id FROM meters_rejectedmessage ORDER BY last_at DESC, id DESC OFFSET %s)",
             [MOST_ROWS],
         )
+
+
+def prune(before: datetime) -> int:
+    """Forget those that did not come again since then; returns how many."""
+    return forget(RejectedMessage.objects.filter(last_at__lt=before))
 
 
 def _sample(refusal: Refusal) -> str:

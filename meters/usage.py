@@ -1,4 +1,4 @@
-"""What a meter, or many together, used, by hour or by local day, as HourlyUsage tells it. Reads only.
+"""What a meter, or many together, used, by hour or by local day, as HourlyUsage and DailyUsage tell it. Reads only.
 
 What nothing is known of has no energy (None): an hour without a row, or one after the counter's last word, of which
 only the watts are known. 0 was measured as 0.
@@ -12,14 +12,39 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
-from django.db.models.functions import Greatest, TruncDay
-from django.utils import timezone
+from django.db.models.functions import Greatest
 
 from meters import clock
 from meters.models import CounterEpoch, HourlyUsage
 
 HOUR = timedelta(hours=1)
+
+# Days as they were summed up; the hours of those of which an hour has changed since, as today's do. A day without hours
+# is one that is kept without them.
+BY_DAY = """
+WITH open AS (
+    SELECT DISTINCT meter_id, (hour AT TIME ZONE %(zone)s)::date AS day FROM meters_hourlyusage
+    WHERE NOT is_summed AND meter_id = ANY(%(meters)s) AND hour >= %(start)s AND hour < %(end)s
+), told AS (
+    SELECT meter_id, day, day::timestamp AT TIME ZONE %(zone)s AS since, energy_wh, estimated_wh,
+        (day + 1)::timestamp AT TIME ZONE %(zone)s AS until
+    FROM meters_dailyusage WHERE meter_id = ANY(%(meters)s) AND day >= %(first)s AND day < %(after)s
+        AND (meter_id, day) NOT IN (SELECT meter_id, day FROM open)
+    UNION ALL
+    SELECT meter_id, day, h.hour, energy_wh, estimated_wh, h.hour + interval '1 hour'
+    FROM open JOIN meters_hourlyusage h USING (meter_id)
+    WHERE h.hour >= day::timestamp AT TIME ZONE %(zone)s AND h.hour < (day + 1)::timestamp AT TIME ZONE %(zone)s
+)
+SELECT day, sum(energy_wh) AS energy, sum(estimated_wh) AS estimated FROM told
+WHERE energy_wh > 0 OR EXISTS (
+    SELECT FROM meters_counterepoch e WHERE e.meter_id = told.meter_id
+    AND e.first_at < told.until AND e.last_at > greatest(told.since, e.first_at)
+)
+GROUP BY day
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +86,11 @@ def by_day(meter_ids: Collection[int], start: datetime, end: datetime) -> list[U
     days = list(_days(start, end))
     if not days:
         return []
-    local_day = TruncDay("hour", tzinfo=timezone.get_default_timezone())
-    rows = known(meter_ids, days[0][0], days[-1][1]).annotate(day=local_day).values("day")
-    used = {row["day"].astimezone(UTC): row for row in _sums(rows.order_by("day"))}
+    told: dict[str, Any] = {"meters": list(meter_ids), "start": days[0][0], "end": days[-1][1]}
+    told |= {"first": clock.day_of(days[0][0]), "after": clock.day_of(days[-1][1]), "zone": settings.TIME_ZONE}
+    with connection.cursor() as cursor:
+        cursor.execute(BY_DAY, told)
+        used = {clock.moment(day): {"energy": wh, "estimated": estimated} for day, wh, estimated in cursor.fetchall()}
     return [_use(first, after, used.get(first)) for first, after in days]
 
 

@@ -29,6 +29,7 @@ OF: dict[str, Component] = {
     "not_forgotten": Component.JOBS,
     "redis_away": Component.STORAGE,
     "partition_missing": Component.STORAGE,
+    "usage_unproven": Component.STORAGE,
     "disk_full": Component.STORAGE,
     "database_fills": Component.STORAGE,
     "clock_differs": Component.STORAGE,

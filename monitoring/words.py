@@ -62,6 +62,10 @@ WORDS: dict[str, Words] = {
         _("The table for the readings of %(day)s is missing"),
         _("Run: manage.py shell -c 'from meters import partitions; partitions.ensure_ahead()'"),
     ),
+    "usage_unproven": Words(
+        _("The use of %(day)s is not what its readings tell: %(kwh)s kWh instead of %(raw_kwh)s kWh"),
+        _("Run: manage.py rebuild_usage. Until it is mended no readings are dropped: nothing is lost."),
+    ),
     "disk_full": Words(
         _("%(percent)s %% of the disk of %(folder)s is left (%(free_gb)s GB)"),
         _("Make room: old backups and logs first. Below 1 GB the database stops."),

@@ -1,11 +1,11 @@
-"""What the meters measured. The only package that writes Reading, MeterState, CounterEpoch, QuarantinedReading and
-HourlyUsage; all of them change in one transaction.
+"""What the meters measured. The only package that writes Reading, MeterState, CounterEpoch, QuarantinedReading,
+HourlyUsage and DailyUsage; all but the last change in one transaction.
 
 Exact under repetition: a report that comes twice changes nothing. Exact under lateness: hours end up as if it had come
 in order.
 """
 
 from meters.readings.store import Report, store
-from meters.readings.tables import note_position
+from meters.readings.tables import note_position, prune_quarantined
 
-__all__ = ["Report", "note_position", "store"]
+__all__ = ["Report", "note_position", "prune_quarantined", "store"]

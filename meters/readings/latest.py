@@ -38,7 +38,8 @@ PROPERTIES = {"relay": "state", "power_w": "power", "voltage_dv": "voltage", "cu
 
 @dataclass(slots=True)
 class Row:
-    """A row of the readings table; None: not told. `is_new`: no row of this meter and moment was there before."""
+    """A row of the readings table; None: not told. `is_new`: no row of this meter and moment was there before, where
+    that is known already."""
 
     meter_id: int
     measured_at: datetime
@@ -50,7 +51,7 @@ class Row:
     linkquality: int | None = None
     relay: bool | None = None
     has_point: bool = False
-    is_new: bool = True
+    is_new: bool | None = True
 
     def merge(self, state: State, power_w: int | None, is_point: bool) -> None:
         """Attribute by attribute: what this message tells replaces, what it does not tell stays.
@@ -85,6 +86,13 @@ def counter_point(latest: Latest, known: Known, state: State, at: datetime) -> P
     if "energy" not in known.fresh and seen is not None and seen.wh == state.counter_wh and seen.at <= at:
         return None
     return Point(at, state.counter_wh)
+
+
+def is_news(latest: Latest, at: datetime) -> bool | None:
+    """Whether a report of this moment is the first one; None: it came late, and may be. What was heard has its row."""
+    if latest.heard_at is None or at > latest.heard_at:
+        return True
+    return False if at == latest.heard_at else None
 
 
 def _hear(latest: Latest, at: datetime) -> None:

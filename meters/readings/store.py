@@ -12,7 +12,7 @@ from meters import partitions
 from meters.directory import Known
 from meters.readings import hours, tables
 from meters.readings.counters import CACHED_SLACK_S, FRESH_SLACK_S, Doubt, Point, Rise, Step, advance, place_late
-from meters.readings.latest import Latest, Row, counter_point, take
+from meters.readings.latest import Latest, Row, counter_point, is_news, take
 from meters.zigbee2mqtt import State
 
 
@@ -74,7 +74,7 @@ def _take(batch: Batch, latest: Latest, report: Report) -> None:
     state, at, meter_id = report.state, report.measured_at, report.meter_id
     last = latest.counter.last
     point = counter_point(latest, report.known, state, at) if report.counts else None
-    is_new = latest.heard_at is None or at > latest.heard_at
+    is_new = is_news(latest, at)
     power_w = take(latest, report.known, state, at)
     batch.rows.setdefault((meter_id, at), Row(meter_id, at, is_new=is_new)).merge(state, power_w, point is not None)
     if last is not None and at < last.at and power_w is not None:
@@ -115,7 +115,7 @@ def _write(batch: Batch) -> None:
             row.counter_wh, row.epoch = point.wh, epoch
         else:
             earlier.append((meter_id, point, epoch))
-    tables.find_known([row for row in rows if not row.is_new])
+    tables.find_known([row for row in rows if row.is_new is None])
     tables.write_readings(rows)
     tables.mark_counted(earlier)
     tables.write_epochs(batch.epochs)

@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 from django.db import connection
 
+from meters.forgetting import forget
+from meters.models import QuarantinedReading
 from meters.readings.counters import Counter, Point
 from meters.readings.latest import Latest, Row
 
@@ -108,10 +110,7 @@ def write_readings(rows: Sequence[Row]) -> None:
 
 
 def find_known(rows: Sequence[Row]) -> None:
-    """Say of these rows whether they are new: what is later than all that was heard is, and need not be looked for.
-
-    The meters' states are locked: nobody else stores readings of theirs meanwhile.
-    """
+    """Say of these rows whether they are new. The meters' states are locked: nobody else stores theirs meanwhile."""
     if not rows:
         return
     with connection.cursor() as cursor:
@@ -174,6 +173,11 @@ def write_doubts(rows: Sequence[tuple[int, Point, str, int | None]]) -> None:
         cursor.executemany(
             WRITE_DOUBTS, [(meter, point.at, point.wh, expected, reason) for meter, point, reason, expected in rows]
         )
+
+
+def prune_quarantined(before: datetime) -> int:
+    """Forget counter values that were put aside before then; returns how many."""
+    return forget(QuarantinedReading.objects.filter(created_at__lt=before))
 
 
 def neighbours(meter_id: int, at: datetime) -> tuple[tuple[Point, int] | None, tuple[Point, int] | None]:

@@ -36,6 +36,7 @@ ALL: tuple[Check, ...] = (
     ourselves.not_forgotten,
     ourselves.redis,
     ourselves.partitions,
+    ourselves.retention,
     ourselves.disk,
     database.growth,
     database.clock,

@@ -13,12 +13,13 @@ from django_q.models import Failure
 
 from meters import emergency, online
 from meters import partitions as tables
-from meters.models import WorkerState
-from monitoring.findings import Finding, Severity
+from meters.models import ReadingDay, WorkerState
+from monitoring.findings import Fact, Finding, Severity
 from monitoring.models import Forgetting
 
 LOOKED_BACK = timedelta(hours=1)
 REDIS_TIMEOUT_S = 2
+MOST_DAYS = 7
 OVERDUE = timedelta(days=3)
 """Nights in which old rows may have stayed: our machine may have been off."""
 LITTLE, HARDLY_ANY = 0.10, 0.03
@@ -76,6 +77,18 @@ def partitions(now: datetime) -> Iterator[Finding]:
     tomorrow = (now + timedelta(days=1)).astimezone(UTC).date()
     if tomorrow not in tables.existing():
         yield Finding("partition_missing", Severity.CRITICAL, facts={"day": tomorrow.isoformat()})
+
+
+def retention(now: datetime) -> Iterator[Finding]:
+    """A day that may not go holds back all after it. One finding a day, of the oldest ones."""
+    unproven = ReadingDay.objects.filter(looked_at__isnull=False, proven_at=None, forgotten_at=None)
+    for day in unproven.order_by("day")[:MOST_DAYS]:
+        facts: dict[str, Fact] = {"day": day.day.isoformat(), "raw_kwh": _kwh(day.raw_wh), "kwh": _kwh(day.hours_wh)}
+        yield Finding("usage_unproven", Severity.WARNING, day.day.isoformat(), facts)
+
+
+def _kwh(wh: int | None) -> float:
+    return round((wh or 0) / 1000, 3)
 
 
 def disk(now: datetime) -> Iterator[Finding]:

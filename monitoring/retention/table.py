@@ -19,8 +19,18 @@ from django_q.models import Failure
 
 from bookings import inbox
 from bookings.models import Booking, Charge, WebhookEvent
-from meters import areas, clock, commands, exports, requests
-from meters.models import AreaHealth, BridgeRequest, Command, CounterEpoch, DailyUsage, HourlyUsage
+from meters import areas, clock, commands, exports, online, readings, rejected, requests
+from meters.models import (
+    AreaHealth,
+    BridgeRequest,
+    Command,
+    CounterEpoch,
+    DailyUsage,
+    HourlyUsage,
+    OnlineSpan,
+    QuarantinedReading,
+    RejectedMessage,
+)
 from monitoring import incidents, looks
 from monitoring.models import BackupRun, Incident, Look
 from monitoring.retention import others
@@ -106,6 +116,22 @@ TABLE: tuple[Kept, ...] = (
         _("What the kWh of each stay are computed of."),
         _first(CounterEpoch.objects.all, "first_at"),
     ),
+    Kept(
+        "quarantined",
+        _("Counter values that were put aside"),
+        _("What a meter told and was not billed: for who doubts a bill."),
+        _first(QuarantinedReading.objects.all, "created_at"),
+        "QUARANTINED_KEPT_DAYS",
+        readings.prune_quarantined,
+    ),
+    Kept(
+        "online",
+        _("When each meter was online, and when somebody listened"),
+        _("To see which meters were gone in a season. Each meter's last time stays: it tells why it is gone."),
+        _first(OnlineSpan.objects.all, "since"),
+        "ONLINE_KEPT_DAYS",
+        online.prune,
+    ),
     # --- guests and accounts ---
     Kept(
         "guests",
@@ -184,6 +210,14 @@ TABLE: tuple[Kept, ...] = (
         _first(AreaHealth.objects.all, "generated_at"),
         "HEALTH_KEPT_DAYS",
         areas.prune_health,
+    ),
+    Kept(
+        "rejected",
+        _("Messages that could not be used"),
+        _("To find who sends them. Counted from when one came last."),
+        _first(RejectedMessage.objects.all, "last_at"),
+        "REJECTED_KEPT_DAYS",
+        rejected.prune,
     ),
     Kept(
         "failures",

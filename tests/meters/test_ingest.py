@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from meters import rejected
 from meters.ingest import Ingest
 from meters.models import (
     Area,
@@ -19,6 +20,7 @@ from meters.models import (
     MeterState,
     QuarantinedReading,
     Reading,
+    ReadingDay,
     RejectedMessage,
 )
 from meters.mqtt import Message
@@ -343,6 +345,24 @@ def test_a_bad_message_never_stops_a_good_one(ingest: Ingest) -> None:
     assert Reading.objects.count() == len(JUNK)
     for code in ("from_the_future", "before_retention", "unknown_device", "not_a_list"):
         assert codes()[code] == 1
+
+
+def test_a_reading_of_a_day_that_was_given_up_is_refused_by_name_however_long_readings_are_kept_by_now(
+    ingest: Ingest,
+) -> None:
+    ingest.process([inventory(B, listed("101,2")), state(B, "101,2", power=1)])
+    ReadingDay.objects.create(day=T0.date() - timedelta(days=3), forgotten_at=T0)
+    ingest.forget()
+    told = [T0 - timedelta(days=days, hours=T0.hour) for days in (3, 2)]  # the first moments of both days
+    ingest.process([state(B, "101,2", power=2, last_seen=at.isoformat()) for at in told])
+    assert codes() == {"before_retention": 1}
+    assert set(Reading.objects.values_list("measured_at", flat=True)) == {T0, told[1]}
+
+
+def test_messages_that_were_refused_long_ago_are_forgotten_unless_they_came_again(ingest: Ingest) -> None:
+    ingest.process([state(B, "unknown", power=1), state(B, "unknown 2", 2, power=1)])
+    assert rejected.prune(T0 + timedelta(minutes=1)) == 1
+    assert RejectedMessage.objects.get().topic == f"{B}/unknown 2"
 
 
 def test_the_rejected_are_counted_by_topic_and_reason_and_bounded(ingest: Ingest) -> None:

@@ -161,6 +161,23 @@ def test_no_span_reaches_into_a_time_when_nobody_watched(meter: Meter) -> None:
     online.close_after_outage(None)
 
 
+def test_old_times_online_are_forgotten_but_why_a_meter_is_gone(meter: Meter) -> None:
+    now = timezone.now()
+    for ago in (9, 7, 3):
+        OnlineSpan.objects.create(
+            meter=meter, since=now - timedelta(days=ago + 1), until=now - timedelta(days=ago), ended_by="silent"
+        )
+    gone = make.meter()
+    OnlineSpan.objects.create(
+        meter=gone, since=now - timedelta(days=99), until=now - timedelta(days=98), ended_by="left"
+    )
+    Watch.objects.create(since=now - timedelta(days=99), until=now - timedelta(days=98))
+    assert online.prune(now - timedelta(days=5)) == 3
+    assert OnlineSpan.objects.filter(meter=meter).count() == 1
+    assert OnlineSpan.objects.get(meter=gone).ended_by == "left"
+    assert Watch.objects.count() == 1
+
+
 def test_a_bridge_that_stays_silent_after_a_new_connection_is_doubted() -> None:
     now = timezone.now()
     silent = make.area(reported={"confirmed_at": now - timedelta(minutes=5)})

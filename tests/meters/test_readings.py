@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from meters import directory, rollups
 from meters.directory import Known
 from meters.models import CounterEpoch, HourlyUsage, Meter, MeterState, QuarantinedReading, Reading
-from meters.readings import Report, hours, store
+from meters.readings import Report, hours, prune_quarantined, store
 from meters.zigbee2mqtt import State
 from tests import make
 from tests.properties import fewer
@@ -223,6 +223,15 @@ def test_a_late_value_that_fits_nowhere_is_quarantined(meter: Meter) -> None:
     store([report(who, 10, counter_wh=9000)])
     assert QuarantinedReading.objects.get().reason == "late"
     assert latest(meter).energy_kwh == Decimal("0.500")
+
+
+def test_values_that_were_put_aside_long_ago_are_forgotten(meter: Meter) -> None:
+    who = known(meter)
+    store([report(who, 0, counter_wh=1000), report(who, 30, counter_wh=1500), report(who, 40, counter_wh=1600)])
+    store([report(who, 10, counter_wh=9000), report(who, 20, counter_wh=9000)])
+    QuarantinedReading.objects.filter(measured_at=T0 + timedelta(minutes=10)).update(created_at=T0)
+    assert prune_quarantined(T0 + timedelta(days=1)) == 1
+    assert QuarantinedReading.objects.get().measured_at == T0 + timedelta(minutes=20)
 
 
 def test_a_value_beyond_its_column_is_refused_by_the_database_and_never_wraps(meter: Meter) -> None:

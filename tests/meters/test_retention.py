@@ -1,12 +1,11 @@
-"""What becomes of old readings and hours: proven, then dropped; what comes late, and what comes at the border."""
+"""What becomes of old readings: packed, proven, then dropped, whoever reads and whatever is killed meanwhile."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from io import StringIO
 from typing import Any
 
@@ -14,61 +13,28 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, connections
-from django.db.models import F, Sum
-from hypothesis import given
-from hypothesis import strategies as st
 
-from meters import directory, partitions, retention, rollups
-from meters.directory import Known
-from meters.models import CounterEpoch, HourlyUsage, Meter, MeterState, QuarantinedReading, Reading, ReadingDay
-from meters.readings import Report, store
-from meters.zigbee2mqtt import State
+from meters import directory, partitions, retention
+from meters.models import (
+    HourlyUsage,
+    Meter,
+    Reading,
+    ReadingDay,
+)
 from tests import make
+from tests.meters.counting import (
+    CLOSED,
+    DAY,
+    FIRST,
+    SECOND,
+    T0,
+    THIRD,
+    counting,
+    every_half_hour,
+    hours_of,
+    known,
+)
 from tests.meters.harness import until
-from tests.properties import fewer
-
-FRESH = frozenset({"state", "power", "voltage", "current", "energy"})
-NOTHING = State("x", None, None, 100, None, None, None, None, None, {})
-DAY = timedelta(days=1)
-T0 = datetime(2026, 7, 1, tzinfo=UTC)
-FIRST, SECOND, THIRD = (T0.date() + n * DAY for n in range(3))
-CLOSED = T0 + 2 * DAY + timedelta(days=90, hours=1)
-"""Two days are closed: the first may go, the second must be proven."""
-
-
-def known(meter: Meter, fresh: frozenset[str] = FRESH) -> Known:
-    return replace(directory.load().devices[meter.device.ieee_address], fresh=fresh)
-
-
-def report(who: Known, hours: float, **told: Any) -> Report:
-    return Report(who, replace(NOTHING, **told), T0 + timedelta(hours=hours))
-
-
-def counting(who: Known, *hours: float, wh_an_hour: int = 100) -> None:
-    store([report(who, hour, counter_wh=1000 + int(hour * wh_an_hour), power_w=wh_an_hour) for hour in hours])
-
-
-def every_half_hour(first: float, last: float) -> list[float]:
-    return [first + n / 2 for n in range(int((last - first) * 2) + 1)]
-
-
-def used_wh(meter: Meter) -> int:
-    return HourlyUsage.objects.filter(meter=meter).aggregate(sum=Sum("energy_wh"))["sum"] or 0
-
-
-def billed_wh(meter: Meter) -> int:
-    return int(MeterState.objects.get(meter=meter).energy_kwh * 1000)
-
-
-def hours_of(meter: Meter, first: date, last: date) -> list[tuple[int, int, int]]:
-    start, end = (datetime.combine(day, time(), UTC) for day in (first, last + DAY))
-    rows = HourlyUsage.objects.filter(meter=meter, hour__gte=start, hour__lt=end).order_by("hour")
-    return list(rows.values_list("energy_wh", "estimated_wh", "readings"))
-
-
-def differences(meter: Meter, first: date, last: date) -> list[rollups.Difference]:
-    start, end = (datetime.combine(day, time(), UTC) for day in (first, last + DAY))
-    return rollups.compare(meter.pk, start, end).differences
 
 
 @contextmanager
@@ -248,148 +214,27 @@ def _is_there(day: date) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-# --- at the border of what was dropped -------------------------------------------------------------------------------
-# Here a day is emptied instead of dropped: the same for whoever reads, and a test may be taken back.
+# --- other schemas ---------------------------------------------------------------------------------------------------
 
 
-def lose(day: date) -> None:
+@pytest.mark.django_db
+def test_tables_that_others_put_beside_or_below_ours_are_left_alone() -> None:
+    """As TimescaleDB does, with schemas and inherited tables of its own."""
+    before = partitions.existing()
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE meters_reading_{day:%Y%m%d}")
-
-
-@pytest.mark.django_db
-def test_use_of_an_interval_over_the_border_is_neither_lost_nor_billed_twice(meter: Meter) -> None:
-    who = known(meter)
-    counting(who, 20, 22, 26, 30)
-    lose(FIRST)
-    before = hours_of(meter, FIRST, SECOND)
-    store([report(who, 25, counter_wh=3_450, power_w=5000), report(who, 25.5, power_w=20)])
-    assert [sums[:2] for sums in hours_of(meter, FIRST, SECOND) if sums[0]] == [sums[:2] for sums in before if sums[0]]
-    assert used_wh(meter) == billed_wh(meter) == 1000
-    assert Reading.objects.get(measured_at=T0 + timedelta(hours=25)).epoch is None
-    assert QuarantinedReading.objects.get().reason == "late"
-    assert differences(meter, SECOND, SECOND) == []
-
-
-@pytest.mark.django_db
-def test_what_comes_late_after_the_border_is_computed_as_if_it_had_come_in_time(meter: Meter) -> None:
-    who = known(meter)
-    counting(who, 20, 24, 25, 30)
-    lose(FIRST)
-    store([report(who, 27, counter_wh=1000 + 2500 + 10)])
-    assert used_wh(meter) == billed_wh(meter) == 1000
-    assert [sums[0] for sums in hours_of(meter, SECOND, SECOND) if sums[0]] == [100, 5, 5, 164, 163, 163]
-    assert differences(meter, SECOND, SECOND) == []
-
-
-@pytest.mark.django_db
-def test_the_hour_of_the_first_value_that_is_kept_holds_what_is_left_of_the_counter(meter: Meter) -> None:
-    who = known(meter)
-    counting(who, 20, 26.5, 30)
-    lose(FIRST)
-    store([report(who, 28, counter_wh=1000 + 2650 + 10)])
-    assert used_wh(meter) == billed_wh(meter) == 1000
-    assert [sums[0] for sums in hours_of(meter, SECOND, SECOND)] == [100, 100, 53, 7, 170, 170, 0]
-    assert differences(meter, SECOND, SECOND) == []
-
-
-@pytest.mark.django_db
-def test_a_cached_value_that_turns_out_to_be_older_is_left_where_it_is_known(meter: Meter) -> None:
-    who = known(meter, frozenset({"power"}))
-    counting(who, 20, 26)
-    lose(FIRST)
-    before = hours_of(meter, FIRST, SECOND)
-    store([report(who, 25, counter_wh=1000 + 2600)])
-    assert [sums[:2] for sums in hours_of(meter, FIRST, SECOND)][: len(before)] == [sums[:2] for sums in before]
-    assert CounterEpoch.objects.get().last_at == T0 + timedelta(hours=26)
-    assert not QuarantinedReading.objects.exists()
-
-
-@pytest.mark.django_db
-def test_the_first_words_of_a_meter_that_was_never_heard_before_are_no_border(meter: Meter) -> None:
-    who = known(meter)
-    counting(who, 26, 30)
-    store([report(who, 25, counter_wh=1000 + 2500)])
-    assert used_wh(meter) == billed_wh(meter) == 500
-    assert differences(meter, FIRST, SECOND) == []
-
-
-@pytest.mark.django_db
-def test_what_a_silent_meter_tells_long_after_is_spread_over_dropped_days_too(meter: Meter) -> None:
-    who = known(meter)
-    counting(who, 1, 2)
-    partitions.ensure([SECOND])
-    lose(FIRST)
-    counting(who, 50, 51)
-    assert used_wh(meter) == billed_wh(meter) == 5000
-    assert hours_of(meter, SECOND, SECOND) == [(100, 100, 0)] * 24
-    assert differences(meter, SECOND, THIRD) == []
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("wh", [-1, 1])
-@pytest.mark.parametrize("number", [30, 50])
-def test_where_the_beginning_of_an_interval_is_gone_the_counter_tells_what_is_missing(
-    meter: Meter, number: int, wh: int
-) -> None:
-    who = known(meter)
-    counting(who, 1, 2)
-    lose(FIRST)
-    counting(who, 50.5, 51)
-    hour = HourlyUsage.objects.filter(meter=meter, hour=T0 + timedelta(hours=number))
-    hour.update(energy_wh=F("energy_wh") + wh, estimated_wh=F("estimated_wh") + wh)
-    assert len(differences(meter, SECOND, THIRD)) == 1
-
-
-@pytest.mark.django_db
-def test_more_than_the_counter_ever_told_is_found(meter: Meter) -> None:
-    who = known(meter)
-    counting(who, 1, 2)
-    lose(FIRST)
-    counting(who, 50.5, 51)
-    HourlyUsage.objects.filter(meter=meter, hour=T0 + timedelta(hours=30)).update(energy_wh=9000)
-    assert rollups.EVER in [found.what for found in differences(meter, SECOND, THIRD)]
-
-
-reports = st.lists(
-    st.tuples(st.integers(0, 71 * 4), st.sampled_from(["counter_wh", "power_w", "both"]), st.integers(0, 900)),
-    min_size=3,
-    max_size=14,
-)
-
-
-@fewer(4)
-@given(told=reports, order=st.randoms(use_true_random=False), cached=st.booleans())
-@pytest.mark.django_db
-def test_whatever_comes_late_after_a_day_was_dropped_hours_stay_what_the_counter_and_the_readings_tell(
-    told: list[tuple[int, str, int]], order: Any, cached: bool
-) -> None:
-    meter = make.meter(area=make.area())
-    who = known(meter, frozenset({"power"}) if cached else FRESH)
-    arrived = [_report(who, *each) for each in told]
-    order.shuffle(arrived)
-    partitions.ensure([FIRST, SECOND, THIRD])
-    half = len(arrived) // 2
-    _one_by_one(arrived[:half])
-    assert differences(meter, FIRST, THIRD) == []
-    lose(FIRST)
-    frozen = hours_of(meter, FIRST, FIRST)
-    late = [each for each in arrived[half:] if each.measured_at >= T0 + DAY]
-    _one_by_one(late)
-    assert differences(meter, SECOND, THIRD) == []
-    assert all(now[0] >= then[0] for now, then in zip(hours_of(meter, FIRST, FIRST), frozen, strict=False))
-    epochs = CounterEpoch.objects.filter(meter=meter)
-    assert used_wh(meter) == sum(epoch.last_wh - epoch.first_wh for epoch in epochs)
-    if late or half:
-        assert used_wh(meter) == billed_wh(meter)
-
-
-def _report(who: Known, quarter: int, what: str, watts: int) -> Report:
-    """Of a counter that rises with time: in any order it fits."""
-    told = {"counter_wh": 1000 + quarter * 50} if what != "power_w" else {}
-    return report(who, quarter / 4, **told, **({"power_w": watts} if what != "counter_wh" else {}))
-
-
-def _one_by_one(reports: Sequence[Report]) -> None:
-    for each in reports:
-        store([each])
+        cursor.execute("CREATE SCHEMA other")
+        cursor.execute("CREATE TABLE other.meters_reading (LIKE meters_reading) PARTITION BY RANGE (measured_at)")
+        for schema, name in (
+            ("other", "meters_reading_20200101"),
+            ("public", "chunk_7"),
+            ("other", "meters_reading_19990101"),
+        ):
+            cursor.execute(f"CREATE TABLE {schema}.{name} (LIKE meters_reading INCLUDING ALL)")
+        attach = "ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ('{}') TO ('{}')"
+        cursor.execute(
+            attach.format("other.meters_reading", "other.meters_reading_20200101", "2020-01-01", "2020-01-02")
+        )
+        cursor.execute(attach.format("meters_reading", "chunk_7", "2020-02-01", "2020-02-02"))
+        cursor.execute(attach.format("meters_reading", "other.meters_reading_19990101", "1999-01-01", "1999-01-02"))
+    assert partitions.existing() == before
+    assert partitions.ensure([date(2020, 1, 1)]) == [date(2020, 1, 1)]

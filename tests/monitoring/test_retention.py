@@ -21,7 +21,7 @@ from django_q.models import Failure, Task
 from bookings import inbox
 from bookings.models import WebhookEvent
 from meters import forgetting
-from meters.models import AreaHealth
+from meters.models import AreaHealth, OnlineSpan, QuarantinedReading, RejectedMessage, Watch
 from monitoring import tasks
 from monitoring.checks import ourselves
 from monitoring.models import Forgetting, Incident, Look
@@ -105,6 +105,21 @@ def test_incidents_looks_and_health_go_by_their_settings(settings) -> None:
     nightly.run(NOW)
     assert set(Incident.objects.values_list("key", flat=True)) == {"9", "11", "99", "open"}
     assert (Look.objects.count(), AreaHealth.objects.count()) == (3, 1)
+
+
+def test_what_meters_told_beside_readings_goes_by_its_date() -> None:
+    meter, old = make.meter(), NOW - 800 * DAY
+    OnlineSpan.objects.create(meter=meter, since=old, until=old + DAY)
+    last = OnlineSpan.objects.create(meter=meter, since=old + 2 * DAY, until=old + 3 * DAY)
+    Watch.objects.create(since=old, until=old + DAY)
+    QuarantinedReading.objects.create(meter=meter, measured_at=old, counter_wh=1, reason="fall")
+    QuarantinedReading.objects.update(created_at=old)
+    RejectedMessage.objects.create(topic="t", code="c", count=1, first_at=old, last_at=old)
+    nightly.run(NOW)
+    assert list(OnlineSpan.objects.all()) == [last]
+    assert not Watch.objects.exists()
+    assert not QuarantinedReading.objects.exists()
+    assert not RejectedMessage.objects.exists()
 
 
 # --- a few rows at a time --------------------------------------------------------------------------------------------
