@@ -20,7 +20,7 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import OperationalError, ProgrammingError, connection, transaction
-from django.utils import timezone, translation
+from django.utils import formats, timezone, translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_q.models import OrmQ
@@ -295,7 +295,6 @@ def _calm(target: Target, manifest: Manifest, now: datetime) -> None:
 
 def _reason(made_at: datetime) -> str:
     with translation.override(settings.LANGUAGE_CODE):
-        moment = timezone.localtime(made_at).strftime("%Y-%m-%d %H:%M")
-        return gettext(
-            "Restored from the backup of %(moment)s: what came from Sirvoy since then is missing. Bring that in first."
-        ) % {"moment": moment}
+        text = gettext("Restored from the backup of %(moment)s: first bring in what came from Sirvoy since then")
+        moment = timezone.localtime(made_at, timezone.get_default_timezone())
+        return text % {"moment": formats.date_format(moment, "SHORT_DATETIME_FORMAT")}

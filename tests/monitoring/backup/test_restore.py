@@ -124,7 +124,7 @@ def test_a_restored_database_is_the_same_to_the_watt_hour_and_nothing_acts_on_it
     assert done.returncode == 0, told(done)
     assert machine.ask(STAY_WH) == (15_345,)
     assert machine.ask("SELECT count(*) FROM meters_reading") == (200_000,)
-    assert "2026-07-12" in machine.ask(IS_STOPPED)[0]
+    assert "12.07.2026" in machine.ask(IS_STOPPED)[0]
     for nothing in (
         "SELECT count(*) FROM django_session",
         "SELECT count(*) FROM meters_command WHERE finished_at IS NULL",
