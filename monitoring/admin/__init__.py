@@ -1,5 +1,5 @@
 """Staff's pages of this app, by subject."""
 
-from monitoring.admin import drills, incidents, routes, windows
+from monitoring.admin import backups, drills, incidents, routes, windows
 
-__all__ = ["drills", "incidents", "routes", "windows"]
+__all__ = ["backups", "drills", "incidents", "routes", "windows"]
