@@ -248,6 +248,19 @@ def test_it_is_due_once_in_four_weeks_and_each_night_until_it_succeeds(
     assert drill.run_if_due(now + timedelta(days=29))
 
 
+def test_a_target_whose_drill_failed_is_tried_again_though_another_one_has_succeeded(
+    backup: tuple[Path, Manifest], settings: Any
+) -> None:
+    (backup[0] / "empty").mkdir()
+    settings.BACKUP_TARGETS = settings.BACKUP_TARGETS | {"empty": f"file://{backup[0]}/empty"}
+    nights = [drill.run_if_due(timezone.now()) for _ in range(3)]
+    assert [(each.target, each.status) for each in nights if each] == [
+        ("nas", Status.DONE),
+        ("empty", Status.FAILED),
+        ("empty", Status.FAILED),
+    ]
+
+
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
 def test_a_backup_of_older_software_is_brought_forward_in_the_scratch_database_alone(
