@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -111,9 +111,19 @@ def run(target: Target, manifest: Manifest, into: Path, progress: Progress) -> O
     return outcome
 
 
+def open_files(target: Target, manifest: Manifest, into: Path, progress: Progress) -> list[tuple[Part, Path]]:
+    """Only what is not the database, opened into a folder; no database is needed for that. Raises what fetching and
+    sealing raise.
+    """
+    others = replace(manifest, parts=tuple(part for part in manifest.parts if part.kind != Kind.DATABASE))
+    with fetching.fetched(target, others, "restore", progress) as folder:
+        return _open(folder, others, into, progress)
+
+
 def check(manifest: Manifest) -> State:
     """Whether this database can take this backup. Raises RestoreError."""
     name = {"name": connection.settings_dict["NAME"]}
+    _dump(manifest)
     found = state()
     if found is State.IN_USE:
         raise RestoreError(_NOT_EMPTY % name)
