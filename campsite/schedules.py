@@ -60,7 +60,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "Try whether a backup can be brought back": {
         "func": "monitoring.tasks.drill_restore",
         "schedule_type": Schedule.DAILY,
-        "at": time(6, 45),
+        "at": time(5, 45),
         "kwargs": repr({"q_options": {"timeout": asking.LONGEST_S}}),
     },
     "Forget old incidents": {
