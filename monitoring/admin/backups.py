@@ -46,11 +46,13 @@ class BackupRunAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         now, running = timezone.now(), _running()
+        is_silent = running is not None and now - running.heartbeat > SILENT
         context = {
             "is_set": runs.is_set(),
             "places": _places(now),
             "running": running,
-            "is_silent": running is not None and now - running.heartbeat > SILENT,
+            "is_silent": is_silent,
+            "is_followed": running is not None and not is_silent,
             "may_ask": runs.is_set() and request.user.has_perm(ASKS),
             "now": now,
         }
@@ -144,7 +146,7 @@ def _again(answer: HttpResponse, request: HttpRequest, running: BackupRun | None
 def _length(took: timedelta | None) -> str:
     if took is None:
         return NOTHING
-    minutes, seconds = divmod(round(took.total_seconds()), 60)
+    minutes, seconds = divmod(max(1, round(took.total_seconds())), 60)
     if not minutes:
         return ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds}
     return ngettext("%(count)d minute", "%(count)d minutes", minutes) % {"count": minutes}

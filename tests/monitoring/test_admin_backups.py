@@ -61,7 +61,13 @@ def test_the_list_tells_what_lies_where_and_no_secret() -> None:
 
 
 def test_a_backup_tells_where_it_lies_what_is_in_it_and_what_is_missing() -> None:
-    part = {"file": "zigbee2mqtt-north.zip.age", "bytes": 40_000, "facts": {"devices": 79}, "warnings": ["<b>One</b>."]}
+    part = {
+        "name": "north",
+        "file": "zigbee2mqtt-north.zip.age",
+        "bytes": 40_000,
+        "facts": {"devices": 79},
+        "warnings": ["<b>One</b>."],
+    }
     missing = {"name": "south", "kind": "zigbee2mqtt", "why": "It did not answer."}
     told = {"parts": [part], "missing": [missing], "software": "0.1", "postgres": "18.6"}
     made = run(status="incomplete", manifest=told, origin=Origin.PERSON, by=make.superuser())
