@@ -29,7 +29,7 @@ def back_up() -> None:
     asking.make_nightly()
 
 
-def back_up_for(by_id: int, asked_at: str) -> None:
+def back_up_for(by_id: int | None, asked_at: str) -> None:
     asking.make_asked(by_id, asked_at)
 
 

@@ -7,6 +7,7 @@ One at a time, by a lock that ends with its holder: one that was killed is recog
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -35,7 +36,7 @@ def run(origin: Origin, by: Person = None, name: str = "", progress: Progress | 
     """
     with locks.held(locks.DRILL):
         _sweep()
-        target = targets.named(name or _next())
+        target = targets.named(name or _longest_untried(settings.BACKUP_TARGETS))
         row = RestoreDrill.objects.create(started_at=timezone.now(), origin=origin, by=person(by), target=target.name)
         steps = Steps(row, progress or Silent())
         try:
@@ -51,14 +52,23 @@ def run(origin: Origin, by: Person = None, name: str = "", progress: Progress | 
 
 
 def run_if_due(now: datetime) -> RestoreDrill | None:
-    """Once in four weeks, and each night until it succeeds. Nothing where no backups are made, or without the key."""
-    if not settings.BACKUP_TARGETS or not settings.BACKUP_IDENTITY:
+    """One in four weeks, of the targets in turn; one that was never tried, or failed the last time, is tried each night
+    until it succeeds. Nothing where no backups are made, or without the key.
+    """
+    if not settings.BACKUP_IDENTITY:
         return None
-    if RestoreDrill.objects.filter(status=Status.DONE, started_at__gt=now - DUE_AFTER).exists():
-        return None
+    due = set(settings.BACKUP_TARGETS) - {last.target for last in last_of_each() if last.status == Status.DONE}
+    if not RestoreDrill.objects.filter(status=Status.DONE, started_at__gt=now - DUE_AFTER).exists():
+        due = set(settings.BACKUP_TARGETS)
     with suppress(locks.Busy):
-        return run(Origin.SCHEDULE)
+        return run(Origin.SCHEDULE, name=_longest_untried(due)) if due else None
     return None
+
+
+def last_of_each() -> list[RestoreDrill]:
+    """The last drill of each target that is still one, leaving out one that is under way. One query."""
+    ended = RestoreDrill.objects.filter(target__in=settings.BACKUP_TARGETS).exclude(status=Status.RUNNING)
+    return list(ended.order_by("target", "-started_at").distinct("target"))
 
 
 class Steps:
@@ -104,13 +114,12 @@ def _sweep() -> None:
     scratch.sweep()
 
 
-def _next() -> str:
-    """The target that was not tried for the longest time, never tried ones first."""
-    tried = dict(RestoreDrill.objects.order_by().values_list("target").annotate(Max("started_at")))
-    never = datetime.min.replace(tzinfo=timezone.get_default_timezone())
-    names = [target.name for target in targets.all()]
+def _longest_untried(names: Collection[str]) -> str:
+    """The one of these targets that was not tried for the longest time, never tried ones first. Raises TargetError."""
     if not names:
         raise TargetError(gettext("There is no target: BACKUP_TARGETS is not set."))
+    tried = dict(RestoreDrill.objects.order_by().values_list("target").annotate(Max("started_at")))
+    never = datetime.min.replace(tzinfo=timezone.get_default_timezone())
     return min(names, key=lambda name: tried.get(name, never))
 
 

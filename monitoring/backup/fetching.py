@@ -5,6 +5,7 @@ Nothing is written but to a working folder of ours, and what lies there is seale
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
@@ -83,26 +84,20 @@ def unusable_since(target: Target, chosen: Manifest) -> list[str]:
 @contextmanager
 def fetched(target: Target, manifest: Manifest, purpose: str, progress: Progress) -> Iterator[Path]:
     """A folder with the sealed files of this backup, each proven to be what was sent; gone afterwards. `purpose`: the
-    folder's name, of what is under way only once at a time: what an earlier one left there is removed first.
+    folder's name; what one that was killed has left there is removed first.
 
-    Raises NoRoom, Damaged, and what the target raises.
+    Raises NoRoom, Damaged, FetchingError where another one is at it, and what the target raises.
     """
     folder = Path(settings.BACKUP_WORK) / purpose
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    try:
-        _check_room(folder, manifest.size)
-        told = {"folder": manifest.folder, "target": target.name}
-        progress.begin(_("Fetching %(folder)s from %(target)s") % told, manifest.size)
-        for part in manifest.parts:
-            target.download(manifest.folder, part.file, folder / part.file, progress.add)
-        progress.begin(_("Comparing it with its manifest"), manifest.size)
-        for part in manifest.parts:
-            if not _is_as_told(folder / part.file, part, progress):
-                raise Damaged(target.name, manifest.folder, part.file)
-        yield folder
-    finally:
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone_in(folder.parent):
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        try:
+            _fetch(target, manifest, folder, progress)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def of_kind(manifest: Manifest, kind: Kind) -> list[Part]:
@@ -149,6 +144,33 @@ def stream(folder: Path, part: Part) -> Iterator[IO[bytes]]:
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Raises FetchingError. The lock ends with its process, however that ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = _("Another restore, or a drill, is at work just now. Wait until it is done.")
+            raise FetchingError(text) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _fetch(target: Target, manifest: Manifest, folder: Path, progress: Progress) -> None:
+    _check_room(folder, manifest.size)
+    told = {"folder": manifest.folder, "target": target.name}
+    progress.begin(_("Fetching %(folder)s from %(target)s") % told, manifest.size)
+    for part in manifest.parts:
+        target.download(manifest.folder, part.file, folder / part.file, progress.add)
+    progress.begin(_("Comparing it with its manifest"), manifest.size)
+    for part in manifest.parts:
+        if not _is_as_told(folder / part.file, part, progress):
+            raise Damaged(target.name, manifest.folder, part.file)
 
 
 def _check_room(folder: Path, needed: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +20,7 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import OperationalError, ProgrammingError, connection, transaction
-from django.utils import timezone, translation
+from django.utils import formats, timezone, translation
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django_q.models import OrmQ
@@ -111,9 +111,19 @@ def run(target: Target, manifest: Manifest, into: Path, progress: Progress) -> O
     return outcome
 
 
+def open_files(target: Target, manifest: Manifest, into: Path, progress: Progress) -> list[tuple[Part, Path]]:
+    """Only what is not the database, opened into a folder; no database is needed for that. Raises what fetching and
+    sealing raise.
+    """
+    others = replace(manifest, parts=tuple(part for part in manifest.parts if part.kind != Kind.DATABASE))
+    with fetching.fetched(target, others, "restore", progress) as folder:
+        return _open(folder, others, into, progress)
+
+
 def check(manifest: Manifest) -> State:
     """Whether this database can take this backup. Raises RestoreError."""
     name = {"name": connection.settings_dict["NAME"]}
+    _dump(manifest)
     found = state()
     if found is State.IN_USE:
         raise RestoreError(_NOT_EMPTY % name)
@@ -295,7 +305,6 @@ def _calm(target: Target, manifest: Manifest, now: datetime) -> None:
 
 def _reason(made_at: datetime) -> str:
     with translation.override(settings.LANGUAGE_CODE):
-        moment = timezone.localtime(made_at).strftime("%Y-%m-%d %H:%M")
-        return gettext(
-            "Restored from the backup of %(moment)s: what came from Sirvoy since then is missing. Bring that in first."
-        ) % {"moment": moment}
+        text = gettext("Restored from the backup of %(moment)s: first bring in what came from Sirvoy since then")
+        moment = timezone.localtime(made_at, timezone.get_default_timezone())
+        return text % {"moment": formats.date_format(moment, "SHORT_DATETIME_FORMAT")}

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Min
 
-from monitoring.backup import kept, runs
+from monitoring.backup import drill, kept, runs
 from monitoring.findings import Fact, Finding, Severity
 from monitoring.models import BackupCopy, BackupRun, RestoreDrill
 
@@ -63,11 +63,11 @@ def drills(now: datetime) -> Iterator[Finding]:
     first = _first_good() if runs.is_set() else None
     if first is None:
         return
-    ended = RestoreDrill.objects.exclude(status=RestoreDrill.Status.RUNNING).order_by("-started_at")
-    last, good = ended.first(), ended.filter(status=RestoreDrill.Status.DONE).first()
-    if last and last.status == RestoreDrill.Status.FAILED:
-        facts: dict[str, Fact] = {"target": last.target, "why": last.error}
-        yield Finding("drill_failed", Severity.WARNING, facts=facts, since=last.started_at)
+    for last in drill.last_of_each():
+        if last.status == RestoreDrill.Status.FAILED:
+            facts: dict[str, Fact] = {"target": last.target, "why": last.error}
+            yield Finding("drill_failed", Severity.WARNING, last.target, facts, last.started_at)
+    good = RestoreDrill.objects.filter(status=RestoreDrill.Status.DONE).order_by("-started_at").first()
     since = good.started_at if good else first
     if now - since > DRILL_OVERDUE:
         yield Finding("drill_overdue", Severity.WARNING, facts={"days": (now - since).days}, since=since)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from monitoring.backup import BackupError, fetching, restore, targets
-from monitoring.backup.manifest import Kind, Manifest
+from monitoring.backup.manifest import Kind, Manifest, Part
 from monitoring.backup.progress import Bar
 from monitoring.backup.restore import Outcome
 from monitoring.backup.targets import Target
@@ -48,6 +48,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--into", type=Path, help="a folder for what people put in place themselves; default: in BACKUP_WORK"
         )
+        parser.add_argument("--files", action="store_true", help="only what is not the database, which is not touched")
         parser.add_argument("--dry-run", action="store_true", help="fetch, verify, open and read it; change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -57,10 +58,14 @@ class Command(BaseCommand):
             target = targets.named(options["target"])
             manifest = fetching.choose(target, at)
             self._introduce(target, manifest)
+            into = options["into"] or Path(settings.BACKUP_WORK) / f"restored-{manifest.folder}"
             if options["dry_run"]:
                 self._rehearse(target, manifest, bar)
+            elif options["files"]:
+                files = restore.open_files(target, manifest, into, bar)
+                bar.end()
+                self._tell_where(files)
             else:
-                into = options["into"] or Path(settings.BACKUP_WORK) / f"restored-{manifest.folder}"
                 outcome = restore.run(target, manifest, into, bar)
                 bar.end()
                 self._conclude(outcome)
@@ -98,12 +103,19 @@ class Command(BaseCommand):
             self.stdout.write(f"  table {table}: {found} rows, but {told} in the manifest")
         if outcome.forward:
             self.stdout.write(f"It was older than this software: {len(outcome.forward)} migrations were applied.")
-        for part, path in outcome.files:
-            self.stdout.write(f"{path}: {WHERE[part.kind]}")
+        self._tell_where(outcome.files)
         self.stdout.write(NEXT.format(moment=_local(outcome.manifest.made_at)))
         if not outcome.is_the_same:
             raise CommandError("It was restored, but is not what the manifest tells: see above. Do not lift the stop.")
         self.stdout.write("The database is as it was, the ledger to the watt-hour.")
+
+    def _tell_where(self, files: list[tuple[Part, Path]]) -> None:
+        for part, path in files:
+            self.stdout.write(f"{path}: {WHERE[part.kind]}")
+        if files:
+            self.stdout.write(
+                "These hold network keys and passwords, and only you can read them: remove them in the end."
+            )
 
 
 def _local(moment: datetime) -> str:

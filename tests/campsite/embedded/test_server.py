@@ -33,9 +33,9 @@ class Server:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def start(self) -> tuple[int, str]:
+    def start(self, meters: int = 2) -> tuple[int, str]:
         """Its process number and its ready line."""
-        words = [sys.executable, "-m", "campsite.embedded", "server", "--meters", "2"]
+        words = [sys.executable, "-m", "campsite.embedded", "server", "--meters", str(meters)]
         errors = (self.root / "stderr").open("a")
         self.popen = subprocess.Popen(words, cwd=self.root, stdout=subprocess.PIPE, stderr=errors, text=True)
         assert self.popen.stdout

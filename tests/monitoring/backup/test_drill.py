@@ -2,7 +2,10 @@
 
 import hashlib
 import io
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +18,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from campsite.embedded.processes import wait_until
 from monitoring.backup import database, drill, fetching, locks, scratch, sealing
 from monitoring.backup.manifest import Manifest
 from monitoring.models import Origin, RestoreDrill
@@ -248,6 +252,19 @@ def test_it_is_due_once_in_four_weeks_and_each_night_until_it_succeeds(
     assert drill.run_if_due(now + timedelta(days=29))
 
 
+def test_a_target_whose_drill_failed_is_tried_again_though_another_one_has_succeeded(
+    backup: tuple[Path, Manifest], settings: Any
+) -> None:
+    (backup[0] / "empty").mkdir()
+    settings.BACKUP_TARGETS = settings.BACKUP_TARGETS | {"empty": f"file://{backup[0]}/empty"}
+    nights = [drill.run_if_due(timezone.now()) for _ in range(3)]
+    assert [(each.target, each.status) for each in nights if each] == [
+        ("nas", Status.DONE),
+        ("empty", Status.FAILED),
+        ("empty", Status.FAILED),
+    ]
+
+
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
 def test_a_backup_of_older_software_is_brought_forward_in_the_scratch_database_alone(
@@ -301,3 +318,42 @@ def test_a_dump_that_ended_too_early_is_refused_although_it_was_sealed_well(back
     done = run()
     assert done.status == Status.FAILED
     assert "pg_restore refused" in done.error
+
+
+@pytest.mark.services
+def test_after_a_power_cut_the_next_drill_finds_nothing_in_its_way(backup: tuple[Path, Manifest]) -> None:
+    name = "test_drilled"
+    environment = os.environ | {
+        "DATABASE_URL": migrated.copy(name),
+        "BACKUP_TARGETS": f"nas file://{backup[0]}/nas",
+        "BACKUP_IDENTITY": kept.IDENTITY,
+        "BACKUP_WORK": str(backup[0] / "work"),
+        "SECRET_KEY": "x",
+    }
+
+    def scratches() -> list[str]:
+        with migrated.server() as server:
+            return [
+                found for (found,) in server.execute("SELECT datname FROM pg_database") if f"{name}_drill_" in found
+            ]
+
+    def begun() -> "subprocess.Popen[bytes]":
+        words = [sys.executable, "manage.py", "restore_drill"]
+        return subprocess.Popen(
+            words, cwd=present.BASE_DIR, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    try:
+        killed = begun()
+        wait_until(lambda: bool(scratches()), 120, "a scratch database")
+        killed.kill()
+        killed.communicate()
+        assert scratches()
+        next_one = begun()
+        told, _errors = next_one.communicate(timeout=120)
+        assert next_one.returncode == 0, told
+        assert scratches() == []
+        assert not (backup[0] / "work" / "drill").exists()
+    finally:
+        for left in [*scratches(), name]:
+            migrated.drop(left)

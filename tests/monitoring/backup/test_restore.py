@@ -1,5 +1,6 @@
 """`manage.py restore` on an empty database, as a process of its own, which may be killed."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -124,7 +125,7 @@ def test_a_restored_database_is_the_same_to_the_watt_hour_and_nothing_acts_on_it
     assert done.returncode == 0, told(done)
     assert machine.ask(STAY_WH) == (15_345,)
     assert machine.ask("SELECT count(*) FROM meters_reading") == (200_000,)
-    assert "2026-07-12" in machine.ask(IS_STOPPED)[0]
+    assert "12.07.2026" in machine.ask(IS_STOPPED)[0]
     for nothing in (
         "SELECT count(*) FROM django_session",
         "SELECT count(*) FROM meters_command WHERE finished_at IS NULL",
@@ -152,6 +153,14 @@ def test_a_rehearsal_reads_everything_and_changes_nothing(machine: Machine) -> N
     assert machine.tables() == 0
     assert not machine.into.exists()
     assert list((machine.folder / "work").iterdir()) == []
+
+
+def test_what_is_not_the_database_comes_back_alone_and_needs_none(machine: Machine) -> None:
+    done = machine.restore("--files", DATABASE_URL="postgres://x@127.0.0.1:1/x")
+    assert done.returncode == 0, told(done)
+    assert sorted(path.name for path in machine.into.iterdir()) == ["folder-mosquitto.tar.gz", "zigbee2mqtt-north.zip"]
+    assert "unpack it into the data folder of that Zigbee2MQTT" in told(done)
+    assert machine.tables() == 0
 
 
 def test_a_power_cut_in_the_middle_leaves_an_empty_database_into_which_it_is_restored_again(machine: Machine) -> None:
@@ -183,6 +192,7 @@ def test_a_power_cut_when_all_has_come_lets_nobody_write_until_the_stop_is_press
         ("", ("--at", "2026-07-12T04:14"), {}, "No whole backup of 2026-07-12 04:14"),
         ("", ("--at", "yesterday"), {}, "--at must be like"),
         ("no target", (), {}, "mounted"),
+        ("another restore", (), {}, "Another restore, or a drill, is at work"),
         ("somebody else", (), {}, "Stop web, worker and background jobs first"),
     ],
 )
@@ -212,5 +222,12 @@ def harmed(machine: Machine, harm: str) -> Iterator[None]:
         case "somebody else":
             with machine.open():
                 yield
+            return
+        case "another restore":
+            (machine.folder / "work").mkdir(exist_ok=True)
+            descriptor = os.open(machine.folder / "work", os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+            os.close(descriptor)
             return
     yield
