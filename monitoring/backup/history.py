@@ -115,7 +115,10 @@ def _message(area: Area, since: datetime | None, texts: Mapping[str, str]) -> st
         return f"{title}\n\n{gettext('The first backup of this area.')}\n"
     asked = list(_asked(area, since))
     if not asked:
-        return f"{title}\n\n{gettext('Nothing was asked of it from here since then: somebody else changed it.')}\n"
+        nobody = gettext(
+            "Nothing was asked of it from here since then: somebody else changed it, or it changed by itself."
+        )
+        return f"{title}\n\n{nobody}\n"
     head = gettext("Asked of it from here since %(moment)s:") % {"moment": _moment(since)}
     more = [gettext("… and %(count)d more") % {"count": len(asked) - MOST_ASKED}] if len(asked) > MOST_ASKED else []
     return "\n".join([title, "", head, *asked[:MOST_ASKED], *more, ""])

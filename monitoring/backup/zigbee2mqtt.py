@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S = 120
 """Zigbee2MQTT reads its antenna's memory first: seconds, where the antenna is well."""
 POLL_S = 0.25
-BACKS_UP = ("zstack", "ember", "ezsp")
-"""Antennas (as each tells its type) whose memory Zigbee2MQTT puts into coordinator_backup.json."""
+UNREAD = ("zigate", "zboss", "zigbee on host")
+"""Antennas (as each tells its type) whose memory Zigbee2MQTT 2.14 cannot read: they have no coordinator_backup.json."""
 WORDS: dict[str, Promise] = {
     "worker": _("Nothing could be asked: the MQTT worker is not connected to the broker."),
     "offline": _("Its Zigbee2MQTT is offline and was not asked."),
@@ -66,37 +66,46 @@ class NotBackedUp(BackupError):
 
 
 def collect(by: Person = None) -> Iterator[Piece | Missing]:
-    """One for each area in service, called by its short name; takes little more than TIMEOUT_S in all."""
+    """One for each area in service, called by its short name, as they come; takes little more than TIMEOUT_S in all."""
     now = timezone.now()
     link = online.link(now)
-    areas = Area.objects.filter(in_service=True).select_related("state").order_by("slug")
-    asked = [(area, _ask(area, link, by)) for area in areas]
-    for area, question in asked:
+    asked: dict[int, Area] = {}
+    for area in Area.objects.filter(in_service=True).order_by("slug"):
         try:
-            if isinstance(question, NotBackedUp):
-                raise question
-            yield piece(area, _answered(question), now)
+            asked[_ask(area, link, by).pk] = area
+        except NotBackedUp as why:
+            yield _missing(area, why)
+    for row in _answered(set(asked)):
+        try:
+            yield piece(asked[row.pk], row, now)
         except (NotBackedUp, Unusable) as why:
-            logger.warning("No backup of the area %s: %s", area.slug, why.code)
-            yield Missing(area.slug, Kind.ZIGBEE2MQTT, str(why))
+            yield _missing(asked[row.pk], why)
 
 
-def _ask(area: Area, link: online.Link, by: Person) -> BridgeRequest | NotBackedUp:
+def _missing(area: Area, why: NotBackedUp | Unusable) -> Missing:
+    logger.warning("No backup of the area %s: %s", area.slug, why.code)
+    return Missing(area.slug, Kind.ZIGBEE2MQTT, str(why))
+
+
+def _ask(area: Area, link: online.Link, by: Person) -> BridgeRequest:
+    """Raises NotBackedUp where there is nobody to ask."""
     if not link.worker_ok:
-        return NotBackedUp("worker")
+        raise NotBackedUp("worker")
     if link.bridge(area.pk) == AreaState.Bridge.OFFLINE:
-        return NotBackedUp("offline")
+        raise NotBackedUp("offline")
     return requests.ask_backup(area, by, TIMEOUT_S)
 
 
-def _answered(asked: BridgeRequest) -> BridgeRequest:
-    """Its row once it is finished: answered, or given up."""
-    while True:
+def _answered(waiting: set[int]) -> Iterator[BridgeRequest]:
+    """The row of each of these requests (ids) once it is finished: answered, or given up."""
+    while waiting:
         requests.close_overdue(timezone.now())
-        row = BridgeRequest.objects.defer("response").get(pk=asked.pk)
-        if row.finished_at is not None:
-            return row
-        time.sleep(POLL_S)
+        finished = BridgeRequest.objects.filter(pk__in=waiting, finished_at__isnull=False).defer("response")
+        for row in finished.order_by("finished_at"):
+            waiting.discard(row.pk)
+            yield row
+        if waiting:
+            time.sleep(POLL_S)
 
 
 def piece(area: Area, asked: BridgeRequest, now: datetime) -> Piece:
@@ -155,8 +164,8 @@ def _warnings(area: Area, state: AreaState, found: Contents) -> Iterator[str]:
     if listed is not None and listed != len(found.devices):
         told = {"packed": len(found.devices), "listed": listed}
         yield gettext("%(packed)d devices are in the backup, %(listed)d in the inventory.") % told
-    kind = str(state.coordinator.get("type", "")).lower()
-    if not found.has_coordinator and kind.startswith(BACKS_UP):
+    kind = str(state.coordinator.get("type") or "").lower()
+    if kind and not found.has_coordinator and not kind.startswith(UNREAD):
         yield gettext(
             "coordinator_backup.json is missing: with a new antenna every device would have to be paired again."
         )

@@ -90,7 +90,7 @@ def test_where_no_inventory_was_ever_told_there_is_nothing_to_compare(area: Area
     assert (found.warnings, found.facts["listed"]) == ((), None)
 
 
-@pytest.mark.parametrize(("kind", "warnings"), [("EmberZNet", 1), ("ZStack3x0", 1), ("ConBee2", 0), (None, 0)])
+@pytest.mark.parametrize(("kind", "warnings"), [("EmberZNet", 1), ("ConBee2/RaspBee2", 1), ("zigate", 0), (None, 0)])
 def test_that_the_antennas_memory_is_missing_is_told_where_it_could_be_there(
     area: Area, kind: str | None, warnings: int
 ) -> None:
@@ -216,7 +216,8 @@ def test_each_area_is_backed_up_or_told_of_on_its_own(settings: Any, tmp_path: A
         instance.requests.back_up(name if name != "good" else "ok")
         instance.start()
     with bridges(*instances.values()):
-        broken, good, refused = zigbee2mqtt.collect(make.superuser())
+        found = {each.name: each for each in zigbee2mqtt.collect(make.superuser())}
+    broken, good, refused = (found[name] for name in names)
     assert isinstance(good, Piece)
     assert (good.facts["devices"], good.facts["listed"], good.warnings) == (2, 2, ())
     assert isinstance(broken, Missing)
