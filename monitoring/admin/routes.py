@@ -75,7 +75,8 @@ class AlertRouteAdmin(ModelAdmin):
     def of_what(self, route: AlertRoute) -> str:
         chosen = [str(area) for area in route.areas.all()] + [str(Component(each).label) for each in route.components]
         parts = ", ".join(chosen) or gettext("everything")
-        return f"{gettext('at least')} {route.get_severity_display()} · {parts}"
+        least = gettext("at least")
+        return f"{least} {route.get_severity_display()} · {parts}"
 
     @admin.display(description=_("at which times"))
     def hours(self, route: AlertRoute) -> str:
