@@ -70,8 +70,8 @@ def table(kind: Kind, first: date, last: date, has_names: bool = True) -> Table:
         columns, rows = _charges(first, last)
     else:
         columns, rows = _sums(first, last, by_month=kind is Kind.MONTHS)
-    title = f"{gettext('electricity')} {kind.words} {first.isoformat()} {last.isoformat()}"
-    return Table(title, tuple(columns), tuple(rows))
+    title = [gettext("electricity"), str(kind.words), first.isoformat(), last.isoformat()]
+    return Table(" ".join(title), tuple(columns), tuple(rows))
 
 
 def as_csv(content: Table) -> bytes:

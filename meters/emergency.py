@@ -102,6 +102,6 @@ def _tell_beside(text: str) -> None:
 
 def _tell(text: str) -> None:
     with translation.override(settings.LANGUAGE_CODE):
-        title = f"{settings.SITE_NAME}: {gettext('emergency')}"
+        title = settings.SITE_NAME + ": " + gettext("emergency")
     if not outbound.tell(settings.EMERGENCY_URL, title, text):
         logger.error("The emergency route could not be told")

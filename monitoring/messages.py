@@ -67,21 +67,20 @@ def _title_of_many(alerts: Sequence[Alert]) -> str:
 
 def _line(alert: Alert) -> str:
     incident = alert.incident
-    since = timezone.localtime(incident.since, timezone.get_default_timezone()).strftime("%d.%m. %H:%M")
+    at = timezone.localtime(incident.since, timezone.get_default_timezone()).strftime("%d.%m. %H:%M")
     if alert.kind == Kind.CLOSED:
-        return gettext("Over: %(what)s (since %(since)s)") % {"what": _what(incident), "since": since}
-    severity = Severity(incident.severity).label.capitalize()
-    told = f"{severity}: {_what(incident)} ({gettext('since %(since)s') % {'since': since}}){_how_it_goes(alert)}"
+        return gettext("Over: %(what)s (since %(since)s)") % {"what": _what(incident), "since": at}
+    severity, since = Severity(incident.severity).label.capitalize(), gettext("since %(moment)s") % {"moment": at}
+    told = f"{severity}: {_what(incident)} ({since}){_how_it_goes(alert)}"
     return "\n".join([told, f"→ {words.todo(incident.code, plain(incident.facts))}", *_way(incident)])
 
 
 def _how_it_goes(alert: Alert) -> str:
     if alert.kind == Kind.WORSE:
-        return f" · {gettext('it got worse')}"
+        return " · " + gettext("it got worse")
     if alert.kind != Kind.AGAIN:
         return ""
-    looked_after = alert.incident.seen_at
-    return f" · {gettext('it goes on') if looked_after else gettext('nobody looks after it yet')}"
+    return " · " + (gettext("it goes on") if alert.incident.seen_at else gettext("nobody looks after it yet"))
 
 
 def _way(incident: Incident) -> list[str]:

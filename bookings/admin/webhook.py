@@ -221,7 +221,7 @@ class WebhookEventAdmin(WithGuests):
     @admin.display(description=_("size"))
     def length(self, event: WebhookEvent) -> str:
         size = gettext("%(size)d bytes") % {"size": event.size}
-        return f"{size}, {gettext('cut off')}" if event.is_truncated else size
+        return ", ".join([size, gettext("cut off")] if event.is_truncated else [size])
 
     @admin.display(description=_("what could not be read"))
     def left_out(self, event: WebhookEvent) -> str:

@@ -114,7 +114,7 @@ def outage_memory(facts: AreaFacts, site: Site) -> Look:
 
 
 def _hangs(device: DeviceFacts) -> str:
-    return f" ({gettext('never cut automatically')})" if device.policy == "never_cut" else ""
+    return " (" + gettext("never cut automatically") + ")" if device.policy == "never_cut" else ""
 
 
 RULES = (

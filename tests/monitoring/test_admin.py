@@ -117,6 +117,7 @@ def test_a_manager_chooses_what_a_route_is_told_and_tries_it_out(settings) -> No
     sink = Sink()
     settings.ALERT_URLS = {"on_duty": f"json://127.0.0.1:{sink.port}/"}
     client, north = somebody("manager"), make.area("North")
+    assert TRY_OUT in client.get(reverse("admin:monitoring_alertroute_add")).content.decode()
     asked = ROUTE | {"areas": [str(north.pk)], "components": ["broker", "worker"], TRY_OUT: "1"}
     answer = client.post(reverse("admin:monitoring_alertroute_add"), asked, follow=True)
     sink.close()

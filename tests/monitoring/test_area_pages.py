@@ -157,7 +157,9 @@ def test_weak_links_are_named_the_weakest_first(technician) -> None:
 
 def test_reception_sees_and_may_not_apply() -> None:
     client, area = client_of("reception"), without_pause()
-    assert "Apply</button>" not in page(client, area)
+    html = page(client, area)
+    assert "Apply</button>" not in html
+    assert "Technicians and managers set these right on this page." in html
     assert client.post(reverse("area_apply", args=[area.slug]), {"rule": PAUSE}).status_code == 403
     assert not BridgeRequest.objects.exists()
 

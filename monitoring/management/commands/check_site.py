@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from monitoring import checks, runbook, words
 from monitoring.findings import Finding, Severity
@@ -38,10 +39,15 @@ class Command(BaseCommand):
             self.stdout.write(f"{finding.severity.label}: {words.what(finding.code, finding.facts)}")
             self.stdout.write(f"    {words.todo(finding.code, finding.facts)}")
             self.stdout.write(f"    {runbook.place(finding.code)}")
-        if len(told) < len(found):
-            self.stdout.write(f"{len(found) - len(told)} more are explained by these: --all lists them.")
+        if explained := len(found) - len(told):
+            text = ngettext(
+                "%(count)d more is explained by these: --all lists it.",
+                "%(count)d more are explained by these: --all lists them.",
+                explained,
+            )
+            self.stdout.write(text % {"count": explained})
         if not found:
-            self.stdout.write("All is well.")
+            self.stdout.write(gettext("All is well."))
 
 
 def _told(finding: Finding) -> dict[str, Any]:
