@@ -135,8 +135,6 @@ def _stored(meter_id: int, start: datetime, end: datetime) -> dict[datetime, Sum
 
 def _beyond_the_counter(meter_id: int, end: datetime) -> Iterator[Difference]:
     least, most = snapshots.billed_around(meter_id, end)
-    with connection.cursor() as cursor:
-        cursor.execute(days.EVER_USED, {"meter": meter_id, "hour": end})
-        used = int(cursor.fetchone()[0])
+    used = days.ever_used(meter_id, end)
     if not least <= used <= most:
         yield Difference(meter_id, end, Sums(used), Sums(least if used < least else most), what=EVER)

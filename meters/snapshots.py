@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F, Max, Min, Q, QuerySet
 
 from meters.models import CounterEpoch, Meter, Reading, Snapshot
-from meters.readings import tables
+from meters.readings import hours, tables
 from meters.readings.counters import RESOLUTION_WH, Point
 
 NEAR = timedelta(minutes=2)
@@ -195,7 +195,7 @@ def energy_at(meter_id: int, at: datetime, asked_at: datetime | None = None) -> 
     if after is None:
         return Energy(_kwh(wh), Quality.READ if before[0].at == at else Quality.WAITING, before[0].at)
     if after[1] == before[1]:
-        wh += (after[0].wh - before[0].wh) * (at - before[0].at) // (after[0].at - before[0].at)
+        wh = _between(meter_id, at, before, after, wh)
     nearest = min(before, after, key=lambda counted: abs(counted[0].at - at))
     return Energy(_kwh(wh), _quality(at, before, after), nearest[0].at)
 
@@ -208,6 +208,16 @@ def _around(meter_id: int, at: datetime, epochs: Sequence[CounterEpoch]) -> tupl
     before = max((counted for counted in found if counted[0].at <= at), key=_order, default=None)
     after = min((counted for counted in found if counted[0].at > at), key=_order, default=None)
     return before, after
+
+
+def _between(meter_id: int, at: datetime, before: Counted, after: Counted, wh: int) -> int:
+    """What was billed at a moment between two values of an epoch: evenly, or as the hours tell where the readings
+    between them were dropped. `wh`: at the value before.
+    """
+    rise = after[0].wh - before[0].wh
+    if tables.neighbours(meter_id, at)[0] is None:
+        return min(max(hours.used_until(meter_id, at), wh), wh + rise)
+    return wh + rise * (at - before[0].at) // (after[0].at - before[0].at)
 
 
 def _order(counted: Counted) -> tuple[datetime, int]:

@@ -61,10 +61,10 @@ DELETE FROM meters_hourlyusage h USING proven WHERE h.meter_id = %(meter)s AND h
 
 
 EVER_USED = """
-SELECT COALESCE((SELECT sum(energy_wh) FROM meters_dailyusage WHERE meter_id = %(meter)s AND is_final), 0)
+SELECT COALESCE((SELECT sum(energy_wh) FROM meters_dailyusage
+        WHERE meter_id = %(meter)s AND is_final AND day < %(day)s), 0)
     + COALESCE((SELECT sum(energy_wh) FROM meters_hourlyusage WHERE meter_id = %(meter)s AND hour < %(hour)s), 0)
 """
-"""SQL: all that %(meter)s used before %(hour)s, in Wh."""
 UNLIKE = f"""
 SELECT day, d.energy_wh, d.estimated_wh, d.readings, h.energy_wh, h.estimated_wh, h.readings
 FROM (SELECT {DAY} AS day, sum(energy_wh) AS energy_wh, sum(estimated_wh) AS estimated_wh, sum(readings) AS readings,
@@ -140,6 +140,13 @@ def forget_hours(first_kept: date) -> int:
                 cursor.execute(FORGET, {"meter": meter_id, "before": before, "zone": settings.TIME_ZONE})
                 forgotten += cursor.rowcount
     return forgotten
+
+
+def ever_used(meter_id: int, hour: datetime) -> int:
+    """All that this meter used before the beginning of an hour, in Wh."""
+    with connection.cursor() as cursor:
+        cursor.execute(EVER_USED, {"meter": meter_id, "hour": hour, "day": clock.day_of(hour)})
+        return int(cursor.fetchone()[0])
 
 
 def final_until(meter_id: int) -> datetime | None:

@@ -16,7 +16,7 @@ from operator import itemgetter
 
 from django.db import connection
 
-from meters.readings import days
+from meters.readings import days, tables
 from meters.readings.counters import Rise
 from meters.readings.latest import Row
 from meters.readings.spread import HOUR, hour_of, is_within_one_hour, spread
@@ -69,12 +69,6 @@ FROM meters_hourlyusage asked, LATERAL (
 ) t
 WHERE asked.meter_id = %s AND asked.hour = ANY(%s) AND (h.meter_id, h.hour) = (asked.meter_id, asked.hour)
 """
-CARRIED = f"""
-SELECT greatest(0, %(wh)s - (SELECT first_wh FROM meters_counterepoch WHERE meter_id = %(meter)s AND number = %(epoch)s)
-    + COALESCE((SELECT sum(last_wh - first_wh) FROM meters_counterepoch
-        WHERE meter_id = %(meter)s AND number < %(epoch)s), 0)
-    - ({days.EVER_USED}))
-"""  # noqa: S608  (only our own words)
 LONGEST_KEPT_WHOLE = timedelta(days=365)
 """Hours are kept for at least so long (HOURS_KEPT_YEARS): only a longer interval can begin before the first of them."""
 
@@ -148,9 +142,14 @@ def is_whole(meter_id: int, hour: datetime) -> bool:
 
 def _carried(meter_id: int, at: datetime, wh: int, epoch: int) -> int:
     """What was used in the hour of the first value that is kept, up to that value, since one that was dropped."""
-    with connection.cursor() as cursor:
-        cursor.execute(CARRIED, {"meter": meter_id, "hour": hour_of(at), "wh": wh, "epoch": epoch})
-        return int(cursor.fetchone()[0])
+    return max(0, tables.billed_wh(meter_id, wh, epoch) - days.ever_used(meter_id, hour_of(at)))
+
+
+def used_until(meter_id: int, at: datetime) -> int:
+    """All that this meter used up to a moment, as far as the hours tell, in Wh; within an hour it rises evenly."""
+    hour = hour_of(at)
+    before, after = days.ever_used(meter_id, hour), days.ever_used(meter_id, hour + HOUR)
+    return before + (after - before) * (at - hour) // HOUR
 
 
 def rebuild_around(meter_id: int, at: datetime) -> None:

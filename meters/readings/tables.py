@@ -200,6 +200,17 @@ def has_counted_before(meter_id: int, at: datetime) -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def billed_wh(meter_id: int, wh: int, epoch: int) -> int:
+    """What was billed when the counter stood at `wh` in this epoch: the rise of those before, and within its own."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(CASE WHEN number = %(epoch)s THEN %(wh)s ELSE last_wh END - first_wh) "
+            "FROM meters_counterepoch WHERE meter_id = %(meter)s AND number <= %(epoch)s",
+            {"meter": meter_id, "wh": wh, "epoch": epoch},
+        )
+        return int(cursor.fetchone()[0])
+
+
 def _counted(row: tuple[datetime, int, int] | None) -> tuple[Point, int] | None:
     return (Point(row[0], row[1]), row[2]) if row else None
 

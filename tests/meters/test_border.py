@@ -15,7 +15,7 @@ from django.db.models import F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meters import partitions, rollups
+from meters import partitions, rollups, snapshots
 from meters.directory import Known
 from meters.models import (
     CounterEpoch,
@@ -36,6 +36,7 @@ from tests.meters.counting import (
     billed_wh,
     counting,
     differences,
+    every_half_hour,
     hours_of,
     known,
     report,
@@ -140,6 +141,18 @@ def test_more_than_the_counter_ever_told_is_found(meter: Meter) -> None:
     counting(who, 50.5, 51)
     HourlyUsage.objects.filter(meter=meter, hour=T0 + timedelta(hours=30)).update(energy_wh=9000)
     assert rollups.EVER in [found.what for found in differences(meter, SECOND, THIRD)]
+
+
+@pytest.mark.parametrize("hour", [3, 10.25, 20.5])
+def test_what_a_meter_stood_at_is_told_by_the_hours_where_the_readings_are_gone(meter: Meter, hour: float) -> None:
+    who = known(meter)
+    counting(who, *every_half_hour(0, 20))
+    store([report(who, 21, counter_wh=8000), report(who, 25, counter_wh=8400), report(who, 30, counter_wh=8400)])
+    at = T0 + timedelta(hours=hour)
+    before = snapshots.energy_at(meter.pk, at)
+    lose(FIRST)
+    now = snapshots.energy_at(meter.pk, at)
+    assert (now.kwh, now.quality) == (before.kwh, snapshots.Quality.ESTIMATED)
 
 
 reports = st.lists(
