@@ -13,7 +13,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from campsite import environment
-from monitoring.backup import sealing
+from monitoring.backup import addresses, sealing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -93,9 +93,9 @@ CHANNEL_LAYERS = {
 Q_CLUSTER = {
     "name": "campsite",
     "orm": "default",
-    "workers": 2,
-    "timeout": 600,  # seconds: the longest a job may take
-    "retry": 700,  # must exceed the longest job, or it is handed out twice
+    "workers": 3,  # a backup keeps one busy, a restore drill another: one is always left for what is done each minute
+    "timeout": 600,  # seconds: the longest a job may take; a backup says itself that it may take four hours
+    "retry": 15_000,  # must exceed the longest job, or it is handed out twice
     "save_limit": 250,  # jobs that went well: an hour's; of those that failed see FAILURES_KEPT_DAYS
     "max_attempts": 1,  # jobs are periodic: the next run is the retry
     "ack_failures": True,
@@ -381,6 +381,11 @@ BACKUP_HISTORY = env.str("BACKUP_HISTORY", default="")
 """A folder for the history of the Zigbee2MQTTs' configurations, a git repository; empty: none is kept."""
 POSTGRES_PROGRAMS = env.str("POSTGRES_PROGRAMS", default="")
 """The folder of pg_dump and pg_restore; empty: those of PATH. Of the server's major version, or a later one."""
+for _name, _url in BACKUP_TARGETS.items():
+    try:
+        addresses.read(_url)
+    except ValueError as _wrong:
+        raise ImproperlyConfigured(f"The target {_name} of BACKUP_TARGETS cannot be used: {_wrong}.") from None
 try:
     for _key in BACKUP_RECIPIENTS:
         sealing.check_recipient(_key)
@@ -472,6 +477,7 @@ LOGGING = {
     "loggers": {
         "django.channels": {"level": "WARNING"},
         "django-q": {"level": "WARNING"},
+        "paramiko": {"level": "WARNING"},
         "fontTools": {"level": "WARNING"},  # it lists the letters of each PDF, guests' names among them
         # These have handlers of their own, which write addresses as they come.
         "django": {"handlers": []},

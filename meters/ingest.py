@@ -150,7 +150,7 @@ class Ingest:
             return
         base_topic, rest = located
         area = self._known().areas[base_topic]
-        told = zigbee2mqtt.parse(rest, message.payload, area.names)
+        told = self._parsed(area, rest, message)
         if not message.retained and not isinstance(told, zigbee2mqtt.Ignored):
             work.heard_areas.add(area.id)  # commands, our own too, are no sign of life
         at = message.received_at
@@ -174,6 +174,15 @@ class Ingest:
                 requests.answer(area.id, told, at)
             case _:
                 self._bridge(work, area, told, at)
+
+    def _parsed(self, area: AreaEntry, rest: str, message: Message) -> zigbee2mqtt.Message:
+        """Raises Rejected; a backup that cannot be read is an answer all the same."""
+        try:
+            return zigbee2mqtt.parse(rest, message.payload, area.names)
+        except Rejected as error:
+            if rest == requests.BACKUP_ANSWER and not message.retained:
+                requests.note_unreadable_backup(area.id, error, message.received_at)
+            raise
 
     def _bridge(self, work: Pass, area: AreaEntry, told: zigbee2mqtt.Message, at: datetime) -> None:
         """What a Zigbee2MQTT tells of itself."""

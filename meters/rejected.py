@@ -14,7 +14,8 @@ from meters.models import RejectedMessage
 
 MOST_ROWS = 1000
 LONGEST_SAMPLE = 1000
-SECRET_TOPICS = ("bridge/response/", "bridge/info", "bridge/request/")
+SECRET_TOPICS = ("bridge/response/", "bridge/info", "bridge/request/", "bridge/logging")
+"""A Zigbee2MQTT that logs what it publishes repeats its backup, the network's key in it, on bridge/logging."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,19 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 from auditlog.models import LogEntry
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from psycopg.types.json import Jsonb
 
 from meters import notify
 from meters.forgetting import forget
 from meters.models import Area, BridgeRequest, Device, Listing
 from meters.people import Person, person
-from meters.zigbee2mqtt import Response
+from meters.zigbee2mqtt import Rejected, Response
 
 KNOWN = frozenset(
     {
@@ -31,7 +33,12 @@ KNOWN = frozenset(
         "device/reporting/configure",
     }
 )
-"""What may be asked. converter/save and extension/save run foreign code; a backup holds the network's key."""
+"""What may be asked. converter/save and extension/save run foreign code; a backup has a verb of its own."""
+BACKUP = "backup"
+BACKUP_ANSWER = f"bridge/response/{BACKUP}"
+UNREADABLE = "The answer cannot be read"
+TAKEN_WITHIN = timedelta(minutes=5)
+"""A backup holds the network's key: what nobody has taken by then is erased."""
 LONGEST_TIMEOUT_S = 300
 Status = BridgeRequest.Status
 OPEN = (Status.QUEUED, Status.SENT)
@@ -54,6 +61,15 @@ def ask(
     """Ask this area's Zigbee2MQTT; it is sent once this transaction commits. Raises UnknownRequest."""
     if request not in KNOWN:
         raise UnknownRequest
+    return _ask(area, request, payload, by, timeout_s)
+
+
+def ask_backup(area: Area, by: Person = None, timeout_s: int = 120) -> BridgeRequest:
+    """Ask for all that this Zigbee2MQTT would need to begin anew. Whoever asks comes for it by `take_backup`."""
+    return _ask(area, BACKUP, None, by, timeout_s)
+
+
+def _ask(area: Area, request: str, payload: Mapping[str, Any] | None, by: Person, timeout_s: int) -> BridgeRequest:
     with transaction.atomic():
         made = BridgeRequest.objects.create(
             area=area,
@@ -82,6 +98,20 @@ def ask_once(
         Area.objects.select_for_update(no_key=True).get(pk=area.pk)
         same = BridgeRequest.objects.filter(area=area, request=request, payload=dict(payload), status__in=OPEN)
         return same.first() or ask(area, request, payload, by, timeout_s)
+
+
+def take_backup(request_id: int) -> str | None:
+    """The zip that was answered, as base64, for one reader once: it is erased as it is read. None: there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH asked AS (SELECT id, response FROM meters_bridgerequest "
+            "WHERE id = %s AND request = %s AND response IS NOT NULL FOR UPDATE) "
+            "UPDATE meters_bridgerequest SET response = NULL FROM asked WHERE meters_bridgerequest.id = asked.id "
+            "RETURNING asked.response ->> 'zip'",
+            [request_id, BACKUP],
+        )
+        found = cursor.fetchone()
+    return found[0] if found else None
 
 
 # --- questions -------------------------------------------------------------------------------------------------------
@@ -129,9 +159,33 @@ def answer(area_id: int, response: Response, at: datetime) -> None:
     if not response.transaction:
         return
     status = Status.REFUSED if response.error else Status.DONE
+    if response.request == BACKUP:
+        _answer_backup(area_id, response, status, at)
+        return
     BridgeRequest.objects.filter(
         area=area_id, transaction=response.transaction, request=response.request, status=Status.SENT
     ).update(status=status, finished_at=at, response=response.data, error=response.error)
+
+
+def _answer_backup(area_id: int, response: Response, status: Status, at: datetime) -> None:
+    """As `answer`, with values that stand in no statement: the server logs those that it cannot carry out, and shows
+    the last one of each connection to whoever may look."""
+    statement = (
+        "UPDATE meters_bridgerequest SET status = %s, finished_at = %s, response = %s, error = %s "
+        "WHERE area_id = %s AND transaction = %s AND request = %s AND status = %s"
+    )
+    told = Jsonb(response.data) if response.data else None
+    of = [area_id, response.transaction, BACKUP, Status.SENT.value]
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(statement, [status.value, at, told, response.error, *of])
+
+
+def note_unreadable_backup(area_id: int, why: Rejected, at: datetime) -> None:
+    """An answer came of which not even the transaction can be read: the backup that is awaited here has failed."""
+    BridgeRequest.objects.filter(area=area_id, request=BACKUP, status=Status.SENT).update(
+        status=Status.REFUSED, finished_at=at, error=f"{UNREADABLE}: {why.code} ({why.detail})"[:500]
+    )
 
 
 def leftovers(now: datetime) -> list[tuple[int, str]]:
@@ -150,11 +204,21 @@ def leftovers(now: datetime) -> list[tuple[int, str]]:
 
 
 def close_overdue(now: datetime) -> int:
-    """Give up what was not answered, or could not be sent, in its time; returns how many. Idempotent."""
+    """Give up what was not answered, or could not be sent, in its time; returns how many. Idempotent.
+
+    Backups that nobody took are erased.
+    """
+    left = BridgeRequest.objects.filter(request=BACKUP, finished_at__lt=now - TAKEN_WITHIN, response__isnull=False)
+    left.update(response=None)
     earliest = now - F("timeout_s") * timedelta(seconds=1)
     overdue = Q(sent_at__lt=earliest) | Q(sent_at=None, created_at__lt=earliest)
     unfinished = BridgeRequest.objects.filter(overdue, status__in=OPEN)
     return unfinished.update(status=Status.TIMED_OUT, finished_at=now)
+
+
+def forget_open(now: datetime) -> int:
+    """Give up what is not answered, whenever it was asked; returns how many. For a database that was brought back."""
+    return BridgeRequest.objects.filter(status__in=OPEN).update(status=Status.TIMED_OUT, finished_at=now)
 
 
 def prune(before: datetime) -> int:

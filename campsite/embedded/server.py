@@ -14,6 +14,7 @@ from campsite.embedded.children import ROOT, Child, Errand, Keeper, identified, 
 from campsite.embedded.processes import Failed, Interrupted, Kept, bound_logs, signals
 from campsite.embedded.progress import say
 from campsite.embedded.state import Busy, Card, State, is_free
+from monitoring.backup import sealing
 
 USER = "admin"
 LOG_IN = "/admin/login/"
@@ -60,12 +61,32 @@ def environment(state: State, running: dict[str, str], host: str = LOOPBACK[0]) 
         "MQTT_CLIENT_ID": f"campsite-try-out-{state.secret('try-out')[:8]}",
         "ALLOWED_HOSTS": ",".join(hosts),
         "AUTOMATIC_OFFS_AN_HOUR": "120",  # simulated guests leave in an hour as many as others do in a day
+        **_backups(state),
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
     }
     if services.given("MQTT_URL"):
         defaults["MQTT_PERSISTENT_SESSION"] = "0"  # somebody's own broker shall keep nothing for a try-out
     return defaults | os.environ | running | {"DJANGO_SETTINGS_MODULE": "campsite.settings"}
+
+
+def _backups(state: State) -> dict[str, str]:
+    """A target and a key, so that `manage.py backup` works at once. All on one disk: no backup to rely on.
+
+    None of it where the person named targets.
+    """
+    if services.given("BACKUP_TARGETS"):
+        return {}
+    identity = state.secret_file("backup-key", lambda: sealing.new_key()[0])
+    folder = state.root / "backup"
+    (folder / "target").mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {
+        "BACKUP_TARGETS": f"try-out {(folder / 'target').as_uri()}",
+        "BACKUP_RECIPIENTS": sealing.recipient_of(identity.read_text()),
+        "BACKUP_IDENTITY_FILE": str(identity),
+        "BACKUP_WORK": str(folder / "work"),
+        "BACKUP_HISTORY": str(folder / "history"),
+    }
 
 
 class TryOut:

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -68,11 +68,11 @@ class State:
         with suppress(OSError, Failed):
             self.sockets().rmdir()  # if it is empty
 
-    def secret_file(self, name: str) -> Path:
-        """A file with a random text, made once, readable by us alone."""
+    def secret_file(self, name: str, make: Callable[[], str] | None = None) -> Path:
+        """A file with a random text, or what `make` makes, made once, readable by us alone."""
         path = self.root / name
         if not path.exists():
-            write_private(path, secrets.token_urlsafe(12 if name == "admin-password" else 36))
+            write_private(path, make() if make else secrets.token_urlsafe(12 if name == "admin-password" else 36))
         return path
 
     def secret(self, name: str) -> str:

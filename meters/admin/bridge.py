@@ -27,6 +27,7 @@ from meters.models import Area, BridgeRequest, Device
 
 REFRESH_S = 2
 WORDS: dict[str, Text] = {
+    requests.BACKUP: _("hand out its backup"),
     "permit_join": _("open or close for new devices"),
     "health_check": _("check its health"),
     "coordinator_check": _("check the coordinator"),
@@ -116,6 +117,8 @@ class BridgeRequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("answer"))
     def answer(self, asked: BridgeRequest) -> str:
+        if asked.request == requests.BACKUP:
+            return gettext("Shown nowhere: it holds the network's key.")
         if not asked.response:
             return NOTHING
         text = json.dumps(asked.response, indent=2, ensure_ascii=False)

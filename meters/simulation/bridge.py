@@ -82,7 +82,7 @@ def info(network: Network) -> dict[str, Any]:
         "commit": "3c3d8c1a",
         "config": configurations.published(network.area, network.configuration, _configured(network)),
         "config_schema": {},
-        "coordinator": {"ieee_address": _coordinator_address(network), "meta": _firmware(), "type": "EmberZNet"},
+        "coordinator": {"ieee_address": coordinator_address(network), "meta": _firmware(), "type": "EmberZNet"},
         "log_level": network.configuration.log_level,
         "mqtt": {"server": "mqtt://mosquitto:1883", "version": 4},
         "network": {
@@ -159,7 +159,7 @@ def _configured(network: Network) -> dict[str, dict[str, Any]]:
     return {device.ieee: {"friendly_name": device.name} | device.options for device in kept}
 
 
-def _coordinator_address(network: Network) -> str:
+def coordinator_address(network: Network) -> str:
     return "0x00124b00" + ieee_address(f"{network.base}/coordinator")[-8:]
 
 
@@ -179,7 +179,7 @@ def _coordinator(network: Network) -> dict[str, Any]:
         "disabled": False,
         "endpoints": {"1": {"bindings": [], "clusters": nothing, "configured_reportings": [], "scenes": []}},
         "friendly_name": "Coordinator",
-        "ieee_address": _coordinator_address(network),
+        "ieee_address": coordinator_address(network),
         **_interviewed(False),
         "network_address": 0,
         "supported": True,
@@ -189,17 +189,17 @@ def _coordinator(network: Network) -> dict[str, Any]:
 
 def _endpoint(network: Network, device: Device) -> dict[str, Any]:
     kind = device.spec.kind
-    target = {"endpoint": 1, "ieee_address": _coordinator_address(network), "type": "endpoint"}
+    target = {"endpoint": 1, "ieee_address": coordinator_address(network), "type": "endpoint"}
     bound = ("genOnOff", "haElectricalMeasurement", "seMetering") if kind == "meter" else ()
     return {
         "bindings": [{"cluster": cluster, "target": target} for cluster in bound],
         "clusters": {"input": INPUT_CLUSTERS[kind], "output": OUTPUT_CLUSTERS[kind]},
-        "configured_reportings": _reportings(device),
+        "configured_reportings": reportings(device),
         "scenes": [],
     }
 
 
-def _reportings(device: Device) -> list[dict[str, Any]]:
+def reportings(device: Device) -> list[dict[str, Any]]:
     if device.spec.kind != "meter":
         return []
     standard = {(cluster, attribute): _reporting(5, 3600, change) for cluster, attribute, change in REPORTED}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from meters.simulation import backup
 from meters.simulation import network as networks
 from meters.simulation.instance import Instance
 from meters.simulation.meter import ELECTRICAL, MODES
@@ -41,6 +43,7 @@ def _adapter(instance: Instance, command: str) -> dict[str, Any]:
         "kill": instance.kill,
         "start": instance.start,
         "stop": instance.stop,
+        **{f"backup_{mode}": partial(instance.requests.back_up, mode) for mode in backup.MODES},
     }
     if command not in acts:
         raise UnknownFault(f"unknown cmd {command}; known: {', '.join(acts)}")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from meters.simulation import bridge
+from meters.simulation import backup, bridge
 from meters.simulation.availability import Availability
 from meters.simulation.network import Device, Network, dumps
 from meters.simulation.reports import Reports
@@ -30,6 +27,10 @@ class RequestFailed(Exception):
     """The text that Z2M would answer."""
 
 
+class NoAnswer(Exception):
+    """It says nothing at all."""
+
+
 class Requests:
     """Each handler returns the `data` of its response, or None where it answers later itself."""
 
@@ -40,6 +41,7 @@ class Requests:
         self.reports = reports
         self.availability = availability
         self._restart = restart
+        self.backup_mode = "ok"
         self._handlers: dict[str, Callable[[Any], dict[str, Any]]] = {
             "backup": self._backup,
             "coordinator_check": lambda message: {"missing_routers": []},
@@ -65,6 +67,8 @@ class Requests:
         response: dict[str, Any]
         try:
             response = {"data": handler(message), "status": "ok"}
+        except NoAnswer:
+            return
         except RequestFailed as error:
             topic = f"{self.network.base}/bridge/request/{name}"
             self.network.log("error", f"Request '{topic}' failed with error: '{error}'")
@@ -117,19 +121,17 @@ class Requests:
         self.network.agenda.after(RESTART_AFTER_S, self._restart)
         return {}
 
+    def back_up(self, mode: str) -> None:
+        """From now on backups are answered so: one of backup.MODES."""
+        self.backup_mode = mode
+
     def _backup(self, message: Any) -> dict[str, Any]:
-        """A zip with the right file names; the keys in it are no keys."""
-        files = {
-            "configuration.yaml": json.dumps(bridge.info(self.network)["config"]),
-            "database.db": "\n".join(dumps(bridge.entry(self.network, d)) for d in self.network.joined()),
-            "coordinator_backup.json": json.dumps({"network_key": {"key": "00" * 16, "simulated": True}}),
-            "state.json": json.dumps({d.ieee: d.cached for d in self.network.joined()}),
-        }
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, text in files.items():
-                archive.writestr(name, text)
-        return {"zip": base64.b64encode(packed.getvalue()).decode()}
+        if self.backup_mode == "silent":
+            raise NoAnswer
+        if self.backup_mode == "refused":
+            raise RequestFailed("EACCES: permission denied, open '/app/data/coordinator_backup.json.tmp'")
+        packed = backup.packed(self.network)
+        return {"zip": backup.cut(packed) if self.backup_mode == "broken" else packed}
 
     # --- devices ----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 Facts of Zigbee2MQTT 2.x (and the legacy texts of 1.x), each seen with a real instance; docs/zigbee2mqtt.md tells them.
 """
 
+from meters.zigbee2mqtt.bridge import without_credentials
 from meters.zigbee2mqtt.complaints import Complaint, is_of_lost_adapter, parse_complaint
 from meters.zigbee2mqtt.messages import (
     Availability,
@@ -46,4 +47,5 @@ __all__ = [
     "locate",
     "parse",
     "parse_complaint",
+    "without_credentials",
 ]

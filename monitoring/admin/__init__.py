@@ -1,5 +1,5 @@
 """Staff's pages of this app, by subject."""
 
-from monitoring.admin import incidents, kept, routes, windows
+from monitoring.admin import backups, incidents, kept, routes, windows
 
-__all__ = ["incidents", "kept", "routes", "windows"]
+__all__ = ["backups", "incidents", "kept", "routes", "windows"]

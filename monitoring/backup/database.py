@@ -81,11 +81,15 @@ def major(found: Path) -> int:
 
 @contextmanager
 def snapshot() -> Iterator[Snapshot]:
-    """Raises DatabaseError."""
-    with connect() as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        yield Snapshot(str(_one(connection, "SELECT pg_export_snapshot()")), connection)
+    """Raises DatabaseError, also where the connection breaks meanwhile."""
+    try:
+        with connect() as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield Snapshot(str(_one(connection, "SELECT pg_export_snapshot()")), connection)
+    except psycopg.Error as failure:
+        text = _("The database broke off: %(why)s")
+        raise DatabaseError(text % {"why": _first_line(failure)}) from None
 
 
 @contextmanager

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
+
+RECENT = timedelta(hours=48)
+"""None goes so soon: whoever asks for several a day pushes out none of them."""
 
 
 @dataclass(frozen=True)
@@ -17,13 +20,13 @@ class Kept:
 
 
 def passed(times: Iterable[datetime], kept: Kept, zone: tzinfo) -> list[datetime]:
-    """Those that no generation holds any more, oldest first. Never the newest.
+    """Those that no generation holds any more, oldest first. Never the newest, nor one of the two days before it.
 
     Days are the zone's. Counted are the days, weeks and months that have one: when none is made any more, none goes.
     """
     newest_first = sorted(times, reverse=True)
     held = {
-        *newest_first[:1],
+        *(at for at in newest_first if newest_first[0] - at <= RECENT),
         *_newest_of_each(newest_first, kept.daily, lambda at: at.astimezone(zone).date()),
         *_newest_of_each(newest_first, kept.weekly, lambda at: at.astimezone(zone).isocalendar()[:2]),
         *_newest_of_each(newest_first, kept.monthly, lambda at: at.astimezone(zone).strftime("%Y-%m")),

@@ -100,6 +100,11 @@ def new_key() -> tuple[str, str]:
     return str(identity), str(identity.to_public())
 
 
+def recipient_of(identity: str) -> str:
+    """The public key that belongs to a secret one."""
+    return str(x25519.Identity.from_str(identity).to_public())
+
+
 def _recipients() -> list[x25519.Recipient]:
     if not settings.BACKUP_RECIPIENTS:
         raise SealingError(

@@ -21,10 +21,12 @@ def area(*names: str, kind: site.type_of_device = "meter", base: str = "zigbee2m
     return site.SimulatedArea("test", "Test", base, 20, True, devices)
 
 
-def started(*names: str, kind: site.type_of_device = "meter", **options: Any) -> Instance:
+def started(
+    *names: str, kind: site.type_of_device = "meter", base: str = "zigbee2mqtt_area2", **options: Any
+) -> Instance:
     """An instance that has said everything that it says at its start; all relays are on."""
-    settled = Configuration(log_mqtt=False, **{"log_level": "error"} | options)
-    instance = Instance(area(*(names or ("101",)), kind=kind), Agenda(NOW), configuration=settled)
+    settled = Configuration(**{"log_mqtt": False, "log_level": "error"} | options)
+    instance = Instance(area(*(names or ("101",)), kind=kind, base=base), Agenda(NOW), configuration=settled)
     for device in instance.network.devices.values():
         device.meter.relay = True
     instance.start()

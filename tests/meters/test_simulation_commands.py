@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meters.simulation import configuration, faults, site
+from meters.simulation import backup, configuration, faults, site
 from meters.simulation.agenda import Agenda
 from meters.simulation.configuration import Configuration
 from meters.simulation.instance import Instance
@@ -256,6 +256,21 @@ def test_a_backup_holds_the_four_files() -> None:
     packed = base64.b64decode(response(found, "backup")["data"]["zip"])
     names = zipfile.ZipFile(io.BytesIO(packed)).namelist()
     assert sorted(names) == ["configuration.yaml", "coordinator_backup.json", "database.db", "state.json"]
+
+
+def test_backups_fail_as_they_are_told_to() -> None:
+    instance = started()
+    answers = {}
+    for mode in backup.MODES:
+        faults.control(instance, "adapter", {"cmd": f"backup_{mode}"})
+        told = [p for p in send(instance, "bridge/request/backup", "{}") if p.topic.endswith("response/backup")]
+        answers[mode] = json.loads(told[0].payload) if told else None
+
+    assert answers["silent"] is None
+    assert answers["refused"]["status"] == "error"
+    assert answers["ok"]["data"]["zip"].startswith(answers["broken"]["data"]["zip"])
+    with pytest.raises(zipfile.BadZipFile):
+        zipfile.ZipFile(io.BytesIO(base64.b64decode(answers["broken"]["data"]["zip"])))
 
 
 def test_finer_reporting_of_the_counter_is_obeyed() -> None:

@@ -16,7 +16,8 @@ ANSWER_WITHIN_S = 5.0
 EXAMPLES = (
     "For example: zigbee2mqtt 101 offline | zigbee2mqtt 101 load watts=800 | zigbee2mqtt all mass_loss share=0.5 | "
     "zigbee2mqtt 101 press on=false | zigbee2mqtt 101 energy raw=0 | zigbee2mqtt 101 rename to=101x | "
-    "zigbee2mqtt adapter kill | zigbee2mqtt adapter start"
+    "zigbee2mqtt adapter kill | zigbee2mqtt adapter start | "
+    "zigbee2mqtt adapter backup_silent (or _refused, _broken, _ok)"
 )
 
 

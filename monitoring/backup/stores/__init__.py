@@ -23,6 +23,9 @@ class Store(Protocol):
     def check(self) -> None:
         """Raises StoreError where nothing should be written now."""
 
+    def close(self) -> None:
+        """End the connection, if there is one. What is asked afterwards makes another one."""
+
     def remove_folder(self, name: str) -> None:
         """Of a folder that is empty; where there are no folders, nothing."""
 

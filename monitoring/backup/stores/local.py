@@ -28,7 +28,7 @@ class LastingFiles(FileSystemStorage):
         path = Path(self.path(name))
         path.parent.mkdir(mode=0o700, exist_ok=True)  # never the target itself
         draft = path.with_name(f".{path.name}.part")
-        with _gone_if_it_fails(draft), draft.open("wb") as file:
+        with _gone_if_it_fails(draft), open(draft, "wb", opener=_private) as file:
             for chunk in content.chunks():
                 file.write(chunk)
             file.flush()
@@ -53,6 +53,9 @@ class LocalStore:
         if not self._folder.is_dir():
             text = _("There is no folder %(folder)s. Is it mounted? Make it yourself where it is new.")
             raise StoreError(text % {"folder": self._folder})
+
+    def close(self) -> None:
+        """There is none."""
 
     def remove_folder(self, name: str) -> None:
         folder = self._folder / name
@@ -87,6 +90,10 @@ def _gone_if_it_fails(draft: Path) -> Iterator[None]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync(folder: Path) -> None:

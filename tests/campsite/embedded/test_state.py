@@ -4,15 +4,17 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from campsite.embedded import processes, services
 from campsite.embedded.children import Keeper
 from campsite.embedded.processes import identity
-from campsite.embedded.server import Options, TryOut
+from campsite.embedded.server import Options, TryOut, environment
 from campsite.embedded.state import Busy, Card, State
 from campsite.embedded.valkey import Valkey
+from monitoring.backup import sealing
 
 pytestmark = pytest.mark.services
 pytestmark = pytest.mark.services
@@ -131,3 +133,14 @@ def test_nothing_is_simulated_on_a_broker_of_the_persons_own_unless_asked(
     if given:
         monkeypatch.setenv("MQTT_URL", given)
     assert TryOut(Options(meters=asked), state).meters == simulated
+
+
+def test_a_try_out_has_a_target_and_a_key_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State(tmp_path)
+    told = environment(state, {})
+    target = Path(told["BACKUP_TARGETS"].removeprefix("try-out file://"))
+    assert target.is_dir()
+    assert sealing.recipient_of(Path(told["BACKUP_IDENTITY_FILE"]).read_text()) == told["BACKUP_RECIPIENTS"]
+    assert environment(state, {})["BACKUP_RECIPIENTS"] == told["BACKUP_RECIPIENTS"]
+    monkeypatch.setenv("BACKUP_TARGETS", "nas file:///mnt/nas")
+    assert "BACKUP_RECIPIENTS" not in environment(state, {})

@@ -1,0 +1,28 @@
+"""Make a backup now, and say what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.template.defaultfilters import filesizeformat
+
+from monitoring.backup import BackupError, runs
+from monitoring.models import BackupRun, Origin
+
+
+class Command(BaseCommand):
+    help = "Back up database, Zigbee2MQTTs and folders to each of BACKUP_TARGETS, encrypted for BACKUP_RECIPIENTS."
+
+    def handle(self, **options: Any) -> None:
+        try:
+            made = runs.run(Origin.COMMAND, say=self.stdout.write)
+        except BackupError as failure:
+            raise CommandError(str(failure)) from None
+        for copy in made.copies.all():
+            self.stdout.write(f"{copy.target}: {copy.get_status_display()} {filesizeformat(copy.bytes)} {copy.error}")
+        for missing in (made.manifest or {}).get("missing", []):
+            self.stdout.write(f"- {missing['name']}: {missing['why']}")
+        if made.status in (BackupRun.Status.FAILED, BackupRun.Status.INCOMPLETE):
+            raise CommandError(f"{made.get_status_display()} {made.error}".strip())
+        self.stdout.write(f"{made.get_status_display()}: {made.started_at:%Y%m%dT%H%M%SZ}")
