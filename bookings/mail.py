@@ -29,6 +29,7 @@ from django.utils.translation import gettext_lazy as _
 from bookings import accounts, languages
 from bookings.hours import opening
 from bookings.models import Guest, PackageNotice, Stay
+from meters import commands
 
 logger = logging.getLogger(__name__)
 RETRY = timedelta(minutes=15)
@@ -71,8 +72,11 @@ def language_of(guest: Guest) -> str:
 def tell_guests(now: datetime) -> int:
     """Mail the guests whose notices nobody has told them; returns how many were reached. May run twice at once: one
     waits for nobody and does nothing.
+
+    While everything automatic is stopped they wait: such a mail says when power will be cut, and it will not be; and
+    after a restore the bookings may be those of yesterday's guests.
     """
-    if state() is not State.READY:  # what only the server prints has told nobody
+    if state() is not State.READY or commands.stop.current():  # what only the server prints has told nobody
         return 0
     with alone() as is_alone:
         if not is_alone:

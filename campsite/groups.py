@@ -27,7 +27,7 @@ TECHNICIAN = RECEPTION | {
     *("meters.add_installation", "meters.change_installation"),
     *("meters.add_bridgerequest", "meters.resume_automatic", "monitoring.view_*"),
     *("monitoring.add_maintenancewindow", "monitoring.change_maintenancewindow"),
-    "monitoring.delete_maintenancewindow",
+    *("monitoring.delete_maintenancewindow", "monitoring.add_backuprun"),
     *("auditlog.view_logentry", "django_q.view_failure"),
 }
 MANAGER = TECHNICIAN | {

@@ -110,6 +110,7 @@ MENU: list[tuple[Text, list[Line]]] = [
                 _("Availability"), "monitoring", "admin:monitoring_incident_availability", ("monitoring.view_incident",)
             ),
             Line(_("Runbook"), "menu_book", "runbook", runbook.NEEDS),
+            _table(_("Backups"), "backup", "monitoring_backuprun"),
             _table(_("Maintenance windows"), "construction", "monitoring_maintenancewindow"),
             _table(_("Alert routes"), "notifications_active", "monitoring_alertroute"),
             _table(_("Alerts"), "outgoing_mail", "monitoring_alert"),

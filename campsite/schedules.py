@@ -13,6 +13,8 @@ from django.apps import AppConfig
 from django.utils import timezone
 from django_q.models import Schedule
 
+from monitoring.backup import asking
+
 SCHEDULES: dict[str, dict[str, Any]] = {
     # Two weeks are made ahead, so that days of a dead cluster are no harm; the worker makes today's itself.
     "Make the next days' partitions": {"func": "meters.tasks.make_partitions", "schedule_type": Schedule.HOURLY},
@@ -58,6 +60,13 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "func": "monitoring.tasks.prune_incidents",
         "schedule_type": Schedule.DAILY,
         "at": time(5),
+    },
+    # After all that puts tables in order, which would wait for it. It may take longer than any other job.
+    "Back up": {
+        "func": "monitoring.tasks.back_up",
+        "schedule_type": Schedule.DAILY,
+        "at": time(5, 15),
+        "kwargs": repr({"q_options": {"timeout": asking.LONGEST_S}}),
     },
     "Forget old health reports": {
         "func": "meters.tasks.prune_health",

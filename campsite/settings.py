@@ -93,9 +93,9 @@ CHANNEL_LAYERS = {
 Q_CLUSTER = {
     "name": "campsite",
     "orm": "default",
-    "workers": 2,
-    "timeout": 600,  # seconds: the longest a job may take
-    "retry": 700,  # must exceed the longest job, or it is handed out twice
+    "workers": 3,  # a backup keeps one busy, a restore drill another: one is always left for what is done each minute
+    "timeout": 600,  # seconds: the longest a job may take; a backup says itself that it may take four hours
+    "retry": 15_000,  # must exceed the longest job, or it is handed out twice
     "max_attempts": 1,  # jobs are periodic: the next run is the retry
     "ack_failures": True,
     "catch_up": False,  # after an outage once, not once for every missed minute
@@ -448,6 +448,7 @@ LOGGING = {
     "loggers": {
         "django.channels": {"level": "WARNING"},
         "django-q": {"level": "WARNING"},
+        "paramiko": {"level": "WARNING"},
         "fontTools": {"level": "WARNING"},  # it lists the letters of each PDF, guests' names among them
         # These have handlers of their own, which write addresses as they come.
         "django": {"handlers": []},

@@ -215,6 +215,11 @@ def close_overdue(now: datetime) -> int:
     return unfinished.update(status=Status.TIMED_OUT, finished_at=now)
 
 
+def forget_open(now: datetime) -> int:
+    """Give up what is not answered, whenever it was asked; returns how many. For a database that was brought back."""
+    return BridgeRequest.objects.filter(status__in=OPEN).update(status=Status.TIMED_OUT, finished_at=now)
+
+
 def prune(before: datetime) -> int:
     """Forget requests that were finished before then; returns how many."""
     return BridgeRequest.objects.filter(finished_at__lt=before).delete()[0]

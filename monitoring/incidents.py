@@ -123,6 +123,13 @@ def _change(
     return True
 
 
+def nobody_looks(now: datetime) -> int:
+    """Whether what is open goes on is not known until the next look finds or misses it: nobody is told of it before
+    that. For a database that was brought back. Returns how many.
+    """
+    return Incident.objects.filter(closed_at=None).update(unseen_since=now)
+
+
 def prune(now: datetime) -> None:
     Incident.objects.filter(closed_at__lt=now - KEPT).delete()
     looks.prune(now)

@@ -4,6 +4,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from monitoring import alerts, checks, deadman, incidents, maintenance
+from monitoring.backup import asking
 
 
 def check_site() -> None:
@@ -21,3 +22,11 @@ def tell_alerts() -> None:
 
 def prune_incidents() -> None:
     incidents.prune(timezone.now())
+
+
+def back_up() -> None:
+    asking.make_nightly()
+
+
+def back_up_for(by_id: int | None, asked_at: str) -> None:
+    asking.make_asked(by_id, asked_at)

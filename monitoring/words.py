@@ -74,6 +74,30 @@ WORDS: dict[str, Words] = {
         _("%(area)s: the clock of its Zigbee2MQTT is ahead of ours"),
         _("Set the clock of its machine by the network (NTP). Readings that are two minutes ahead are refused."),
     ),
+    "backup_unset": Words(
+        _("Nothing is backed up: %(settings)s is not set"),
+        _("Name a target and a key (docs/backup.md). Until then a dead disk costs everything."),
+    ),
+    "backup_overdue": Words(
+        _("No backup has come to %(target)s for %(hours)s hours"),
+        _("Press “Back up now” (Technique, Backups). What hinders it stands there."),
+    ),
+    "backup_failed": Words(
+        _("The last backup did not get to %(target)s: %(why)s"),
+        _("Mend what is said here, then press “Back up now” (Technique, Backups)."),
+    ),
+    "backup_incomplete": Words(
+        _("The last backup lacks %(missing)s"),
+        _("The backup's page says why. Mend it, then press “Back up now” (Technique, Backups)."),
+    ),
+    "drill_overdue": Words(
+        _("No backup has been brought back on trial for %(days)s days"),
+        _("Run: manage.py restore_drill. A backup that was never brought back may be none."),
+    ),
+    "drill_failed": Words(
+        _("The last restore drill, of a backup on %(target)s, failed: %(why)s"),
+        _("Press “Back up now” and run manage.py restore_drill. If it fails again, tell the developer."),
+    ),
     "bridge_offline": Words(
         _("%(area)s: Zigbee2MQTT is not running. None of its meters is heard or switched"),
         _("Look whether its antenna has power and network, then start its Zigbee2MQTT again."),

@@ -25,7 +25,7 @@ RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 
 def template() -> str:
     """The name of the database to copy. The first who asks in a run makes it; the others wait for him."""
-    name = f"test_{_place()['dbname']}_migrated"
+    name = f"test_{place()['dbname']}_migrated"
     with server() as ours:
         ours.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         made_by = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
@@ -60,11 +60,11 @@ def url(name: str) -> str:
 @contextmanager
 def server() -> Iterator[psycopg.Connection[Any]]:
     """A connection to the run's PostgreSQL, outside of any test's database."""
-    with psycopg.connect(**_place(), autocommit=True, connect_timeout=5) as ours:
+    with psycopg.connect(**place(), autocommit=True, connect_timeout=5) as ours:
         yield ours
 
 
-def _place() -> dict[str, Any]:
+def place() -> dict[str, Any]:
     found = environ.Env.db_url_config(given("DATABASE_URL"))
     names = {"NAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
     return {ours: found[theirs] for theirs, ours in names.items() if found.get(theirs)}

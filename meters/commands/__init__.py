@@ -23,7 +23,7 @@ from meters.commands.errors import (
     SwitchingError,
 )
 from meters.commands.proof import Proofs
-from meters.commands.queue import NEWEST, close_overdue, prune, waits_until
+from meters.commands.queue import NEWEST, close_overdue, forget_open, prune, waits_until
 from meters.commands.wants import IN_FORCE, again, cancel, end, end_all, end_expired, in_force, order, renew, want
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "end",
     "end_all",
     "end_expired",
+    "forget_open",
     "in_force",
     "order",
     "orders",

@@ -107,6 +107,14 @@ def cancel_automatic(now: datetime) -> list[int]:
     return meters
 
 
+def forget_open(now: datetime) -> int:
+    """End all that is not through, whoever ordered it; returns how many. For a database that was brought back: what is
+    under way there was ordered, and may have been done, long ago.
+    """
+    Command.objects.filter(UNREAD).update(load=Load.UNKNOWN, load_at=now)
+    return _open().update(status=Status.CANCELLED, finished_at=now)
+
+
 # --- the worker's road -----------------------------------------------------------------------------------------------
 
 

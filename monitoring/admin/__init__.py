@@ -1,5 +1,5 @@
 """Staff's pages of this app, by subject."""
 
-from monitoring.admin import incidents, routes, windows
+from monitoring.admin import backups, incidents, routes, windows
 
-__all__ = ["incidents", "routes", "windows"]
+__all__ = ["backups", "incidents", "routes", "windows"]

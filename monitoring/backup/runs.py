@@ -55,14 +55,20 @@ def run(origin: Origin, by: User | None = None, say: Say | None = None) -> Backu
         raise UnderWay(_("A backup is under way already. Wait until it is done.")) from None
 
 
+def settle_restored(told: Manifest, target: str, now: datetime) -> None:
+    """The database that holds this run came back from this very backup, made while the run was under way: so far as
+    one can know, it was done. What lies on other targets is found by the next run.
+    """
+    run = BackupRun.objects.filter(started_at=told.made_at, status=BackupRun.Status.RUNNING)
+    status = BackupRun.Status.INCOMPLETE if told.missing else BackupRun.Status.DONE
+    copies = BackupCopy.objects.filter(run__in=run, target=target)
+    copies.update(status=BackupCopy.Status.DONE, bytes=told.size, finished_at=now, error="")
+    run.update(status=status, finished_at=now, manifest=told.told(), bytes=told.size, step="", error="")
+
+
 def is_set() -> bool:
     """Whether it is said where backups go, and whose key opens them."""
     return bool(settings.BACKUP_TARGETS and settings.BACKUP_RECIPIENTS)
-
-
-def is_asked_anew(asked_at: datetime) -> bool:
-    """Whether none has begun since it was asked for: a second click asks for no second backup."""
-    return not BackupRun.objects.filter(started_at__gte=asked_at.replace(microsecond=0)).exists()
 
 
 @dataclass

@@ -96,10 +96,10 @@ class Target:
             text = _("%(target)s says that it has %(has)s of the %(sent)s bytes of %(file)s. Is it full?")
             raise TargetError(text % {"target": self.name, "has": has, "sent": sent, "file": file})
 
-    def download(self, folder: str, file: str, path: Path) -> None:
-        """To a new file. What it holds is for the caller to check."""
+    def download(self, folder: str, file: str, path: Path, progress: Callable[[int], None] | None = None) -> None:
+        """To a new file. What it holds is for the caller to check. `progress` hears how many more bytes have come."""
         with self._explained(), self._store.storage.open(f"{folder}/{file}") as content, path.open("xb") as into:
-            shutil.copyfileobj(content, into, CHUNK)
+            shutil.copyfileobj(cast(IO[bytes], _Watched(content, progress)), into, CHUNK)
 
     def remove(self, folder: str) -> None:
         """The manifest first: from then on it is no backup any more. Without the folder nothing happens."""

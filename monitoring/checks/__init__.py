@@ -14,6 +14,7 @@ from monitoring.checks import (
     alerting,
     areas,
     audit,
+    backup,
     broker,
     database,
     meters,
@@ -66,6 +67,10 @@ ALL: tuple[Check, ...] = (
     sirvoy.unworked_events,
     sirvoy.silence,
     sirvoy.address_checks,
+    backup.unset,
+    backup.overdue,
+    backup.failures,
+    backup.drills,
     alerting.failing_routes,
     alerting.nobody_on_duty,
     # The last: the moment of the look would grow old while these wait.

@@ -1,7 +1,7 @@
 """What Prometheus is told at each scrape, read from the tables at that moment. Reads only.
 
 Nothing is counted in this process: what the tables say is the same for any process, and after any restart. What is not
-known is left out, not told as 0. No persons, no meters: labels are areas, routes, and words of ours.
+known is left out, not told as 0. No persons, no meters: labels are areas, routes, targets, and words of ours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 
 from django.db import Error, connection, transaction
 
-from monitoring.metrics import areas, families, ourselves, work
+from monitoring.metrics import areas, backups, families, ourselves, work
 from monitoring.metrics.families import Metric, gauge
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ ALL: dict[str, Collector] = {
     "webhook": work.webhook,
     "incidents": work.incidents_open,
     "alerts": work.alert_routes,
+    "backups": backups.collect,
 }
 
 

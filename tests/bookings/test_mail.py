@@ -10,6 +10,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 from bookings import accounts, mail
 from bookings.models import Guest, Mode, PackageNotice
+from meters import commands
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +122,14 @@ def test_without_a_mail_server_nothing_is_sent_and_nobody_counts_as_told(setting
     assert mail.tell_guests(NOW) == 0
     told.refresh_from_db()
     assert told.told_at is None
+
+
+def test_while_everything_automatic_is_stopped_no_guest_is_told_when_it_will_be_cut():
+    notice(guest={})
+    commands.stop.press(None, "restored from a backup")
+    assert mail.tell_guests(NOW) == 0
+    commands.stop.release(None)
+    assert mail.tell_guests(NOW) == 1
 
 
 def test_whether_mail_is_sent_is_told_in_words(settings):

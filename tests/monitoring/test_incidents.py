@@ -201,3 +201,11 @@ def test_old_ones_are_forgotten_and_open_ones_never() -> None:
     looks([MANY], [MANY])
     incidents.prune(NOW + timedelta(days=900))
     assert [incident.code for incident in Incident.objects.all()] == ["many_silent"]
+
+
+def test_what_a_restored_database_holds_as_open_is_not_told_until_a_look_has_found_it() -> None:
+    last = looks([OFFLINE], [OFFLINE])
+    incidents.nobody_looks(last)
+    assert incidents.to_tell(last) == []
+    found_at = looks([OFFLINE])
+    assert [each.key for each in incidents.to_tell(found_at)] == ["bridge_offline:north"]

@@ -15,7 +15,7 @@ from bookings.models import WebhookEvent, WebhookToken
 from meters import partitions
 from meters.models import AreaHealth, Command, WorkerState
 from monitoring import metrics
-from monitoring.models import Alert, AlertRoute, Incident, RouteState
+from monitoring.models import Alert, AlertRoute, BackupCopy, BackupRun, Incident, RestoreDrill, RouteState
 from tests import make
 
 TOKEN = "for-prometheus-and-nobody-else"
@@ -97,7 +97,7 @@ def test_the_number_of_queries_does_not_grow(asked: Client, django_assert_num_qu
     make.worker()
     for areas, meters in ((1, 1), (5, 4)):
         populate(areas, meters)
-        with django_assert_num_queries(25):
+        with django_assert_num_queries(27):
             asked.get("/metrics")
 
 
@@ -357,3 +357,23 @@ def test_names_follow_prometheus_conventions() -> None:
         assert not any(family.name.endswith(unit) for unit in ("_ms", "_kwh", "_minutes", "_percent", "_mb")), (
             family.name
         )
+
+
+@pytest.mark.django_db
+def test_the_age_of_backups_and_drills_is_told_by_target(settings) -> None:
+    settings.BACKUP_TARGETS = {"nas": "file:///mnt/nas", "cloud": "s3://k:s@h/b"}
+    now = timezone.now()
+    for ago, pruned in ((1, None), (2, None), (3, now)):
+        at = now - timedelta(hours=ago)
+        run = BackupRun.objects.create(started_at=at, heartbeat=at, status="done")
+        BackupCopy.objects.create(run=run, target="nas", status="done", bytes=100 + ago, pruned_at=pruned)
+    RestoreDrill.objects.create(started_at=now - timedelta(days=3), target="nas", status="done")
+    RestoreDrill.objects.create(started_at=now, target="nas", status="failed")
+    found = told()
+    newest = (now - timedelta(hours=1)).timestamp()
+    assert value(found, "backup_newest_timestamp_seconds", target="nas") == pytest.approx(newest)
+    assert value(found, "backup_newest_bytes", target="nas") == 101
+    assert (value(found, "backups", target="nas"), value(found, "backups", target="cloud")) == (2, 0)
+    assert value(found, "backup_newest_timestamp_seconds", target="cloud") is None
+    tried = (now - timedelta(days=3)).timestamp()
+    assert value(found, "restore_drill_newest_timestamp_seconds") == pytest.approx(tried)

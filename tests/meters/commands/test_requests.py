@@ -155,3 +155,9 @@ def test_an_answer_with_signs_that_no_table_takes_is_an_answer_all_the_same(area
     Ingest().process([message(f"{area.base_topic}/bridge/response/{RENAME}", told)])
     made.refresh_from_db()
     assert made.status == "done"
+
+
+def test_what_a_restored_database_holds_as_asked_is_never_sent() -> None:
+    requests.ask(make.area(), "permit_join", {"time": 60})
+    assert requests.forget_open(timezone.now()) == 1
+    assert requests.waiting() == []

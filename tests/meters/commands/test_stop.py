@@ -172,3 +172,11 @@ def test_a_repeat_that_waited_through_the_stop_is_no_decision_of_now() -> None:
     commands.close_overdue(timezone.now())
     command.refresh_from_db()
     assert command.status == "cancelled"
+
+
+def test_what_a_restored_database_holds_as_under_way_is_forgotten_whoever_ordered_it() -> None:
+    by_itself, click = automatic(), commands.want(make.switchable(), Source.STAFF, True).commands.get()
+    queue.claim(click.pk, make.area().pk, timezone.now())
+    assert commands.forget_open(timezone.now()) == 2
+    assert not Command.objects.filter(status__in=Command.OPEN).exists()
+    assert by_itself.want.ended_at is None  # what is wanted stays; it is pursued once the stop is lifted

@@ -47,12 +47,19 @@ class Sftp:
         self.key = paramiko.RSAKey.generate(2048)
         self.password = "se/cret"
         self.full_after: int | None = None
+        """Bytes of a file for which there is room."""
+        self.holds_at = ""
+        """The name of a file of which nothing is taken until `go` is set; `is_held`: somebody waits for that."""
+        self.is_held, self.go = threading.Event(), threading.Event()
+        self.is_lost = False
+        """Whether what was held never comes to the disk."""
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self._transports: list[paramiko.Transport] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self) -> None:
+        self.go.set()
         self._socket.close()
         for transport in self._transports:
             transport.close()
@@ -86,6 +93,7 @@ class _Door(paramiko.ServerInterface):
 class _Handle(paramiko.SFTPHandle):
     def __init__(self, file: Any, flags: int, server: Sftp) -> None:
         super().__init__(flags)
+        self._name = Path(file.name).name
         self.readfile = self.writefile = file
         self._server = server
 
@@ -93,6 +101,11 @@ class _Handle(paramiko.SFTPHandle):
         return paramiko.SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))
 
     def write(self, offset: int, data: bytes) -> int:
+        if self._name == self._server.holds_at:
+            self._server.is_held.set()
+            self._server.go.wait()
+            if self._server.is_lost:
+                return int(paramiko.SFTP_FAILURE)
         full_after = self._server.full_after
         if full_after is not None and offset + len(data) > full_after:
             return paramiko.SFTP_FAILURE  # as OpenSSH says of a full disk

@@ -295,10 +295,3 @@ def test_nothing_of_a_backup_can_be_read_without_the_key(backups: Path):
     for path in backups.rglob("*"):
         assert path.is_dir() or "Müllermeister".encode() not in path.read_bytes()
         assert path.stat().st_mode & 0o077 == 0
-
-
-def test_a_second_click_asks_for_no_second_backup():
-    asked_at = timezone.now()
-    assert runs.is_asked_anew(asked_at)
-    made()
-    assert not runs.is_asked_anew(asked_at)

@@ -1,0 +1,37 @@
+"""What is known of the backups that lie on the targets: by our tables, which are held against each target every night.
+Reads only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+
+from monitoring.models import BackupCopy
+
+
+@dataclass(frozen=True)
+class OnTarget:
+    """`newest`: of when the newest good copy is; None: there is none. `size`: its bytes."""
+
+    target: str
+    newest: datetime | None
+    size: int
+    count: int
+
+
+def on_targets() -> list[OnTarget]:
+    """Of each target of BACKUP_TARGETS; in one query."""
+    there = BackupCopy.objects.filter(status=BackupCopy.Status.DONE, pruned_at=None).order_by("run__started_at")
+    found: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+    for target, at, size in there.values_list("target", "run__started_at", "bytes"):
+        found[target].append((at, size))
+    return [_told(target, found[target]) for target in settings.BACKUP_TARGETS]
+
+
+def _told(target: str, copies: list[tuple[datetime, int]]) -> OnTarget:
+    newest, size = copies[-1] if copies else (None, 0)
+    return OnTarget(target, newest, size, len(copies))

@@ -1,0 +1,45 @@
+"""What lies on each target, asked there and now: what our own tables say of it is not looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.template.defaultfilters import filesizeformat
+
+from monitoring.backup import BackupError, targets
+from monitoring.backup.targets import Target
+
+
+class Command(BaseCommand):
+    help = "List the backups on each target of BACKUP_TARGETS. What is not whole is none, and said to be none."
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("target", nargs="?", help="only this one")
+
+    def handle(self, *, target: str | None, **options: Any) -> None:
+        try:
+            asked = [targets.named(target)] if target else targets.all()
+        except BackupError as failure:
+            raise CommandError(str(failure)) from None
+        if not asked:
+            raise CommandError("BACKUP_TARGETS names none.")
+        unanswered = [each.name for each in asked if not self._list(each)]
+        if unanswered:
+            raise CommandError(f"Not known: {', '.join(unanswered)}")
+
+    def _list(self, target: Target) -> bool:
+        """Whether it could be asked."""
+        self.stdout.write(f"{target.name}  {target.where}")
+        try:
+            for folder in target.folders():
+                told = target.manifest(folder)
+                missing = f", without {', '.join(each.name for each in told.missing)}" if told and told.missing else ""
+                what = f"{filesizeformat(told.size)}{missing}" if told else "not whole: no backup"
+                self.stdout.write(f"  {folder}  {what}")
+        except BackupError as failure:
+            self.stderr.write(f"  {failure}")
+            return False
+        finally:
+            target.close()
+        return True

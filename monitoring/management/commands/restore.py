@@ -1,0 +1,120 @@
+"""Brings a backup back into an empty database: `manage.py restore --from TARGET [--at TIME] [--dry-run]`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentParser
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from monitoring.backup import BackupError, fetching, restore, targets
+from monitoring.backup.manifest import Kind, Manifest
+from monitoring.backup.progress import Bar
+from monitoring.backup.restore import Outcome
+from monitoring.backup.targets import Target
+
+SLOWER = 4
+"""So much longer than reading a dump into nowhere it took PostgreSQL to take it in, when we measured."""
+WHERE = {
+    Kind.ZIGBEE2MQTT: "unpack it into the data folder of that Zigbee2MQTT while it is stopped, then start it",
+    Kind.FOLDER: "unpack it where that folder was (tar -xzf), while what uses it is stopped",
+}
+NEXT = """
+Everything automatic is stopped, and everybody is logged out. What to do now, in this order:
+  1. Start the MQTT worker and the web pages, not yet the background jobs, and log in with the password of that time.
+  2. Sirvoy: export the bookings, and bring them in: manage.py sirvoy_import FILE --exported WHEN, then with --apply.
+     It checks nobody out: check out by hand, on reception's page, who has left since {moment}.
+  3. Charges, packages and corrections that were made since then are missing: enter them again, by what is in Sirvoy.
+     Users, links and tokens that were made since then are gone; those that were revoked since then work again.
+  4. Look at the live board: is what is on and off as it should be?
+  5. Start the background jobs. Lift the stop, on the page "Stop everything automatic". Make a backup.
+docs/disaster-recovery.md tells it all."""
+
+
+class Command(BaseCommand):
+    help = "Brings a backup back into an empty database. Nothing that is in use is ever overwritten."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--from", dest="target", required=True, help="a name in BACKUP_TARGETS")
+        parser.add_argument("--at", help="the newest of this time or before, by the campsite's clock: 2026-07-31T14:00")
+        parser.add_argument(
+            "--into", type=Path, help="a folder for what people put in place themselves; default: in BACKUP_WORK"
+        )
+        parser.add_argument("--dry-run", action="store_true", help="fetch, verify, open and read it; change nothing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        at = _moment(options["at"]) if options["at"] else None
+        bar = Bar(sys.stderr)
+        try:
+            target = targets.named(options["target"])
+            manifest = fetching.choose(target, at)
+            self._introduce(target, manifest)
+            if options["dry_run"]:
+                self._rehearse(target, manifest, bar)
+            else:
+                into = options["into"] or Path(settings.BACKUP_WORK) / f"restored-{manifest.folder}"
+                outcome = restore.run(target, manifest, into, bar)
+                bar.end()
+                self._conclude(outcome)
+        except BackupError as error:
+            bar.end()
+            raise CommandError(str(error)) from error
+
+    def _introduce(self, target: Target, manifest: Manifest) -> None:
+        for folder in fetching.unusable_since(target, manifest):
+            self.stdout.write(f"Not whole, and left alone: {folder}")
+        self.stdout.write(
+            f"The backup of {_local(manifest.made_at)} on {target.name}: {filesizeformat(manifest.size)}, "
+            f"{sum(manifest.rows.values())} rows, PostgreSQL {manifest.postgres}, version {manifest.software}"
+        )
+        for missing in manifest.missing:
+            self.stdout.write(f"It holds no {missing.kind} {missing.name}: {missing.why}")
+
+    def _rehearse(self, target: Target, manifest: Manifest, bar: Bar) -> None:
+        begun = time.monotonic()
+        restore.rehearse(target, manifest, bar)
+        bar.end()
+        took_s = time.monotonic() - begun
+        self.stdout.write("It is whole, and can be opened and read. Nothing was changed.")
+        restore.check(manifest)
+        others = len(manifest.parts) - len(fetching.of_kind(manifest, Kind.DATABASE))
+        self.stdout.write(
+            f"Without --dry-run: the database is filled, {others} other parts are written for you to put in place, the "
+            f"stop is pressed. This took {took_s:.0f} s; that will take about {max(1, took_s * SLOWER / 60):.0f} min."
+        )
+
+    def _conclude(self, outcome: Outcome) -> None:
+        for name, (told, found) in outcome.ledger.items():
+            self.stdout.write(f"  ledger, {name}: {found}" + ("" if told == found else f", but {told} in the manifest"))
+        for table, told, found in outcome.differing:
+            self.stdout.write(f"  table {table}: {found} rows, but {told} in the manifest")
+        if outcome.forward:
+            self.stdout.write(f"It was older than this software: {len(outcome.forward)} migrations were applied.")
+        for part, path in outcome.files:
+            self.stdout.write(f"{path}: {WHERE[part.kind]}")
+        self.stdout.write(NEXT.format(moment=_local(outcome.manifest.made_at)))
+        if not outcome.is_the_same:
+            raise CommandError("It was restored, but is not what the manifest tells: see above. Do not lift the stop.")
+        self.stdout.write("The database is as it was, the ledger to the watt-hour.")
+
+
+def _local(moment: datetime) -> str:
+    return timezone.localtime(moment, timezone.get_default_timezone()).strftime("%Y-%m-%d %H:%M")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise CommandError("--at must be like 2026-07-31T14:00")
+    return moment if timezone.is_aware(moment) else timezone.make_aware(moment, timezone.get_default_timezone())

@@ -1,0 +1,59 @@
+"""The commands as a person types them."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from monitoring.models import BackupRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def said(*words: str) -> str:
+    out = StringIO()
+    call_command(*words, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+def test_backup_says_what_it_does_and_what_became_of_it(backups: Path):
+    text = said("backup")
+    assert text.index("the database") < text.index("copying to nas") < text.index("done: ")
+    assert BackupRun.objects.get().origin == "command"
+
+
+def test_backup_fails_where_a_copy_failed_and_says_why(backups: Path, tmp_path: Path, settings):
+    settings.BACKUP_TARGETS |= {"usb": f"file://{tmp_path}/gone"}
+    out = StringIO()
+    with pytest.raises(CommandError, match="incomplete"):
+        call_command("backup", stdout=out)
+    assert "There is no folder" in out.getvalue()
+    settings.BACKUP_TARGETS = {}
+    with pytest.raises(CommandError, match="BACKUP_TARGETS"):
+        call_command("backup")
+
+
+def test_backups_lists_what_lies_there_and_calls_nothing_half_a_backup(backups: Path, tmp_path: Path, settings):
+    settings.BACKUP_FOLDERS = {"mosquitto": str(tmp_path / "gone")}
+    with pytest.raises(CommandError):
+        said("backup")
+    whole = next(backups.iterdir()).name
+    (backups / "20260101T010101Z").mkdir()
+    (backups / "photos").mkdir()
+    lines = said("backups", "nas").splitlines()
+    assert [line.split()[0] for line in lines] == ["nas", whole, "20260101T010101Z"]
+    assert lines[1].endswith("without mosquitto")
+    assert lines[2].endswith("no backup")
+
+
+def test_backups_tells_the_others_when_one_target_is_away(backups: Path, tmp_path: Path, settings):
+    said("backup")
+    settings.BACKUP_TARGETS = {"usb": f"file://{tmp_path}/gone"} | settings.BACKUP_TARGETS
+    out = StringIO()
+    with pytest.raises(CommandError, match="usb"):
+        call_command("backups", stdout=out, stderr=out)
+    assert "There is no folder" in out.getvalue()
+    assert next(backups.iterdir()).name in out.getvalue()
+    with pytest.raises(CommandError, match="no target sky"):
+        call_command("backups", "sky")

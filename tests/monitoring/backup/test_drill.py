@@ -1,0 +1,275 @@
+"""Restore drills: a backup is brought back from its target, and the live database is never written but for the row."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as present
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from monitoring.backup import database, drill, fetching, locks, scratch, sealing
+from monitoring.backup.manifest import Manifest
+from monitoring.models import Origin, RestoreDrill
+from tests import migrated
+from tests.monitoring.backup import kept
+
+pytestmark = pytest.mark.django_db
+Status = RestoreDrill.Status
+
+
+@pytest.fixture(scope="module")
+def written(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, Manifest]]:
+    folder = tmp_path_factory.mktemp("backup")
+    with django_db_blocker.unblock():
+        yield folder, kept.of_a_campsite(folder)
+
+
+@pytest.fixture
+def backup(written: tuple[Path, Manifest], tmp_path: Path, settings: Any) -> tuple[Path, Manifest]:
+    """A copy of it, to do harm to."""
+    folder, manifest = written
+    shutil.copytree(folder / "nas", tmp_path / "nas", dirs_exist_ok=True)
+    for name, value in kept.settings_for(tmp_path).items():
+        setattr(settings, name, value)
+    return tmp_path, manifest
+
+
+def run(progress: Any = None) -> RestoreDrill:
+    done = drill.run(Origin.COMMAND, progress=progress)
+    assert databases() == []
+    assert list(Path(present.BACKUP_WORK).glob("*")) == []
+    return done
+
+
+def databases() -> list[str]:
+    """Scratch databases of this test's database."""
+    with migrated.server() as server:
+        names = [name for (name,) in server.execute("SELECT datname FROM pg_database")]
+    return [name for name in names if scratch.is_ours(name)]
+
+
+def change_a_byte(path: Path, at: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+class Meddler:
+    """Does something when the drill begins a step, or has come so far within one."""
+
+    def __init__(self, step: str, act: Any, after: int | None = None) -> None:
+        self.step, self.act, self.after, self.is_there = step, act, after, False
+
+    def begin(self, what: str, total: int = 0) -> None:
+        self.is_there = what.startswith(self.step)
+        if self.is_there and self.after is None:
+            self.act()
+
+    def add(self, count: int) -> None:
+        if self.is_there and self.after is not None:
+            self.is_there = False
+            self.act()
+
+
+def drop_scratch() -> None:
+    (name,) = databases()
+    scratch.drop(name)
+
+
+def test_a_backup_that_is_whole_is_brought_back_and_compared_to_the_watt_hour(backup: tuple[Path, Manifest]) -> None:
+    done = run()
+    assert (done.status, done.error, done.step) == (Status.DONE, "", "")
+    assert (done.target, done.backup_at) == ("nas", kept.MADE_AT)
+    assert done.report["ledger"]["corrections_wh"] == [15_345, 15_345]
+    assert done.report["rows"] == sum(backup[1].rows.values()) > 100
+    assert [(name, found) for name, _kind, _bytes, found in done.report["parts"]] == [
+        ("north", "2 files"),
+        ("mosquitto", "1 files"),
+        ("database", "restored"),
+    ]
+
+
+@pytest.mark.parametrize("file", ["database.dump.age", "zigbee2mqtt-north.zip.age", "folder-mosquitto.tar.gz.age"])
+@pytest.mark.parametrize("at", [0, -1])
+def test_a_single_changed_byte_is_found(backup: tuple[Path, Manifest], file: str, at: int) -> None:
+    folder, manifest = backup
+    change_a_byte(folder / "nas" / manifest.folder / file, at)
+    done = run()
+    assert done.status == Status.FAILED
+    assert file in done.error
+    assert "nas" in done.error
+
+
+def test_a_byte_that_was_changed_together_with_its_manifest_is_found_when_it_is_opened(
+    backup: tuple[Path, Manifest],
+) -> None:
+    folder, manifest = backup
+    path = folder / "nas" / manifest.folder / "database.dump.age"
+    change_a_byte(path, path.stat().st_size // 2)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    parts = tuple(replace(part, sha256=digest) if part.file == path.name else part for part in manifest.parts)
+    kept.write_manifest(folder, replace(manifest, parts=parts))
+    done = run()
+    assert done.status == Status.FAILED
+    assert "changed" in done.error
+
+
+def test_a_file_that_was_cut_short_makes_the_folder_no_backup(backup: tuple[Path, Manifest]) -> None:
+    folder, manifest = backup
+    path = folder / "nas" / manifest.folder / "database.dump.age"
+    path.write_bytes(path.read_bytes()[:-1])
+    done = run()
+    assert (done.status, done.backup_at) == (Status.FAILED, None)
+    assert "No whole backup lies on nas" in done.error
+
+
+def test_another_key_is_told_by_name(backup: tuple[Path, Manifest], settings: Any) -> None:
+    settings.BACKUP_IDENTITY = sealing.new_key()[0]
+    done = run()
+    assert done.status == Status.FAILED
+    assert "another key" in done.error
+    assert settings.BACKUP_IDENTITY not in done.error
+
+
+def test_a_target_that_is_away_is_told(backup: tuple[Path, Manifest]) -> None:
+    shutil.rmtree(backup[0] / "nas")
+    done = run()
+    assert done.status == Status.FAILED
+    assert "mounted" in done.error
+
+
+def test_rows_and_watt_hours_that_are_not_those_of_the_manifest_are_a_failure(backup: tuple[Path, Manifest]) -> None:
+    folder, manifest = backup
+    told = replace(
+        manifest,
+        rows=manifest.rows | {"bookings_correction": 3, "lost": 1},
+        ledger=manifest.ledger | {"corrections_wh": 15_346},
+    )
+    kept.write_manifest(folder, told)
+    done = run()
+    assert done.status == Status.FAILED
+    assert done.report["differing"] == [["bookings_correction", 3, 2], ["lost", 1, -1]]
+    assert done.report["ledger"]["corrections_wh"] == [15_346, 15_345]
+    assert len(done.error.splitlines()) == 3
+
+
+def test_a_database_that_is_dropped_under_the_drill_fails_it_and_nothing_else(backup: tuple[Path, Manifest]) -> None:
+    for meddler in (Meddler("Restoring", drop_scratch, after=1), Meddler("Comparing rows", drop_scratch)):
+        done = run(meddler)
+        assert done.status == Status.FAILED
+        assert done.error
+    assert run().status == Status.DONE
+
+
+def test_what_breaks_unforeseen_is_told_by_its_kind_and_leaves_nothing(backup: tuple[Path, Manifest]) -> None:
+    def break_it() -> None:
+        raise ZeroDivisionError("secret")
+
+    with pytest.raises(ZeroDivisionError):
+        run(Meddler("Comparing rows", break_it))
+    done = RestoreDrill.objects.get()
+    assert (done.status, done.error) == (Status.FAILED, "ZeroDivisionError")
+    assert databases() == []
+
+
+def test_the_next_drill_sweeps_what_a_killed_one_left_and_only_that(backup: tuple[Path, Manifest]) -> None:
+    killed = RestoreDrill.objects.create(started_at=kept.MADE_AT, target="nas")
+    live = connection.settings_dict["NAME"]
+    left, others = f"{live}_drill_0123abcd", f"{live}_drill_notours"
+    with migrated.server() as server:
+        for name in (left, others):
+            server.execute(f"CREATE DATABASE {name}")
+        try:
+            run()
+            names = {name for (name,) in server.execute("SELECT datname FROM pg_database")}
+        finally:
+            server.execute(f"DROP DATABASE {others}")
+    assert {left, others} & names == {others}
+    killed.refresh_from_db()
+    assert killed.status == Status.FAILED
+    assert killed.finished_at
+
+
+def test_there_is_one_drill_at_a_time(backup: tuple[Path, Manifest]) -> None:
+    with database.connect() as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [locks.DRILL])
+        with pytest.raises(locks.Busy):
+            drill.run(Origin.COMMAND)
+    assert not RestoreDrill.objects.exists()
+    assert run().status == Status.DONE
+
+
+@pytest.mark.parametrize("name", ["postgres", "template1", "x_drill_0123abcd", "live"])
+def test_only_scratch_databases_of_ours_are_opened_or_dropped(name: str) -> None:
+    name = connection.settings_dict["NAME"] if name == "live" else name
+    with pytest.raises(ValueError, match="no scratch database"):
+        scratch.drop(name)
+    with pytest.raises(ValueError, match="no scratch database"), scratch.opened(name):
+        pass
+
+
+def test_without_room_for_a_copy_nothing_is_begun(backup: tuple[Path, Manifest], settings: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fetching, "SPARE", 1 << 60)
+        done = run()
+    assert done.status == Status.FAILED
+    assert "MB are needed" in done.error
+
+
+def test_targets_take_turns_and_what_was_never_tried_is_first(backup: tuple[Path, Manifest], settings: Any) -> None:
+    shutil.copytree(backup[0] / "nas", backup[0] / "second")
+    settings.BACKUP_TARGETS = settings.BACKUP_TARGETS | {"second": f"file://{backup[0]}/second"}
+    assert [run().target for _ in range(3)] == ["nas", "second", "nas"]
+
+
+def test_it_is_due_once_in_four_weeks_and_each_night_until_it_succeeds(
+    backup: tuple[Path, Manifest], settings: Any
+) -> None:
+    now = timezone.now()
+    identity, settings.BACKUP_IDENTITY = settings.BACKUP_IDENTITY, ""
+    assert drill.run_if_due(now) is None  # without the key there is nothing to try; that it is overdue is found
+    settings.BACKUP_IDENTITY = sealing.new_key()[0]
+    for identity_then, status in ((settings.BACKUP_IDENTITY, Status.FAILED), (identity, Status.DONE)):
+        settings.BACKUP_IDENTITY = identity_then
+        done = drill.run_if_due(now)
+        assert done
+        assert (done.status, done.origin) == (status, Origin.SCHEDULE)
+    assert drill.run_if_due(now + timedelta(days=27)) is None
+    assert drill.run_if_due(now + timedelta(days=29))
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+def test_a_backup_of_older_software_is_brought_forward_in_the_scratch_database_alone(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "x")  # of the process that migrates
+    for name, value in kept.settings_for(tmp_path).items():
+        setattr(settings, name, value)
+    call_command("migrate", "authtoken", "zero", verbosity=0)
+    try:
+        manifest = kept.make(tmp_path)
+        done = run()
+        with database.connect() as live:
+            assert database.migrations(live) == manifest.migrations
+    finally:
+        call_command("migrate", "authtoken", verbosity=0)
+    assert (done.status, done.error) == (Status.DONE, "")
+    assert [each.partition(".")[0] for each in done.report["forward"]] == ["authtoken"] * 4
+
+
+def test_a_backup_of_later_software_is_told_to_need_it(backup: tuple[Path, Manifest], settings: Any) -> None:
+    settings.MIGRATION_MODULES = {"authtoken": None}  # as if this software had never had that
+    done = run()
+    assert done.status == Status.FAILED
+    assert "later software" in done.error
+    assert "authtoken.0001_initial" in done.error
