@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection, transaction
@@ -62,9 +63,12 @@ def ensure_ahead(today: date | None = None) -> list[date]:
 
 
 def reindex(day: date) -> None:
-    """Pack the index of a day to which hardly anything comes any more: a quarter smaller. Locks nobody out."""
+    """Pack the index of a day to which hardly anything comes any more: a quarter smaller. Locks nobody out.
+
+    Raises django.db.OperationalError when somebody has been reading for longer than LOCK_TIMEOUT: try another time.
+    """
     if day in existing():
-        with connection.cursor() as cursor:
+        with _hasty() as cursor:
             _drop_halves(cursor, day)
             cursor.execute(f"REINDEX TABLE CONCURRENTLY {_name(day)}")
 
@@ -76,20 +80,16 @@ def drop(day: date) -> None:
     for longer than LOCK_TIMEOUT: then it is gone from the readings, or about to go, and is dropped another time.
     """
     name = _name(day)
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
-        try:
-            cursor.execute(
-                "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = to_regclass(%s) "
-                "AND inhparent = 'meters_reading'::regclass",
-                [name],
-            )
-            if attached := cursor.fetchone():
-                how = "FINALIZE" if attached[0] else "CONCURRENTLY"
-                cursor.execute(f"ALTER TABLE meters_reading DETACH PARTITION {name} {how}")
-            cursor.execute(f"DROP TABLE IF EXISTS {name}")
-        finally:
-            cursor.execute("RESET lock_timeout")
+    with _hasty() as cursor:
+        cursor.execute(
+            "SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = to_regclass(%s) "
+            "AND inhparent = 'meters_reading'::regclass",
+            [name],
+        )
+        if attached := cursor.fetchone():
+            how = "FINALIZE" if attached[0] else "CONCURRENTLY"
+            cursor.execute(f"ALTER TABLE meters_reading DETACH PARTITION {name} {how}")
+        cursor.execute(f"DROP TABLE IF EXISTS {name}")
     _seen.discard(day)
 
 
@@ -119,6 +119,17 @@ def _create(day: date) -> str:
         f"ALTER TABLE meters_reading ATTACH PARTITION {name} "
         f"FOR VALUES FROM ('{day} 00:00:00+00') TO ('{day + timedelta(days=1)} 00:00:00+00')"
     )
+
+
+@contextmanager
+def _hasty() -> Iterator[CursorWrapper]:
+    """Outside of a transaction: who waits for a lock gives up after LOCK_TIMEOUT."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        try:
+            yield cursor
+        finally:
+            cursor.execute("RESET lock_timeout")
 
 
 def _drop_halves(cursor: CursorWrapper, day: date) -> None:

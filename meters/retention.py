@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 ADVISORY_LOCK = 7_301_002
 DAY, YEAR = timedelta(days=1), timedelta(days=366)
 LONGEST_S = 300
-"""A run ends after so long, and goes on in the next night: less than what a background job may take."""
+"""After so long no further day is proven in a night: a background job may take twice the time."""
 PACKED_AFTER = timedelta(days=2)
 """Hardly anything comes later than this."""
 MOST_TOLD = 5
@@ -38,10 +38,16 @@ def pack(now: datetime) -> list[date]:
     """Pack the closed days that have not been; returns them. What a night missed is done in the next one."""
     packed = ReadingDay.objects.filter(packed_at__isnull=False).values_list("day", flat=True)
     due = {day for day in partitions.existing() if day <= (now - PACKED_AFTER).astimezone(UTC).date()} - set(packed)
+    done = []
     for day in sorted(due):
-        partitions.reindex(day)
+        try:
+            partitions.reindex(day)
+        except OperationalError as busy:
+            logger.warning("the readings of %s are being read, they are packed another night: %s", day, busy)
+            break
         ReadingDay.objects.update_or_create(day=day, defaults={"packed_at": now})
-    return sorted(due)
+        done.append(day)
+    return done
 
 
 def forget_readings(now: datetime) -> list[date]:
@@ -87,7 +93,7 @@ def _forget_readings(now: datetime) -> list[date]:
     for day in closed:
         after = day + DAY
         may_go = day in proven and _is_closed(after, now) and (after in proven or after not in kept)
-        if not may_go or _given_up() or monotonic() > until:
+        if not may_go or _given_up():
             break  # in their order: nothing that is kept may miss what was measured just before it
         _give_up(day, now)
         if _drop(day, now):

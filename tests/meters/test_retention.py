@@ -168,13 +168,16 @@ def test_days_are_packed_once_and_nights_that_were_missed_are_made_up_for(days: 
     assert retention.pack(now) == []
 
 
-def test_a_late_reading_is_stored_while_its_day_is_being_packed(days: None, meter: Meter) -> None:
+def test_a_late_reading_is_stored_while_its_day_is_being_packed(
+    days: None, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     who = known(meter)
     counting(who, 1, 2)
     with another_connection() as reader:
         reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         reader.execute(f"SELECT count(*) FROM meters_reading_{FIRST:%Y%m%d}")
         packing = threading.Thread(target=_in_a_thread, args=(lambda: partitions.reindex(FIRST),))
+        monkeypatch.setattr(partitions, "LOCK_TIMEOUT", "60s")
         packing.start()
         until(lambda: _is_waiting("REINDEX"), "the reindexing to wait for who still reads")
         counting(who, 1.5)
@@ -182,6 +185,23 @@ def test_a_late_reading_is_stored_while_its_day_is_being_packed(days: None, mete
         assert Reading.objects.count() == 3
     packing.join()
     assert hours_of(meter, FIRST, FIRST)[0] == (100, 0, 2)
+
+
+def test_a_day_that_a_backup_reads_is_packed_in_another_night(
+    days: None, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "LOCK_TIMEOUT", "100ms")
+    counting(known(meter), 1, 2)
+    with another_connection() as backup:
+        backup.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        backup.execute(f"SELECT count(*) FROM meters_reading_{FIRST:%Y%m%d}")
+        assert retention.pack(T0 + 4 * DAY) == []
+    assert FIRST in retention.pack(T0 + 4 * DAY)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_index WHERE indrelid = %s::regclass", [f"meters_reading_{FIRST:%Y%m%d}"]
+        )
+        assert cursor.fetchone() == (1,)
 
 
 def test_what_an_ended_reindexing_left_goes_with_the_next(days: None, meter: Meter) -> None:
