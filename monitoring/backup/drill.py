@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 
 import psycopg
@@ -36,13 +36,14 @@ def run(origin: Origin, by: Person = None, name: str = "", progress: Progress | 
     """
     with locks.held(locks.DRILL):
         _sweep()
-        target = targets.named(name or _longest_untried(settings.BACKUP_TARGETS))
-        row = RestoreDrill.objects.create(started_at=timezone.now(), origin=origin, by=person(by), target=target.name)
+        chosen = targets.named(name or _longest_untried(settings.BACKUP_TARGETS))
+        row = RestoreDrill.objects.create(started_at=timezone.now(), origin=origin, by=person(by), target=chosen.name)
         steps = Steps(row, progress or Silent())
         try:
-            manifest = fetching.choose(target)
-            RestoreDrill.objects.filter(pk=row.pk).update(backup_at=manifest.made_at)
-            report = trial.run(target, manifest, steps)
+            with closing(chosen) as target:
+                manifest = fetching.choose(target)
+                RestoreDrill.objects.filter(pk=row.pk).update(backup_at=manifest.made_at)
+                report = trial.run(target, manifest, steps)
         except EXPECTED as failed:
             return _close(row, steps, error=_words(failed))
         except BaseException as unexpected:
@@ -115,12 +116,14 @@ def _sweep() -> None:
 
 
 def _longest_untried(names: Collection[str]) -> str:
-    """The one of these targets that was not tried for the longest time, never tried ones first. Raises TargetError."""
+    """Which of these targets was not tried for the longest time: never tried ones first, as they are set. Raises
+    TargetError.
+    """
     if not names:
         raise TargetError(gettext("There is no target: BACKUP_TARGETS is not set."))
     tried = dict(RestoreDrill.objects.order_by().values_list("target").annotate(Max("started_at")))
     never = datetime.min.replace(tzinfo=timezone.get_default_timezone())
-    return min(names, key=lambda name: tried.get(name, never))
+    return min((name for name in settings.BACKUP_TARGETS if name in names), key=lambda name: tried.get(name, never))
 
 
 def _close(row: RestoreDrill, steps: Steps, report: trial.Report | None = None, error: str = "") -> RestoreDrill:

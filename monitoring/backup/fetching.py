@@ -11,7 +11,7 @@ import io
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,13 +22,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from monitoring.backup import BackupError, sealing
-from monitoring.backup.manifest import Kind, Manifest, Part
+from monitoring.backup.manifest import Kind, Manifest, Part, folder_name
 from monitoring.backup.progress import Progress
-from monitoring.backup.targets import Target
+from monitoring.backup.targets import NotWhole, Target
 
 CHUNK = 1 << 20
 SPARE = 50_000_000
 """Bytes that stay free on the disk of the working folder."""
+MOST_NAMED = 5
 LARGEST_IN_MEMORY = 200_000_000
 """A Zigbee2MQTT's backup is read as a whole: some hundred kB; what pretends to be more is refused."""
 
@@ -38,13 +39,16 @@ class FetchingError(BackupError):
 
 
 class NoBackup(FetchingError):
-    def __init__(self, target: str, at: datetime | None) -> None:
+    """`unusable`: folders that are none, with why."""
+
+    def __init__(self, target: str, at: datetime | None, unusable: Sequence[tuple[str, str]]) -> None:
         if at is None:
-            super().__init__(_("No whole backup lies on %(target)s.") % {"target": target})
+            told = _("No whole backup lies on %(target)s.") % {"target": target}
         else:
             moment = timezone.localtime(at, timezone.get_default_timezone()).strftime("%Y-%m-%d %H:%M")
             text = _("No whole backup of %(moment)s or earlier lies on %(target)s.")
-            super().__init__(text % {"target": target, "moment": moment})
+            told = text % {"target": target, "moment": moment}
+        super().__init__(" ".join([told, *(f"{folder}: {why}." for folder, why in unusable[:MOST_NAMED])]))
 
 
 class Damaged(FetchingError):
@@ -70,15 +74,27 @@ def choose(target: Target, at: datetime | None = None) -> Manifest:
     """The newest whole backup that was made at `at` or before; none told: the newest of all. Raises NoBackup and what
     the target raises.
     """
-    for manifest in target.backups():
-        if at is None or manifest.made_at <= at:
-            return manifest
-    raise NoBackup(target.name, at)
+    latest = folder_name(at) if at else None
+    unusable = []
+    for folder in target.folders():
+        if latest is None or folder <= latest:
+            try:
+                return target.look(folder)
+            except NotWhole as why:
+                unusable.append((folder, str(why)))
+    raise NoBackup(target.name, at, unusable)
 
 
-def unusable_since(target: Target, chosen: Manifest) -> list[str]:
-    """Folders with later backups that are not whole, or that only later software can read."""
-    return [folder for folder in target.folders() if folder > chosen.folder and target.manifest(folder) is None]
+def unusable_since(target: Target, chosen: Manifest) -> list[tuple[str, str]]:
+    """Folders of later backups that cannot be used, each with why."""
+    found = []
+    for folder in target.folders():
+        if folder > chosen.folder:
+            try:
+                target.look(folder)
+            except NotWhole as why:
+                found.append((folder, str(why)))
+    return found
 
 
 @contextmanager

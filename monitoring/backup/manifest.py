@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 FILE = "manifest.json"
 """Written last: a folder without one is no backup."""
 FORMAT = 1
@@ -16,7 +18,7 @@ FOLDER = "%Y%m%dT%H%M%SZ"
 
 
 class ManifestError(Exception):
-    """This is no manifest, or one of a later version of this software."""
+    """This is no manifest, or one of a later version of this software. The text is the end of a sentence."""
 
 
 class Kind(StrEnum):
@@ -101,7 +103,8 @@ class Manifest:
         try:
             told = json.loads(content)
             if told["format"] != FORMAT:
-                raise ManifestError(f"A manifest of format {told['format']!r}; this software knows {FORMAT}.")
+                facts = {"theirs": str(told["format"])[:20], "ours": FORMAT}
+                raise ManifestError(_("it was made by other software (format %(theirs)s, ours is %(ours)s)") % facts)
             return cls(
                 made_at=datetime.fromisoformat(told["made_at"]).astimezone(UTC),
                 software=str(told["software"]),
@@ -113,7 +116,7 @@ class Manifest:
                 ledger={str(name): int(value) for name, value in told["ledger"].items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError) as wrong:
-            raise ManifestError(f"This is no manifest of a backup: {wrong!r}") from None
+            raise ManifestError(_("its manifest cannot be read")) from wrong
 
 
 def _part(told: dict[str, Any]) -> Part:

@@ -32,6 +32,10 @@ class TargetError(BackupError):
     """The target is away, full, refuses, or is not one of ours."""
 
 
+class NotWhole(BackupError):
+    """Why a folder is no backup that can be used, as the end of a sentence."""
+
+
 class Target:
     def __init__(self, name: str, address: Address) -> None:
         self.name, self._address = name, address
@@ -65,20 +69,31 @@ class Target:
 
     def manifest(self, folder: str) -> Manifest | None:
         """None where the backup is not whole: nothing is known of what its files hold."""
+        try:
+            return self.look(folder)
+        except NotWhole:
+            return None
+
+    def look(self, folder: str) -> Manifest:
+        """What a backup says of itself that is whole; what its files hold is not looked at. Raises NotWhole."""
         with self._explained():
             files = set(self._store.storage.listdir(folder)[1])
             if manifest.FILE not in files:
-                return None
+                raise NotWhole(_("it was never finished: it has no manifest"))
             with self._store.storage.open(f"{folder}/{manifest.FILE}") as file:
                 content = file.read(LARGEST_MANIFEST)
             try:
                 told = Manifest.from_json(content)
-            except ManifestError:
-                return None
-            if told.folder != folder or not files.issuperset(part.file for part in told.parts):
-                return None
-            sizes = {part.file: self._store.storage.size(f"{folder}/{part.file}") for part in told.parts}
-        return told if sizes == {part.file: part.bytes for part in told.parts} else None
+            except ManifestError as wrong:
+                raise NotWhole(str(wrong)) from None
+            if told.folder != folder:
+                raise NotWhole(_("its manifest is that of another backup"))
+            for part in told.parts:
+                has = self._store.storage.size(f"{folder}/{part.file}") if part.file in files else 0
+                if has != part.bytes:
+                    facts = {"file": part.file, "has": has, "told": part.bytes}
+                    raise NotWhole(_("%(file)s has %(has)s of %(told)s bytes") % facts)
+        return told
 
     def upload(self, folder: str, file: str, path: Path, progress: Callable[[int], None] | None = None) -> None:
         """`progress` hears how many more bytes have gone. Returns when the target says that it has all of them."""

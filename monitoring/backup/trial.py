@@ -4,6 +4,7 @@ its manifest tells. Writes no table of ours.
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import tarfile
 import zlib
@@ -28,8 +29,8 @@ MOST_TOLD = 20
 class Report:
     """What was found, as it is kept in JSON. `problems`: sentences in the site's language; without one it is proven.
 
-    `parts`: name, kind, bytes, what was found in it; `differing`: table, rows told, rows found; `ledger`: name → told,
-    found; `forward`: migrations that this code has beyond the backup's.
+    `unusable`: later folders, and why each is none; `parts`: name, kind, bytes, what was found in it; `differing`:
+    table, rows told, rows found; `ledger`: name → told, found; `forward`: migrations that this code has beyond it.
     """
 
     folder: str
@@ -38,6 +39,7 @@ class Report:
     bytes: int
     problems: list[str] = field(default_factory=list)
     missing: list[tuple[str, str, str]] = field(default_factory=list)
+    unusable: list[tuple[str, str]] = field(default_factory=list)
     parts: list[tuple[str, str, int, str]] = field(default_factory=list)
     tables: int = 0
     rows: int = 0
@@ -53,6 +55,7 @@ def run(target: Target, manifest: Manifest, progress: Progress) -> Report:
     """Raises what fetching, loading, sealing, scratch and the target raise; psycopg.Error where the scratch database
     goes away meanwhile."""
     report = Report(manifest.folder, manifest.software, manifest.postgres, manifest.size)
+    report.unusable = fetching.unusable_since(target, manifest)
     report.missing = [(each.name, each.kind, each.why) for each in manifest.missing]
     _check_room()
     with fetching.fetched(target, manifest, "drill", progress) as folder:
@@ -89,7 +92,7 @@ def _check_room() -> None:
 def _open(folder: Path, part: Part, report: Report) -> None:
     try:
         found = _zigbee2mqtt(folder, part, report) if part.kind == Kind.ZIGBEE2MQTT else _tar(folder, part)
-    except (contents.Unusable, tarfile.TarError, zlib.error, EOFError) as failed:
+    except (contents.Unusable, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as failed:
         report.problems.append(_("%(file)s cannot be used: %(why)s") % {"file": part.file, "why": failed})
         found = _("unusable")
     report.parts.append((part.name, part.kind, part.bytes, found))
@@ -105,8 +108,11 @@ def _zigbee2mqtt(folder: Path, part: Part, report: Report) -> str:
 
 
 def _tar(folder: Path, part: Part) -> str:
-    with fetching.stream(folder, part) as plain, tarfile.open(fileobj=plain, mode="r|gz") as archive:
-        count = sum(member.isfile() for member in archive)
+    with fetching.stream(folder, part) as plain, gzip.GzipFile(fileobj=plain) as unzipped:
+        with tarfile.open(fileobj=unzipped, mode="r|") as archive:
+            count = sum(member.isfile() for member in archive)
+        while unzipped.read(fetching.CHUNK):  # its checksum stands at its end
+            pass
     return _("%(files)d files") % {"files": count}
 
 

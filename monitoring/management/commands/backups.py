@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 
 from monitoring.backup import BackupError, targets
-from monitoring.backup.targets import Target
+from monitoring.backup.targets import NotWhole, Target
 
 
 class Command(BaseCommand):
@@ -33,13 +33,19 @@ class Command(BaseCommand):
         self.stdout.write(f"{target.name}  {target.where}")
         try:
             for folder in target.folders():
-                told = target.manifest(folder)
-                missing = f", without {', '.join(each.name for each in told.missing)}" if told and told.missing else ""
-                what = f"{filesizeformat(told.size)}{missing}" if told else "not whole: no backup"
-                self.stdout.write(f"  {folder}  {what}")
+                self.stdout.write(f"  {folder}  {_what(target, folder)}")
         except BackupError as failure:
             self.stderr.write(f"  {failure}")
             return False
         finally:
             target.close()
         return True
+
+
+def _what(target: Target, folder: str) -> str:
+    try:
+        told = target.look(folder)
+    except NotWhole as why:
+        return f"not whole: no backup: {why}"
+    missing = f", without {', '.join(each.name for each in told.missing)}" if told.missing else ""
+    return f"{filesizeformat(told.size)}{missing}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,27 +56,30 @@ class Command(BaseCommand):
         at = _moment(options["at"]) if options["at"] else None
         bar = Bar(sys.stderr)
         try:
-            target = targets.named(options["target"])
-            manifest = fetching.choose(target, at)
-            self._introduce(target, manifest)
-            into = options["into"] or Path(settings.BACKUP_WORK) / f"restored-{manifest.folder}"
-            if options["dry_run"]:
-                self._rehearse(target, manifest, bar)
-            elif options["files"]:
-                files = restore.open_files(target, manifest, into, bar)
-                bar.end()
-                self._tell_where(files)
-            else:
-                outcome = restore.run(target, manifest, into, bar)
-                bar.end()
-                self._conclude(outcome)
+            with closing(targets.named(options["target"])) as target:
+                self._handle(target, at, bar, options)
         except BackupError as error:
             bar.end()
             raise CommandError(str(error)) from error
 
+    def _handle(self, target: Target, at: datetime | None, bar: Bar, options: dict[str, Any]) -> None:
+        manifest = fetching.choose(target, at)
+        self._introduce(target, manifest)
+        into = options["into"] or Path(settings.BACKUP_WORK) / f"restored-{manifest.folder}"
+        if options["dry_run"]:
+            self._rehearse(target, manifest, bar)
+        elif options["files"]:
+            files = restore.open_files(target, manifest, into, bar)
+            bar.end()
+            self._tell_where(files)
+        else:
+            outcome = restore.run(target, manifest, into, bar)
+            bar.end()
+            self._conclude(outcome)
+
     def _introduce(self, target: Target, manifest: Manifest) -> None:
-        for folder in fetching.unusable_since(target, manifest):
-            self.stdout.write(f"Not whole, and left alone: {folder}")
+        for folder, why in fetching.unusable_since(target, manifest):
+            self.stdout.write(f"{folder} is later, but cannot be used: {why}")
         self.stdout.write(
             f"The backup of {_local(manifest.made_at)} on {target.name}: {filesizeformat(manifest.size)}, "
             f"{sum(manifest.rows.values())} rows, PostgreSQL {manifest.postgres}, version {manifest.software}"

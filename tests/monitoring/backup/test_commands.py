@@ -44,7 +44,7 @@ def test_backups_lists_what_lies_there_and_calls_nothing_half_a_backup(backups: 
     lines = said("backups", "nas").splitlines()
     assert [line.split()[0] for line in lines] == ["nas", whole, "20260101T010101Z"]
     assert lines[1].endswith("without mosquitto")
-    assert lines[2].endswith("no backup")
+    assert lines[2].endswith("no backup: it was never finished: it has no manifest")
 
 
 def test_backups_tells_the_others_when_one_target_is_away(backups: Path, tmp_path: Path, settings):

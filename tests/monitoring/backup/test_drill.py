@@ -135,6 +135,23 @@ def test_a_file_that_was_cut_short_makes_the_folder_no_backup(backup: tuple[Path
     done = run()
     assert (done.status, done.backup_at) == (Status.FAILED, None)
     assert "No whole backup lies on nas" in done.error
+    assert f"{manifest.folder}: database.dump.age has" in done.error
+
+
+def test_a_later_backup_that_cannot_be_used_is_told_with_why_and_the_one_before_is_tried(
+    backup: tuple[Path, Manifest],
+) -> None:
+    folder, manifest = backup
+    later, unfinished = replace(manifest, made_at=kept.MADE_AT + timedelta(days=1), format=2), "20260714T021500Z"
+    for name in (later.folder, unfinished):
+        (folder / "nas" / name).mkdir()
+    kept.write_manifest(folder, later)
+    done = run()
+    assert (done.status, done.backup_at) == (Status.DONE, kept.MADE_AT)
+    assert done.report["unusable"] == [
+        [unfinished, "it was never finished: it has no manifest"],
+        [later.folder, "it was made by other software (format 2, ours is 1)"],
+    ]
 
 
 def test_another_key_is_told_by_name(backup: tuple[Path, Manifest], settings: Any) -> None:
