@@ -64,6 +64,7 @@ def test_secrets_do_not_show_where_it_is_printed() -> None:
         (zips.packed(zips.files())[:-40], "no_zip"),
         (zips.packed(zips.files())[:300], "no_zip"),
     ],
+    ids=itertools.count(),
 )
 def test_what_is_no_zip_or_was_cut_is_refused(packed: bytes, code: str) -> None:
     assert refused(packed) == code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -109,7 +110,7 @@ def test_a_history_that_cannot_be_written_fails_no_backup(area: Area, settings: 
     assert "history" in warning
 
 
-@pytest.mark.parametrize("packed", [b"no zip", "", "A", zips.packed(zips.files())[:-9]])
+@pytest.mark.parametrize("packed", [b"no zip", "", "A", zips.packed(zips.files())[:-9]], ids=itertools.count())
 def test_an_answer_without_a_whole_zip_is_no_backup(area: Area, packed: bytes | str) -> None:
     with pytest.raises(Unusable, match="no zip that can be opened"):
         answered(area, packed)
