@@ -112,7 +112,8 @@ def _made(area: Area, message: str, now: datetime) -> Commit:
 def _message(area: Area, since: datetime | None, texts: Mapping[str, str]) -> str:
     title = _line(area.name)
     if since is None:
-        return f"{title}\n\n{gettext('The first backup of this area.')}\n"
+        first = gettext("The first backup of this area.")
+        return f"{title}\n\n{first}\n"
     asked = list(_asked(area, since))
     if not asked:
         nobody = gettext(
