@@ -14,7 +14,9 @@ class WithoutAddresses(SafeExceptionReporterFilter):
     """Addresses of services hold passwords, which Django does not know."""
 
     hidden_settings = re.compile(
-        SafeExceptionReporterFilter.hidden_settings.pattern + "|_URL|DATABASES|CHANNEL_LAYERS", flags=re.IGNORECASE
+        SafeExceptionReporterFilter.hidden_settings.pattern
+        + "|_URL|DATABASES|CHANNEL_LAYERS|BACKUP_TARGETS|BACKUP_IDENTITY",
+        flags=re.IGNORECASE,
     )
 
 

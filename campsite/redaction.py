@@ -10,6 +10,7 @@ SECRETS = re.compile(
     # Right or wrong: a wrong one may be a right one with a slip.
     r"|(?P<before>(?i:/hooks/sirvoy/+|/p/+))[^/\s?#\"'<>&,]+"
     r"|(?P<prefix>\bsirvoy-)[\w-]{8,}"
+    r"|(?P<age>\bAGE-SECRET-KEY-)\w+"
     # PostgreSQL quotes the row that it refused, line breaks and all: its end is the last line that looks like it, and a
     # traceback that follows is none of it.
     r"|(?P<detail>\bDETAIL:\s)(?:\s*Failing row contains \((?s:(?!\nTraceback \().)*\)\.$|[^\n]*)",

@@ -17,8 +17,11 @@ class Busy(BackupError):
 @contextmanager
 def held(lock: int) -> Iterator[None]:
     """Raises Busy at once when somebody else holds it, DatabaseError while the database cannot be reached."""
-    with database.connect(autocommit=True) as connection:
+    connection = database.connect(autocommit=True, keepalives_idle=30)
+    try:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
         if not row or not row[0]:
             raise Busy
         yield
+    finally:
+        connection.close()

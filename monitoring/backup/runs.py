@@ -168,8 +168,8 @@ def _send(made: BackupRun, told: Manifest, work: Path, target: Target) -> None:
     copy = BackupCopy.objects.get(run=made, target=target.name)
     copy.status, begun, sent = BackupCopy.Status.RUNNING, time.monotonic(), _Sent(copy)
     copy.save(update_fields=["status"])
+    _try_to_clear(target)
     try:
-        _clear_leftovers(target)
         for file in (*(part.file for part in told.parts), manifest.FILE):
             target.upload(told.folder, file, work / file, sent.more)
         copy.status = BackupCopy.Status.DONE
@@ -246,7 +246,9 @@ def _clear_leftovers(target: Target) -> None:
 
 
 def _try_to_clear(target: Target) -> None:
-    """At once, so that a target that is full is not full of what is no backup; else the next run does it."""
+    """So that a target that is full is not full of what is no backup. Where it cannot be done now, the next run tries:
+    some targets never let us.
+    """
     try:
         _clear_leftovers(target)
     except BackupError as failure:

@@ -8,6 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import include, path, reverse
 
+from campsite.errors import WithoutAddresses
+from campsite.redaction import redact
+from monitoring.backup import sealing
 from tests import make
 
 
@@ -65,6 +68,15 @@ def test_a_fault_of_ours_is_told_without_the_database():
 def test_a_fault_of_ours_is_told_to_machines_in_their_own_shape():
     answer = client().get("/api/v1/broken/")
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "error")
+
+
+def test_a_developers_page_shows_no_secret_of_backups(settings):
+    identity, _recipient = sealing.new_key()
+    settings.BACKUP_TARGETS, settings.BACKUP_IDENTITY = {"nas": "sftp://nas:s3cr3t@host/folder"}, identity
+    shown = WithoutAddresses().get_safe_settings()
+    assert "s3cr3t" not in str(shown["BACKUP_TARGETS"])
+    assert identity not in str(shown["BACKUP_IDENTITY"])
+    assert redact(f"no key: {identity}.") == "no key: AGE-SECRET-KEY-…."
 
 
 @pytest.mark.django_db

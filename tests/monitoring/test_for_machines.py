@@ -14,6 +14,7 @@ from django_q.models import Schedule
 
 from meters import partitions
 from meters.models import AreaState, WorkerState
+from monitoring.backup import sealing
 from monitoring.models import AlertRoute
 from tests import make
 
@@ -25,6 +26,7 @@ def well(db: None, settings) -> None:
     partitions.ensure_ahead()
     AlertRoute.objects.create(name="on_duty")
     settings.ALERT_URLS = {"on_duty": "json://127.0.0.1:1/"}
+    settings.BACKUP_TARGETS, settings.BACKUP_RECIPIENTS = {"nas": "file:///mnt/nas"}, [sealing.new_key()[1]]
     Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=1))
 
 

@@ -46,6 +46,7 @@ class Sftp:
         self.root = root
         self.key = paramiko.RSAKey.generate(2048)
         self.password = "se/cret"
+        self.may_remove = True
         self.full_after: int | None = None
         """Bytes of a file for which there is room."""
         self.holds_at = ""
@@ -56,10 +57,13 @@ class Sftp:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self._transports: list[paramiko.Transport] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         self.go.set()
+        self._socket.shutdown(socket.SHUT_RDWR)  # else who waits in accept() keeps the port open
+        self._thread.join(10)
         self._socket.close()
         for transport in self._transports:
             transport.close()
@@ -141,6 +145,8 @@ class _Files(paramiko.SFTPServerInterface):
         return self._tried(lambda: _Handle(self._path(path).open(mode), flags, self._server))
 
     def remove(self, path: str) -> Any:
+        if not self._server.may_remove:
+            return paramiko.SFTP_PERMISSION_DENIED
         return self._tried(lambda: self._path(path).unlink()) or paramiko.SFTP_OK
 
     def mkdir(self, path: str, attr: Any) -> Any:

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from django.conf import settings as configured
 from django.utils import timezone
-from django_q.models import OrmQ
+from django_q.models import OrmQ, Schedule
+from django_q.scheduler import scheduler
 
+from campsite import schedules
 from monitoring import tasks
 from monitoring.backup import asking, locks
 from monitoring.models import BackupRun
@@ -55,4 +57,10 @@ def test_the_night_makes_one_unless_none_is_set_up(settings):
 def test_a_job_is_handed_out_again_only_when_the_longest_must_have_ended():
     assert configured.Q_CLUSTER["retry"] > asking.LONGEST_S
     asking.ask(make.superuser())
+    assert OrmQ.objects.get().task["timeout"] == asking.LONGEST_S
+    OrmQ.objects.all().delete()
+    schedules.sync()
+    Schedule.objects.exclude(func="monitoring.tasks.back_up").delete()
+    Schedule.objects.update(next_run=timezone.now() - timedelta(minutes=1))
+    scheduler()
     assert OrmQ.objects.get().task["timeout"] == asking.LONGEST_S

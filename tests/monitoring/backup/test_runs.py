@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -13,8 +14,10 @@ from django.utils import timezone
 from meters.models import Reading
 from monitoring.backup import database, locks, manifest, parts, runs, sealing, targets
 from monitoring.backup.manifest import Manifest
+from monitoring.backup.stores.sftp import fingerprint
 from monitoring.models import BackupCopy, BackupRun, Origin
 from tests import make
+from tests.monitoring.backup import servers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -163,6 +166,20 @@ def test_a_pg_dump_that_is_too_old_is_told(tmp_path: Path, settings):
     assert "There is no pg_dump" in made().error
 
 
+def test_one_backup_goes_to_a_folder_a_store_and_a_server_and_is_the_same_on_each(tmp_path: Path, settings):
+    server = servers.Sftp(tmp_path)
+    (tmp_path / "campsite").mkdir()
+    with servers.s3() as host:
+        settings.BACKUP_TARGETS |= {
+            "store": f"s3://key:secret@{host}/campsite/prefix?tls=no",
+            "server": f"sftp://nas:se%2Fcret@127.0.0.1:{server.port}/campsite?fingerprint={quote(fingerprint(server.key))}",
+        }
+        run = made()
+        assert run.status == "done", [copy.error for copy in run.copies.all()]
+        assert on("nas") == on("store") == on("server") != []
+    server.stop()
+
+
 def test_a_target_that_is_away_keeps_no_other_from_its_copy(backups: Path, tmp_path: Path, settings):
     settings.BACKUP_TARGETS = {"away": f"file://{tmp_path}/away"} | settings.BACKUP_TARGETS
     run = made()
@@ -227,6 +244,23 @@ def test_nothing_goes_while_no_copy_succeeds(backups: Path, settings):
     settings.POSTGRES_PROGRAMS = "/nowhere"
     assert made().status == "failed"
     assert [told.made_at for told in on()] == [first.started_at]
+
+
+def test_a_target_that_lets_nothing_be_removed_gets_its_copies_all_the_same(tmp_path: Path, settings):
+    """After one that failed, and with one that has had its time."""
+    server = servers.Sftp(tmp_path)
+    (tmp_path / "campsite").mkdir()
+    url = f"sftp://nas:se%2Fcret@127.0.0.1:{server.port}/campsite?fingerprint={quote(fingerprint(server.key))}"
+    settings.BACKUP_TARGETS = {"nas": f"{url}&daily=1&weekly=0&monthly=0"}
+    old = aged(made(), tmp_path / "campsite", days=3)
+    server.may_remove, server.full_after = False, 10_000
+    assert made().status == "failed"
+    server.full_after = None
+    run = made()
+    assert (run.status, run.copies.get().status) == ("done", "done")
+    assert "could not be looked through or removed" in run.copies.get().error
+    assert [told.made_at for told in on()] == [run.started_at, old.started_at]
+    server.stop()
 
 
 def test_a_copy_that_somebody_took_away_is_no_good_copy_any_more(backups: Path):
