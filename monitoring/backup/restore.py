@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -306,8 +306,9 @@ def _calm(target: Target, manifest: Manifest, now: datetime) -> None:
     Session.objects.all().delete()  # who has logged out since would be logged in again
     OrmQ.objects.all().delete()
     runs.settle_restored(manifest, target.name, now)
-    if commands.stop.current() is None:
-        commands.stop.press(None, _reason(manifest.made_at))
+    with suppress(commands.NotStopped):  # whoever lifts it must know of this reason
+        commands.stop.release(None)
+    commands.stop.press(None, _reason(manifest.made_at))
 
 
 def _reason(made_at: datetime) -> str:

@@ -50,6 +50,7 @@ def of_a_campsite(folder: Path, readings: int = 10) -> Manifest:
             _read(readings)
             commands.want(rows.switchable(), Source.STAFF, True)
             requests.ask(rows.area(), "permit_join", {"time": 60})
+            commands.stop.press(None, "smell of fire")
             Incident.objects.create(key="x", code="bridge_offline", since=now, found_at=now, opened_at=now)
             Session.objects.create(session_key="stolen", session_data="", expire_date=now + timedelta(days=9))
             run = BackupRun.objects.create(started_at=MADE_AT, heartbeat=MADE_AT)
