@@ -194,7 +194,7 @@ def _one(query: str) -> Any:
 
 
 def _check_server(manifest: Manifest) -> None:
-    ours, theirs = int(_one("SHOW server_version_num")) // 10_000, int(manifest.postgres.partition(".")[0])
+    ours, theirs = int(_one("SHOW server_version_num")) // 10_000, manifest.postgres_major
     if ours < theirs:
         raise RestoreError(_TOO_OLD % {"theirs": theirs, "ours": ours})
 
