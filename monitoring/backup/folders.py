@@ -72,7 +72,8 @@ class Packed:
             with into, tarfile.open(fileobj=into, mode="w|gz", format=tarfile.PAX_FORMAT) as tar:
                 for path in _under(self._folder, self.unread):
                     self._add(tar, path)
-                    tar.members.clear()  # it keeps all of them, for who would ask
+                    tar.members.clear()  # it keeps all of them, and their inodes, for who would ask
+                    tar.inodes.clear()  # type: ignore[attr-defined]  # unknown to typeshed
         except BrokenPipeError:
             pass  # nobody reads any more
         except Exception as failure:  # noqa: BLE001  # told by whoever reads

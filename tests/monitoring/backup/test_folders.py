@@ -118,7 +118,7 @@ def test_however_many_files_there_are_none_is_remembered(folder: Path, monkeypat
     with Packed(folder) as source:
         while source.read(8192):
             pass
-    assert [tar.members for tar in made] == [[]]
+    assert [(tar.members, tar.inodes) for tar in made] == [([], {})]
 
 
 def test_who_stops_reading_leaves_no_thread_behind(folder: Path):
