@@ -122,7 +122,7 @@ def of_kind(manifest: Manifest, kind: Kind) -> list[Part]:
 
 def in_memory(folder: Path, part: Part) -> bytes:
     """The content of a small part. Raises FetchingError where it is none, and SealingError."""
-    if part.plain_bytes > LARGEST_IN_MEMORY:
+    if part.bytes > LARGEST_IN_MEMORY:  # proven, and no smaller than what is in it
         raise FetchingError(_("%(file)s is too large to be what it should be.") % {"file": part.file})
     plain = io.BytesIO()
     sealing.unseal(folder / part.file, plain)

@@ -58,7 +58,7 @@ class Packed:
         text = _(
             "%(count)s could not be read, such as %(names)s. May the user that the background jobs run as read it?"
         )
-        return text % {"count": len(self.unread), "names": ", ".join(self.unread[:NAMED])}
+        return text % {"count": len(self.unread), "names": ", ".join(map(_shown, self.unread[:NAMED]))}
 
     def __enter__(self) -> Packed:
         return self
@@ -72,6 +72,8 @@ class Packed:
             with into, tarfile.open(fileobj=into, mode="w|gz", format=tarfile.PAX_FORMAT) as tar:
                 for path in _under(self._folder, self.unread):
                     self._add(tar, path)
+                    tar.members.clear()  # it keeps all of them, and their inodes, for who would ask
+                    tar.inodes.clear()  # type: ignore[attr-defined]  # unknown to typeshed
         except BrokenPipeError:
             pass  # nobody reads any more
         except Exception as failure:  # noqa: BLE001  # told by whoever reads
@@ -111,6 +113,11 @@ class _Exactly:
             content = self._file.read(wanted)
         self._left -= wanted
         return content.ljust(wanted, b"\0")
+
+
+def _shown(name: str) -> str:
+    """A file's name may be any bytes; what is told of it is text."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def _under(folder: Path, unread: list[str]) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,11 @@ FILE = "manifest.json"
 """Written last: a folder without one is no backup."""
 FORMAT = 1
 FOLDER = "%Y%m%dT%H%M%SZ"
+LARGEST = 2**63 - 1
+PART = re.compile(r"[a-z0-9][\w.-]{0,199}\.age", re.ASCII)
+MAJOR = re.compile(r"\d{1,3}(?!\d)")
+UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Signs that would move about on whoever's screen it is shown, or that no database takes."""
 
 
 class ManifestError(Exception):
@@ -86,6 +92,11 @@ class Manifest:
         return folder_name(self.made_at)
 
     @property
+    def postgres_major(self) -> int:
+        found = MAJOR.match(self.postgres)
+        return int(found[0]) if found else 0
+
+    @property
     def size(self) -> int:
         """In bytes, of all files but the manifest itself."""
         return sum(part.bytes for part in self.parts)
@@ -99,24 +110,31 @@ class Manifest:
 
     @classmethod
     def from_json(cls, content: bytes) -> Manifest:
-        """Raises ManifestError."""
+        """Whoever can write to a target can write one: it is believed no more than any message. Raises ManifestError."""
         try:
-            told = json.loads(content)
+            told = _fit(json.loads(content))
             if told["format"] != FORMAT:
                 facts = {"theirs": str(told["format"])[:20], "ours": FORMAT}
                 raise ManifestError(_("it was made by other software (format %(theirs)s, ours is %(ours)s)") % facts)
             return cls(
                 made_at=datetime.fromisoformat(told["made_at"]).astimezone(UTC),
                 software=str(told["software"]),
-                postgres=str(told["postgres"]),
+                postgres=_version(told["postgres"]),
                 migrations=tuple(map(str, told["migrations"])),
-                parts=tuple(map(_part, told["parts"])),
+                parts=_parts(told["parts"]),
                 missing=tuple(Missing(str(m["name"]), Kind(m["kind"]), str(m["why"])) for m in told["missing"]),
-                rows={str(table): int(count) for table, count in told["rows"].items()},
-                ledger={str(name): int(value) for name, value in told["ledger"].items()},
+                rows={table: _number(count) for table, count in told["rows"].items()},
+                ledger={name: _number(value, -LARGEST) for name, value in told["ledger"].items()},
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as wrong:
             raise ManifestError(_("its manifest cannot be read")) from wrong
+
+
+def _parts(told: list[dict[str, Any]]) -> tuple[Part, ...]:
+    found = tuple(map(_part, told))
+    if len({part.file for part in found}) < len(found):
+        raise ValueError("a file that is named twice")
+    return found
 
 
 def _part(told: dict[str, Any]) -> Part:
@@ -125,15 +143,38 @@ def _part(told: dict[str, Any]) -> Part:
         name=str(told["name"]),
         kind=Kind(told["kind"]),
         file=str(told["file"]),
-        bytes=int(told["bytes"]),
+        bytes=_number(told["bytes"], 1),
         sha256=str(told["sha256"]),
-        plain_bytes=int(told["plain_bytes"]),
+        plain_bytes=_number(told["plain_bytes"]),
         facts=dict(told["facts"]),
         warnings=tuple(map(str, told["warnings"])),
     )
-    if "/" in part.file or "\\" in part.file or part.file.startswith("."):
+    if not PART.fullmatch(part.file):
         raise ValueError("a file outside of the backup")
+    if "devices" in part.facts:
+        _number(part.facts["devices"])
     return part
+
+
+def _number(told: Any, least: int = 0) -> int:
+    if type(told) is not int or not least <= told <= LARGEST:
+        raise ValueError("no number that it could be")
+    return told
+
+
+def _version(told: Any) -> str:
+    if not isinstance(told, str) or not MAJOR.match(told):
+        raise ValueError("no version of PostgreSQL")
+    return told
+
+
+def _fit(tree: Any) -> Any:
+    """Without signs that are unfit to be shown or kept."""
+    if isinstance(tree, str):
+        return UNFIT.sub(" ", tree)
+    if isinstance(tree, list):
+        return [_fit(each) for each in tree]
+    return {_fit(key): _fit(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
 
 
 def folder_name(at: datetime) -> str:

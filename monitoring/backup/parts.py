@@ -18,6 +18,8 @@ from monitoring.backup.sealing import Readable
 
 FILES = {Kind.DATABASE: "{}.dump.age", Kind.ZIGBEE2MQTT: "zigbee2mqtt-{}.zip.age", Kind.FOLDER: "folder-{}.tar.gz.age"}
 
+HISTORY = "history"
+
 
 class Progress(Protocol):
     """Hears what is being worked on, in the site's language, and how many bytes more there are of it."""
@@ -65,8 +67,8 @@ def zigbee2mqtts(work: Path, by: Person, progress: Progress) -> Iterator[Part | 
 
 
 def configured_folders(work: Path, progress: Progress) -> Iterator[Part | Missing]:
-    """Of each folder of BACKUP_FOLDERS what can be read."""
-    for name, folder in settings.BACKUP_FOLDERS.items():
+    """Of each folder of BACKUP_FOLDERS what can be read; and the history of the Zigbee2MQTTs' configurations."""
+    for name, folder in {**_history(), **settings.BACKUP_FOLDERS}.items():
         progress.step(name)
         try:
             with folders.Packed(Path(folder)) as packed:
@@ -75,6 +77,12 @@ def configured_folders(work: Path, progress: Progress) -> Iterator[Part | Missin
                 yield Missing(name, Kind.FOLDER, why)
         except folders.FolderError as failure:
             yield Missing(name, Kind.FOLDER, str(failure))
+
+
+def _history() -> dict[str, str]:
+    """Once there is one: the first Zigbee2MQTT that was backed up begins it."""
+    folder = settings.BACKUP_HISTORY
+    return {HISTORY: folder} if folder and Path(folder).is_dir() else {}
 
 
 def _sealed_piece(piece: Piece, work: Path, progress: Progress) -> Part:

@@ -111,11 +111,17 @@ def run(target: Target, manifest: Manifest, into: Path, progress: Progress) -> O
     return outcome
 
 
-def open_files(target: Target, manifest: Manifest, into: Path, progress: Progress) -> list[tuple[Part, Path]]:
-    """Only what is not the database, opened into a folder; no database is needed for that. Raises what fetching and
-    sealing raise.
+def open_files(
+    target: Target, manifest: Manifest, into: Path, progress: Progress, only: str = ""
+) -> list[tuple[Part, Path]]:
+    """Only what is not the database, or of it what bears this name, opened into a folder; no database is needed for
+    that, and nothing else is fetched. Raises RestoreError, and what fetching and sealing raise.
     """
-    others = replace(manifest, parts=tuple(part for part in manifest.parts if part.kind != Kind.DATABASE))
+    found = [part for part in manifest.parts if part.kind != Kind.DATABASE]
+    named = [part for part in found if not only or part.name == only]
+    if only and not named:
+        raise RestoreError(_NOT_IN_IT % {"name": only, "names": ", ".join(part.name for part in found) or "–"})
+    others = replace(manifest, parts=tuple(named))
     with fetching.fetched(target, others, "restore", progress) as folder:
         return _open(folder, others, into, progress)
 
@@ -161,6 +167,7 @@ _TOO_NEW = _(
 )
 _TOO_OLD = _("This backup is of PostgreSQL %(theirs)s, and this server is %(ours)s. It needs %(theirs)s or newer.")
 _NO_DATABASE = _("This backup holds no database: %(why)s Take an earlier one with --at.")
+_NOT_IN_IT = _("This backup holds no Zigbee2MQTT and no folder %(name)s. It holds: %(names)s")
 _STAYS_HELD = _(
     "The database has come, but what must follow failed: %(why)s. Nobody can write to it. Once that is mended, the "
     "same command again goes on from here."
@@ -187,7 +194,7 @@ def _one(query: str) -> Any:
 
 
 def _check_server(manifest: Manifest) -> None:
-    ours, theirs = int(_one("SHOW server_version_num")) // 10_000, int(manifest.postgres.partition(".")[0])
+    ours, theirs = int(_one("SHOW server_version_num")) // 10_000, manifest.postgres_major
     if ours < theirs:
         raise RestoreError(_TOO_OLD % {"theirs": theirs, "ours": ours})
 

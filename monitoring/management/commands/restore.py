@@ -50,6 +50,7 @@ class Command(BaseCommand):
             "--into", type=Path, help="a folder for what people put in place themselves; default: in BACKUP_WORK"
         )
         parser.add_argument("--files", action="store_true", help="only what is not the database, which is not touched")
+        parser.add_argument("--only", metavar="NAME", default="", help="as --files, of this area or folder alone")
         parser.add_argument("--dry-run", action="store_true", help="fetch, verify, open and read it; change nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -68,8 +69,8 @@ class Command(BaseCommand):
         into = options["into"] or Path(settings.BACKUP_WORK) / f"restored-{manifest.folder}"
         if options["dry_run"]:
             self._rehearse(target, manifest, bar)
-        elif options["files"]:
-            files = restore.open_files(target, manifest, into, bar)
+        elif options["files"] or options["only"]:
+            files = restore.open_files(target, manifest, into, bar, options["only"])
             bar.end()
             self._tell_where(files)
         else:

@@ -101,13 +101,24 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_in_it():
             (folder / name).mkdir()
         (folder / "closed" / "file").touch()
         (folder / "secrets.yaml").touch()
-        for name in ("closed", "secrets.yaml"):
+        (folder / os.fsdecode(b"a\xff")).touch()  # not every file's name is text
+        for name in ("closed", "secrets.yaml", os.fsdecode(b"a\xff")):
             (folder / name).chmod(0)
         with nobody():
             tar, source = packed(folder)
         (folder / "closed").chmod(0o700)
     assert "open" in tar.getnames()
-    assert source.why().startswith("2 could not be read, such as secrets.yaml, closed.")
+    assert source.why().startswith("3 could not be read, such as a\N{REPLACEMENT CHARACTER}, secrets.yaml, closed.")
+
+
+def test_however_many_files_there_are_none_is_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    made: list[tarfile.TarFile] = []
+    opened = tarfile.open
+    monkeypatch.setattr(tarfile, "open", lambda *words, **named: made.append(opened(*words, **named)) or made[-1])
+    with Packed(folder) as source:
+        while source.read(8192):
+            pass
+    assert [(tar.members, tar.inodes) for tar in made] == [([], {})]
 
 
 def test_who_stops_reading_leaves_no_thread_behind(folder: Path):

@@ -55,11 +55,55 @@ def test_one_of_a_later_format_is_told():
         Manifest.from_json(json.dumps(told).encode())
 
 
-@pytest.mark.parametrize("file", ["../../etc/passwd", "/etc/passwd", "..\\x", ".hidden"])
+@pytest.mark.parametrize(
+    "file", ["../../etc/passwd", "/etc/passwd", "..\\x", ".hidden", "", "x", "a\nb.age", "a" * 300]
+)
 def test_a_part_lies_in_the_backups_own_folder(file: str):
     wrong = replace(MANIFEST, parts=(replace(MANIFEST.parts[0], file=file),))
     with pytest.raises(ManifestError):
         Manifest.from_json(wrong.to_json())
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        (("parts", 0, "bytes"), "Infinity"),
+        (("parts", 0, "bytes"), "0"),
+        (("parts", 0, "bytes"), "true"),
+        (("parts", 0, "plain_bytes"), "-1"),
+        (("parts", 0, "facts", "devices"), '"three"'),
+        (("parts", 0, "facts"), "3"),
+        (("rows", "meters_meter"), "1e400"),
+        (("ledger", "energy_wh"), "9" * 400),
+        (("made_at",), '"0001-01-01T00:00:00+14:00"'),
+        (("postgres",), '"; DROP"'),
+        (("migrations",), "[" * 100_000 + "]" * 100_000),
+    ],
+)
+def test_numbers_and_times_that_cannot_be_are_no_manifest(where: tuple[str | int, ...], told: str):
+    tree = json.loads(MANIFEST.to_json())
+    place = tree
+    for step in where[:-1]:
+        place = place[step]
+    place[where[-1]] = "HERE"
+    with pytest.raises(ManifestError):
+        Manifest.from_json(json.dumps(tree).replace('"HERE"', told).encode())
+
+
+def test_a_file_stands_in_it_once():
+    with pytest.raises(ManifestError):
+        Manifest.from_json(replace(MANIFEST, parts=MANIFEST.parts * 2).to_json())
+
+
+@pytest.mark.parametrize(("version", "major"), [("18.6", 18), ("19beta1", 19), ("9", 9)])
+def test_a_version_of_postgresql_tells_its_major_one(version: str, major: int):
+    assert Manifest.from_json(replace(MANIFEST, postgres=version).to_json()).postgres_major == major
+
+
+def test_what_would_move_about_on_a_screen_or_fits_no_table_is_taken_out():
+    missing = Missing("no\x1b[2J\0rth", Kind.ZIGBEE2MQTT, "It did\n\N{RIGHT-TO-LEFT OVERRIDE}not.")
+    told = Manifest.from_json(replace(MANIFEST, missing=(missing,)).to_json().replace(b"[2J", b"\\ud800"))
+    assert told.missing[0] == Missing("no   rth", Kind.ZIGBEE2MQTT, "It did  not.")
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,17 @@ def test_what_is_not_the_database_comes_back_alone_and_needs_none(machine: Machi
     assert machine.tables() == 0
 
 
+def test_one_zigbee2mqtt_comes_back_alone_and_nothing_else_is_fetched(machine: Machine) -> None:
+    for file in (machine.folder / "nas").glob("*/*mosquitto*"):
+        file.write_bytes(b"\0" * file.stat().st_size)  # damaged, and not asked for
+    done = machine.restore("--only", "north", DATABASE_URL="postgres://x@127.0.0.1:1/x")
+    assert done.returncode == 0, told(done)
+    assert [path.name for path in machine.into.iterdir()] == ["zigbee2mqtt-north.zip"]
+    nobody = machine.restore("--only", "nrth", DATABASE_URL="postgres://x@127.0.0.1:1/x")
+    assert nobody.returncode == 1
+    assert "no folder nrth. It holds: north, mosquitto" in told(nobody)
+
+
 def test_a_power_cut_in_the_middle_leaves_an_empty_database_into_which_it_is_restored_again(machine: Machine) -> None:
     machine.killed_when(lambda: "pg_restore" in machine.connected())
     assert machine.tables() == 0

@@ -213,6 +213,15 @@ def test_folders_are_backed_up_and_what_cannot_be_read_is_told(tmp_path: Path, s
     assert "There is no folder" in missing.why
 
 
+def test_the_history_of_the_configurations_is_backed_up_too(tmp_path: Path, settings):
+    settings.BACKUP_HISTORY = str(tmp_path / "history")
+    assert (made().status, on()[0].missing) == ("done", ()), "nothing is missing before it was begun"
+    (tmp_path / "history").mkdir()
+    (tmp_path / "history" / "HEAD").write_text("ref: refs/heads/main\n")
+    made()
+    assert [part.file for part in on()[0].parts] == ["database.dump.age", "folder-history.tar.gz.age"]
+
+
 def test_two_at_once_make_one(settings):
     with locks.held(locks.BACKUP), pytest.raises(runs.UnderWay, match="under way"):
         made()
