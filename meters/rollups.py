@@ -60,9 +60,9 @@ class Comparison:
     differences: list[Difference] = field(default_factory=list)
 
 
-def oldest_kept() -> datetime:
+def oldest_kept(now: datetime) -> datetime:
     """From when on the raw readings are there."""
-    return datetime.combine(min(partitions.existing()), time(), UTC)
+    return datetime.combine(min(partitions.existing(), default=now.date()), time(), UTC)
 
 
 def rebuild(start: datetime, end: datetime, now: datetime, *, mend: bool = False) -> Iterator[Comparison]:

@@ -65,6 +65,16 @@ def test_what_is_no_address_of_a_site_is_refused() -> None:
     assert "https://power.example.com" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [{"READINGS_KEPT_DAYS": "1"}, {"HOURS_KEPT_YEARS": "1"}, {"READINGS_KEPT_DAYS": "800", "HOURS_KEPT_YEARS": "2"}],
+)
+def test_readings_that_would_be_kept_longer_than_their_hours_or_for_no_time_are_refused(kept: dict[str, str]) -> None:
+    refused = read_settings(SECRET_KEY="x", **kept)
+    assert refused.returncode != 0
+    assert "Keep readings for two days at least" in refused.stderr
+
+
 def test_a_token_for_metrics_that_could_be_guessed_is_refused_and_not_repeated() -> None:
     refused = read_settings(SECRET_KEY="x", METRICS_TOKEN="prometheus")
     assert refused.returncode != 0

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.models import F, Sum
 from django.utils import timezone
 
-from meters import clock, partitions, retention, usage
+from meters import clock, partitions, retention, rollups, usage
 from meters.models import (
     DailyUsage,
     HourlyUsage,
@@ -113,6 +115,14 @@ def test_what_was_used_since_before_the_hours_that_are_kept_is_spread_over_those
     assert days_wh + used_wh(meter) == billed_wh(meter) == 49_000
 
 
+def test_hours_from_before_they_counted_their_readings_are_counted_by_the_migration(told_for_three_days: Meter) -> None:
+    before = list(HourlyUsage.objects.order_by("hour").values_list("readings", flat=True))
+    HourlyUsage.objects.update(readings=0)
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("meters.migrations.0012_how_many_readings_an_hour_has").FORWARD)
+    assert list(HourlyUsage.objects.order_by("hour").values_list("readings", flat=True)) == before == [1] * 72
+
+
 # --- rebuild_usage ---------------------------------------------------------------------------------------------------
 
 
@@ -172,5 +182,6 @@ def test_days_that_are_not_the_sum_of_their_hours_are_told_and_mended(told_for_t
 
 
 def test_days_whose_readings_are_gone_cannot_be_computed_anew(told_for_three_days: Meter) -> None:
-    with pytest.raises(CommandError, match="were dropped"):
+    with pytest.raises(CommandError, match="no readings before"):
         call_command("rebuild_usage", "--from", "2020-01-01")
+    assert rebuild_usage("--from", str(clock.day_of(rollups.oldest_kept(timezone.now()))))[0]

@@ -42,10 +42,10 @@ class Command(BaseCommand):
 
 def _span(first: date | None, last: date | None, now: datetime) -> tuple[datetime, datetime]:
     """From the beginning of the first day to the end of the last one, in full hours of which there are readings."""
-    oldest = rollups.oldest_kept()
-    start = clock.moment(first) if first else oldest
-    if start < oldest:
-        raise CommandError(f"The readings before {clock.day_of(oldest)} were dropped.")
+    oldest = rollups.oldest_kept(now)
+    if first and first < clock.day_of(oldest):
+        raise CommandError(f"There are no readings before {clock.day_of(oldest)}.")
+    start = max(clock.moment(first), oldest) if first else oldest
     end = clock.moment(last + timedelta(days=1)) if last else now
     if end <= start:
         raise CommandError("The first day must not be after the last one.")
