@@ -1,9 +1,14 @@
+from typing import Any
+
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db import connections
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class CampsiteConfig(AppConfig):
-    """The project package as an app: only so that schedules and groups are synced after migrations."""
+    """The project package as an app: only so that migrations have their time, and schedules and groups are synced
+    after them.
+    """
 
     name = "campsite"
 
@@ -16,3 +21,16 @@ class CampsiteConfig(AppConfig):
         # The last app that has tables, of which the signal tells: by then every permission was made.
         last = [app for app in apps.get_app_configs() if app.models_module][-1]
         post_migrate.connect(groups.sync, sender=last)
+        pre_migrate.connect(_take_time, sender=last)
+        post_migrate.connect(_hurry_again, sender=last)
+
+
+def _take_time(using: str, **_: Any) -> None:
+    """An index of years of hours takes longer than any other statement may."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+
+
+def _hurry_again(using: str, **_: Any) -> None:
+    with connections[using].cursor() as cursor:
+        cursor.execute("RESET statement_timeout")

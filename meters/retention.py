@@ -88,7 +88,7 @@ def _forget_readings(now: datetime) -> list[date]:
     gone = [day for day in _given_up() if _drop(day, now)]
     kept = partitions.existing()
     closed = sorted(filter(partial(_is_closed, now=now), kept))
-    proven = set(ReadingDay.objects.filter(proven_at__isnull=False).values_list("day", flat=True))
+    proven = _proven()
     proven |= {day for day in closed if day not in proven and monotonic() < until and prove(day, now)}
     for day in closed:
         after = day + DAY
@@ -104,6 +104,12 @@ def _forget_readings(now: datetime) -> list[date]:
 def _is_closed(day: date, now: datetime) -> bool:
     """Whether readings of this day are refused as older than what is kept."""
     return datetime.combine(day + DAY, time(), UTC) <= now - timedelta(days=settings.READINGS_KEPT_DAYS)
+
+
+def _proven() -> set[date]:
+    """Days that were proven once they were closed: one that READINGS_KEPT_DAYS opened again took in more since."""
+    proven = ReadingDay.objects.filter(proven_at__isnull=False, dropped_at=None).values_list("day", "proven_at")
+    return {day for day, proven_at in proven if proven_at and _is_closed(day, proven_at)}
 
 
 def _given_up() -> list[date]:

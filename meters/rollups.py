@@ -28,10 +28,6 @@ HOURS = """
 SELECT hour, energy_wh, estimated_wh, readings FROM meters_hourlyusage
 WHERE meter_id = %s AND hour >= %s AND hour < %s
 """
-FIRST_COUNTED = """
-SELECT measured_at FROM meters_reading WHERE meter_id = %s AND epoch IS NOT NULL AND measured_at > %s
-ORDER BY measured_at LIMIT 1
-"""
 HOUR_OF, EVER, DAY_OF = "hour", "all until", "day of"
 
 
@@ -110,12 +106,9 @@ def _whole_from(meter_id: int, start: datetime) -> datetime:
     """From which hour on all can be computed anew."""
     if hours.is_whole(meter_id, start):
         return start
-    with connection.cursor() as cursor:
-        cursor.execute(FIRST_COUNTED, [meter_id, start])
-        found = cursor.fetchone()
-    if found is None:
+    if (point := hours.first_counted(meter_id, start)) is None:
         return start  # nothing was counted since: nothing was used
-    return hour_of(found[0])
+    return hour_of(point[0])
 
 
 def _anew(meter_id: int, start: datetime, end: datetime) -> dict[datetime, Sums]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from enum import StrEnum
+from threading import Lock
 
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections, connection
@@ -11,6 +12,9 @@ from django.http import StreamingHttpResponse
 
 from meters.files import as_csv, as_parquet
 from meters.files.tables import Table
+
+_turn = Lock()
+"""Of whoever makes a piece: the pages of this process wait for one download, however many are under way."""
 
 
 class Format(StrEnum):
@@ -41,9 +45,15 @@ async def _sent(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _next(parts: Iterator[bytes]) -> bytes | None:
-    """None: that was all. A browser that takes its time keeps no connection of the pool meanwhile."""
+    """None: that was all. Neither who waits for his turn, nor for his browser, keeps a connection of the pool."""
+    _let_go()
     try:
-        return next(parts, None)
+        with _turn:
+            return next(parts, None)
     finally:
-        if not connection.in_atomic_block:
-            close_old_connections()
+        _let_go()
+
+
+def _let_go() -> None:
+    if not connection.in_atomic_block:
+        close_old_connections()

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 from operator import itemgetter
 
 from django.db import connection
@@ -69,6 +68,32 @@ FROM meters_hourlyusage asked, LATERAL (
 ) t
 WHERE asked.meter_id = %s AND asked.hour = ANY(%s) AND (h.meter_id, h.hour) = (asked.meter_id, asked.hour)
 """
+COUNTED = "FROM meters_reading WHERE meter_id = %(meter)s AND epoch IS NOT NULL AND measured_at"
+RISES = f"""
+WITH points AS (
+    SELECT measured_at AS at, counter_wh AS wh, epoch {COUNTED} BETWEEN
+    COALESCE((SELECT measured_at {COUNTED} <= %(start)s ORDER BY measured_at DESC LIMIT 1), %(start)s) AND
+    COALESCE((SELECT measured_at {COUNTED} >= %(end)s ORDER BY measured_at LIMIT 1), %(end)s)
+), rises AS (
+    SELECT at, lead(at) OVER o AS stop, lead(wh) OVER o - wh AS wh, lead(epoch) OVER o = epoch AS is_one_epoch,
+        date_trunc('hour', at, 'UTC') AS hour FROM points WINDOW o AS (ORDER BY at)
+)
+SELECT hour AS since, NULL::timestamptz AS stop, sum(wh) FROM rises
+WHERE is_one_epoch AND wh > 0 AND stop <= hour + interval '1 hour' GROUP BY 1
+UNION ALL
+SELECT at, stop, wh FROM rises WHERE is_one_epoch AND wh > 0 AND stop > hour + interval '1 hour' ORDER BY since
+"""  # noqa: S608
+# The bounds of all intervals leave out the tables of other days, before any is looked at.
+WATTS = """
+SELECT DISTINCT measured_at, power_w
+FROM unnest(%(starts)s::timestamptz[], %(stops)s::timestamptz[]) AS i (start, stop)
+JOIN meters_reading ON measured_at BETWEEN start AND stop
+WHERE meter_id = %(meter)s AND measured_at BETWEEN %(min)s AND %(max)s AND power_w IS NOT NULL ORDER BY measured_at
+"""
+FIRST_COUNTED = """
+SELECT measured_at, counter_wh, epoch FROM meters_reading WHERE meter_id = %s AND epoch IS NOT NULL AND measured_at > %s
+ORDER BY measured_at LIMIT 1
+"""
 LONGEST_KEPT_WHOLE = timedelta(days=365)
 """Hours are kept for at least so long (HOURS_KEPT_YEARS): only a longer interval can begin before the first of them."""
 
@@ -88,7 +113,7 @@ def add(rises: Iterable[tuple[int, Rise]]) -> None:
         if rise.wh:
             rise = _since_hours_are_kept(meter_id, rise)
             crosses = not is_within_one_hour(rise.start.at, rise.end.at)
-            watts = _watts(meter_id, rise.start.at, rise.end.at) if crosses else []
+            watts = _watts(meter_id, [(rise.start.at, rise.end.at)]) if crosses else []
             _collect(used, meter_id, rise.start.at, rise.end.at, rise.wh, watts)
     _write(ADD_ENERGY, used)
 
@@ -116,15 +141,16 @@ def anew(meter_id: int, first: datetime, end: datetime) -> Used:
     """What the raw readings tell of the hours from `first` up to `end`; those without use may be left out, and those
     around them are told in part.
     """
-    points = _points(meter_id, first, end)
-    watts = _watts(meter_id, points[0][0], points[-1][0]) if points else []
     used: Used = defaultdict(lambda: [0, 0])
-    if points and points[0][0] > first and not is_whole(meter_id, first):
-        used[meter_id, hour_of(points[0][0])] = [_carried(meter_id, *points[0])] * 2
-    for (at, wh, epoch), (next_at, next_wh, next_epoch) in pairwise(points):
-        if epoch == next_epoch and next_wh > wh:
-            within = watts[bisect_left(watts, at, key=itemgetter(0)) : bisect_right(watts, next_at, key=itemgetter(0))]
-            _collect(used, meter_id, at, next_at, next_wh - wh, within)
+    if not is_whole(meter_id, first) and (point := first_counted(meter_id, first)):
+        used[meter_id, hour_of(point[0])] = [_carried(meter_id, *point)] * 2
+    within, across = _rises(meter_id, first, end)
+    for hour, wh in within.items():
+        used[meter_id, hour][0] += wh
+    watts = _watts(meter_id, [(start, stop) for start, stop, _ in across])
+    for start, stop, wh in across:
+        told = watts[bisect_left(watts, start, key=itemgetter(0)) : bisect_right(watts, stop, key=itemgetter(0))]
+        _collect(used, meter_id, start, stop, wh, told)
     return used
 
 
@@ -138,6 +164,14 @@ def is_whole(meter_id: int, hour: datetime) -> bool:
             {"meter": meter_id, "hour": hour},
         )
         return bool(cursor.fetchone()[0])
+
+
+def first_counted(meter_id: int, after: datetime) -> tuple[datetime, int, int] | None:
+    """The first value that counts after a moment, with its time and epoch."""
+    with connection.cursor() as cursor:
+        cursor.execute(FIRST_COUNTED, [meter_id, after])
+        found: tuple[datetime, int, int] | None = cursor.fetchone()
+        return found
 
 
 def _carried(meter_id: int, at: datetime, wh: int, epoch: int) -> int:
@@ -154,10 +188,10 @@ def used_until(meter_id: int, at: datetime) -> int:
 
 def rebuild_around(meter_id: int, at: datetime) -> None:
     """A reading came late: where it lies in an interval that was spread over hours, its watts change the spread."""
-    points = _points(meter_id, at, at + timedelta(microseconds=1))
-    for (start, wh, _), (end, next_wh, _) in pairwise(points):
-        if start <= at < end and wh != next_wh and not is_within_one_hour(start, end):
-            rebuild(meter_id, start, end)
+    _within, across = _rises(meter_id, at, at + timedelta(microseconds=1))
+    for start, stop, _wh in across:
+        if start <= at < stop:
+            rebuild(meter_id, start, stop)
 
 
 def _since_hours_are_kept(meter_id: int, rise: Rise) -> Rise:
@@ -175,28 +209,26 @@ def _collect(used: Used, meter_id: int, start: datetime, end: datetime, wh: int,
         used[meter_id, hour][1] += share if estimated else 0
 
 
-def _points(meter_id: int, start: datetime, end: datetime) -> list[tuple[datetime, int, int]]:
-    """The counted points from the last at or before `start` to the first at or after `end`."""
-    where = "FROM meters_reading WHERE meter_id = %(meter)s AND epoch IS NOT NULL AND measured_at"
+def _rises(
+    meter_id: int, start: datetime, end: datetime
+) -> tuple[dict[datetime, int], list[tuple[datetime, datetime, int]]]:
+    """What was used, from the last value at or before `start` to the first at or after `end`: Wh by hour, of intervals
+    that lie within one; and those that do not, with their ends.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT measured_at, counter_wh, epoch {where} BETWEEN "
-            f"COALESCE((SELECT measured_at {where} <= %(start)s ORDER BY measured_at DESC LIMIT 1), %(start)s) AND "
-            f"COALESCE((SELECT measured_at {where} >= %(end)s ORDER BY measured_at LIMIT 1), %(end)s) "
-            "ORDER BY measured_at",
-            {"meter": meter_id, "start": start, "end": end},
-        )
-        rows: list[tuple[datetime, int, int]] = cursor.fetchall()
-        return rows
+        cursor.execute(RISES, {"meter": meter_id, "start": start, "end": end})
+        rows = cursor.fetchall()
+    within = {since: int(wh) for since, stop, wh in rows if stop is None}
+    return within, [(since, stop, int(wh)) for since, stop, wh in rows if stop is not None]
 
 
-def _watts(meter_id: int, start: datetime, end: datetime) -> Watts:
+def _watts(meter_id: int, intervals: Sequence[tuple[datetime, datetime]]) -> Watts:
+    """The power that was told within these intervals, which follow one another."""
+    if not intervals:
+        return []
+    starts, stops = ([interval[end] for interval in intervals] for end in (0, 1))
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT measured_at, power_w FROM meters_reading WHERE meter_id = %s AND measured_at BETWEEN %s AND %s "
-            "AND power_w IS NOT NULL ORDER BY measured_at",
-            [meter_id, start, end],
-        )
+        cursor.execute(WATTS, {"meter": meter_id, "starts": starts, "stops": stops, "min": starts[0], "max": stops[-1]})
         rows: Watts = cursor.fetchall()
         return rows
 

@@ -99,6 +99,18 @@ def test_a_day_that_stays_holds_back_those_after_it(days: None, meter: Meter) ->
     assert {FIRST, SECOND} <= partitions.existing()
 
 
+def test_a_day_that_was_opened_again_after_its_proof_is_proven_again(days: None, meter: Meter, settings: Any) -> None:
+    who = known(meter)
+    counting(who, *every_half_hour(0, 70))
+    assert retention.forget_readings(CLOSED - DAY) == []
+    assert ReadingDay.objects.get(day=FIRST).proven_at
+    settings.READINGS_KEPT_DAYS += 30
+    counting(who, 5.25)
+    HourlyUsage.objects.filter(hour=T0).update(energy_wh=7)
+    assert retention.forget_readings(CLOSED + 30 * DAY) == []
+    assert ReadingDay.objects.get(day=FIRST).proven_at is None
+
+
 def test_a_backup_that_reads_all_tables_stops_neither_what_is_stored_nor_what_is_dropped_later(
     days: None, meter: Meter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,13 +15,14 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, connections
 from django.utils import translation
 from pyarrow import parquet
 
 from meters.files import answers, as_csv, as_parquet, tables, whole
 from meters.files.answers import Format
 from meters.files.tables import Column, Kind, Table
+from tests.meters.harness import until
 
 COLUMNS = (
     Column("at", "measured (UTC)", Kind.MOMENT),
@@ -131,6 +133,26 @@ def test_a_browser_that_takes_its_time_keeps_no_connection_meanwhile(monkeypatch
         return [connection.connection is None async for _part in answer]
 
     assert async_to_sync(received)() == [True, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_downloads_one_is_worked_on_and_those_that_wait_keep_no_connection(monkeypatch):
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+    theirs: list[Any] = []
+    pieces: list[bytes | None] = []
+
+    def download() -> None:
+        User.objects.count()  # as the page did that was asked for it
+        theirs.append(connections["default"])
+        pieces.append(answers._next(iter([b"a"])))
+
+    waiting = threading.Thread(target=download)
+    with answers._turn:
+        waiting.start()
+        until(lambda: bool(theirs) and theirs[0].connection is None, "the connection to be given back")
+        assert pieces == []
+    waiting.join()
+    assert pieces == [b"a"]
 
 
 def test_a_file_that_fails_on_the_way_leaves_the_old_one_and_nothing_else(tmp_path: Path):
