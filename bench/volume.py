@@ -84,7 +84,7 @@ class Site:
     def load(self) -> None:
         from tests import make
 
-        sql("SET statement_timeout = 0")
+        sql("SET statement_timeout = 0")  # the naive design needs it
         area = make.area("north")
         make.worker()
         for number in range(METERS):
@@ -92,7 +92,6 @@ class Site:
         self._ours()
         self._naive()
         sql("VACUUM ANALYZE")
-        sql("RESET statement_timeout")
 
     def _ours(self) -> None:
         from django.conf import settings
@@ -179,7 +178,7 @@ def naive(site: Site) -> dict[str, Callable[[], Any]]:
 def seconds(question: Callable[[], Any], times: int = TIMES) -> float:
     """Median of some askings; one before is not counted. A slow one is asked less often."""
     took: list[float] = []
-    while len(took) < times + 1 and sum(took) < 60:
+    while len(took) < times + 1 and sum(took) < 30:
         began = time.monotonic()
         question()
         took.append(time.monotonic() - began)
@@ -196,6 +195,7 @@ def nightly_ours(site: Site) -> tuple[float, float]:
     from meters import retention
 
     first, first_night = site.begin.date(), site.begin + (settings.READINGS_KEPT_DAYS + 1) * DAY + timedelta(hours=3)
+    sql("RESET statement_timeout")  # as it is in production
     retention.forget_readings(first_night)
     began = time.monotonic()
     retention.prove(first + DAY, first_night)
@@ -207,6 +207,7 @@ def nightly_ours(site: Site) -> tuple[float, float]:
 
 
 def nightly_naive(site: Site) -> float:
+    sql("SET statement_timeout = 0")
     began = time.monotonic()
     sql("DELETE FROM naive WHERE measured_at < %s", [site.begin + DAY])
     sql("VACUUM naive")
