@@ -4,13 +4,16 @@ Reads only.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 
-from monitoring.models import BackupCopy
+from monitoring.backup.manifest import Manifest, ManifestError
+from monitoring.models import BackupCopy, BackupRun
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ def on_targets() -> list[OnTarget]:
     for target, at, size in there.values_list("target", "run__started_at", "bytes"):
         found[target].append((at, size))
     return [_told(target, found[target]) for target in settings.BACKUP_TARGETS]
+
+
+def is_ours(manifest: Manifest) -> bool:
+    """Whether we have made this very backup: what the target's manifest tells is what was noted here, to the digest.
+    Whoever can write there cannot write here.
+    """
+    noted = BackupRun.objects.filter(started_at=manifest.made_at).values_list("manifest", flat=True)
+    with suppress(ManifestError):
+        return any(told and Manifest.from_json(json.dumps(told).encode()) == manifest for told in noted)
+    return False
 
 
 def _told(target: str, copies: list[tuple[datetime, int]]) -> OnTarget:
