@@ -72,8 +72,9 @@ class Packed:
             with into, tarfile.open(fileobj=into, mode="w|gz", format=tarfile.PAX_FORMAT) as tar:
                 for path in _under(self._folder, self.unread):
                     self._add(tar, path)
-                    tar.members.clear()  # it keeps all of them, and their inodes, for who would ask
-                    tar.inodes.clear()  # type: ignore[attr-defined]  # unknown to typeshed
+                    # It keeps all of them, and their inodes, for who would ask; typeshed does not know.
+                    tar.members.clear()  # type: ignore[attr-defined]
+                    tar.inodes.clear()  # type: ignore[attr-defined]
         except BrokenPipeError:
             pass  # nobody reads any more
         except Exception as failure:  # noqa: BLE001  # told by whoever reads
