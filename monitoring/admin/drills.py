@@ -94,13 +94,18 @@ def _told(drill: RestoreDrill) -> dict[str, Any]:
         "colour": COLOURS[Status(drill.status)],
         "length": _span(drill) if drill.finished_at else "",
         "problems": drill.error.splitlines(),
-        "parts": [(KINDS[kind], name, size, found) for name, kind, size, found in report.get("parts", [])],
+        "parts": [_part(*each) for each in report.get("parts", [])],
         "missing": [(KINDS[kind], name, why) for name, kind, why in report.get("missing", [])],
         "ledger": _ledger(report.get("ledger", {})),
         "differing": [Compared(table, *map(_rows, both)) for table, *both in report.get("differing", [])],
         "rows": _figure(report.get("rows", 0)),
         "steps": report.get("seconds", []),
     }
+
+
+def _part(name: str, kind: str, size: int, found: str) -> tuple[Text, str, int, str]:
+    """There is one database alone, which needs no name."""
+    return KINDS[kind], "" if kind == Kind.DATABASE else name, size, found
 
 
 def _ledger(told: dict[str, list[int]]) -> list[Compared]:

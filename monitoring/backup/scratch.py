@@ -4,6 +4,7 @@ dropped here; ours itself is never opened.
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from collections.abc import Iterator
@@ -17,10 +18,12 @@ from psycopg.sql import SQL, Identifier
 from monitoring.backup import BackupError, database
 from monitoring.backup.database import Connection, DatabaseError
 
+logger = logging.getLogger(__name__)
 LONGEST = 63
 """Bytes of a name, in PostgreSQL."""
 MARK = "_drill_"
 RANDOM = 8
+ATTEMPTS = 3
 SERVERS_OWN = ("postgres", "template1")
 """Databases that every server has, to give orders from."""
 
@@ -49,8 +52,7 @@ def made() -> Iterator[str]:
     try:
         yield name
     finally:
-        with suppress(psycopg.Error, DatabaseError):  # the server is away: the next drill sweeps
-            drop(name)
+        _drop_in_the_end(name)
 
 
 def drop(name: str) -> None:
@@ -105,6 +107,16 @@ def _live() -> str:
 
 def _beginning() -> str:
     return _live().encode()[: LONGEST - len(MARK) - RANDOM].decode(errors="ignore") + MARK
+
+
+def _drop_in_the_end(name: str) -> None:
+    """A server under load may take longer than it waits itself, to let us in or to throw others out. What stays, the
+    next drill sweeps.
+    """
+    for _attempt in range(ATTEMPTS):
+        with suppress(psycopg.Error, DatabaseError):
+            return drop(name)
+    logger.warning("The scratch database %s stays until the next restore drill.", name)
 
 
 def _create(server: Connection, name: str) -> None:
