@@ -303,7 +303,7 @@ def test_what_a_killed_run_left_is_cleared_up_by_the_next(backups: Path, setting
     half.mkdir()
     (half / "database.dump.age").write_bytes(b"half")
     (half / ".folder-ha.tar.gz.age.part").write_bytes(b"half")
-    work = Path(settings.BACKUP_WORK) / manifest.folder_name(at)
+    work = Path(settings.BACKUP_WORK) / f"{runs.MAKING}{manifest.folder_name(at)}"
     work.mkdir(parents=True)
     (work / "database.dump.age").write_bytes(b"half")
     run = made()
@@ -323,6 +323,13 @@ def test_a_copy_that_was_finished_before_its_run_was_killed_counts(backups: Path
     made()
     assert first.copies.get().status == "done"
     assert len(on()) == 2
+
+
+def test_backups_that_lie_in_the_working_folder_are_never_swept(backups: Path, settings):
+    settings.BACKUP_WORK = str(backups)
+    made()
+    made()
+    assert len(on("nas")) == 2
 
 
 def test_the_working_folder_is_empty_afterwards_and_ours_alone(settings):
