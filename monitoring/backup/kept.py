@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.utils import timezone
 
 from monitoring.backup.manifest import Manifest, ManifestError
 from monitoring.models import BackupCopy, BackupRun
@@ -27,12 +28,17 @@ class OnTarget:
 
 
 def on_targets() -> list[OnTarget]:
-    """Of each target of BACKUP_TARGETS; in one query."""
-    there = BackupCopy.objects.filter(status=BackupCopy.Status.DONE, pruned_at=None).order_by("run__started_at")
+    """Of each target of BACKUP_TARGETS; in one query.
+
+    After a clock that was ahead, runs go on counting from its time (runs.py): the end of a copy tells when it was, and
+    what is to come was never seen.
+    """
+    now = timezone.now()
+    there = BackupCopy.objects.filter(status=BackupCopy.Status.DONE, pruned_at=None)
     found: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
-    for target, at, size in there.values_list("target", "run__started_at", "bytes"):
-        found[target].append((at, size))
-    return [_told(target, found[target]) for target in settings.BACKUP_TARGETS]
+    for target, begun, ended, size in there.values_list("target", "run__started_at", "finished_at", "bytes"):
+        found[target].append((min(begun, ended or begun), size))
+    return [_told(target, found[target], now) for target in settings.BACKUP_TARGETS]
 
 
 def is_ours(manifest: Manifest) -> bool:
@@ -45,6 +51,6 @@ def is_ours(manifest: Manifest) -> bool:
     return False
 
 
-def _told(target: str, copies: list[tuple[datetime, int]]) -> OnTarget:
-    newest, size = copies[-1] if copies else (None, 0)
+def _told(target: str, copies: list[tuple[datetime, int]], now: datetime) -> OnTarget:
+    newest, size = max((each for each in copies if each[0] <= now), default=(None, 0))
     return OnTarget(target, newest, size, len(copies))
