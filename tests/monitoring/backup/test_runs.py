@@ -1,7 +1,9 @@
 """A backup is whole on a target, or it is none; what fails on one target does not on another."""
 
+import io
 import os
 import subprocess
+import tarfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -211,6 +213,19 @@ def test_folders_are_backed_up_and_what_cannot_be_read_is_told(tmp_path: Path, s
     [missing] = told.missing
     assert (missing.name, missing.kind) == ("ha", "folder")
     assert "There is no folder" in missing.why
+
+
+def test_a_folder_above_the_backups_does_not_hold_them(backups: Path, tmp_path: Path, settings):
+    settings.BACKUP_FOLDERS = {"all": str(tmp_path)}
+    (tmp_path / "mosquitto.conf").touch()
+    made()
+    made()
+    (folder,) = (part for part in on()[0].parts if part.kind == "folder")
+    plain = io.BytesIO()
+    sealing.unseal(backups / on()[0].folder / folder.file, plain)
+    plain.seek(0)
+    with tarfile.open(fileobj=plain) as tar:
+        assert tar.getnames() == ["mosquitto.conf"]
 
 
 def test_the_history_of_the_configurations_is_backed_up_too(tmp_path: Path, settings):
