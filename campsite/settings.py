@@ -381,9 +381,12 @@ BACKUP_HISTORY = env.str("BACKUP_HISTORY", default="")
 """A folder for the history of the Zigbee2MQTTs' configurations, a git repository; empty: none is kept."""
 POSTGRES_PROGRAMS = env.str("POSTGRES_PROGRAMS", default="")
 """The folder of pg_dump and pg_restore; empty: those of PATH. Of the server's major version, or a later one."""
+_places: dict[tuple[object, ...], str] = {}
 for _name, _url in BACKUP_TARGETS.items():
     try:
-        addresses.read(_url)
+        _other = _places.setdefault(addresses.read(_url).place, _name)
+        if _other != _name:
+            raise ValueError(f"it is the same place as {_other}, and two copies there are one")
     except ValueError as _wrong:
         raise ImproperlyConfigured(f"The target {_name} of BACKUP_TARGETS cannot be used: {_wrong}.") from None
 try:

@@ -39,6 +39,11 @@ class Address:
     kept: Kept
 
     @property
+    def place(self) -> tuple[object, ...]:
+        """Two addresses of one place have the same; each user of SFTP may see folders of his own."""
+        return self.scheme, self.host, self.port, self.path, self.user if self.scheme == "sftp" else ""
+
+    @property
     def shown(self) -> str:
         """For people: without user, password and options."""
         port = f":{self.port}" if self.port else ""

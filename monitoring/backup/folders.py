@@ -6,7 +6,7 @@ import os
 import stat
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -30,13 +30,13 @@ class Packed:
     Links stay links. A file that changes while it is read is in it as it was read; what vanishes meanwhile is not.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Raises FolderError when there is no such folder."""
+    def __init__(self, folder: Path, without: Collection[Path] = ()) -> None:
+        """`without`: folders that are left out, with what they hold. Raises FolderError when there is no folder."""
         if not folder.is_dir():
             text = _("There is no folder %(folder)s. Is it mounted? Or take it out of BACKUP_FOLDERS.")
             raise FolderError(text % {"folder": folder})
         self.unread: list[str] = []
-        self._folder = folder
+        self._folder, self._without = folder, {each.resolve() for each in without}
         self._failure: Exception | None = None
         out, into = os.pipe()
         self._out = os.fdopen(out, "rb")
@@ -70,10 +70,11 @@ class Packed:
     def _pack(self, into: IO[bytes]) -> None:
         try:
             with into, tarfile.open(fileobj=into, mode="w|gz", format=tarfile.PAX_FORMAT) as tar:
-                for path in _under(self._folder, self.unread):
+                for path in _under(self._folder, self._without, self.unread):
                     self._add(tar, path)
-                    tar.members.clear()  # it keeps all of them, and their inodes, for who would ask
-                    tar.inodes.clear()  # type: ignore[attr-defined]  # unknown to typeshed
+                    # It keeps all of them, and their inodes, for who would ask; typeshed does not know.
+                    tar.members.clear()  # type: ignore[attr-defined]
+                    tar.inodes.clear()  # type: ignore[attr-defined]
         except BrokenPipeError:
             pass  # nobody reads any more
         except Exception as failure:  # noqa: BLE001  # told by whoever reads
@@ -120,7 +121,7 @@ def _shown(name: str) -> str:
     return os.fsencode(name).decode(errors="replace")
 
 
-def _under(folder: Path, unread: list[str]) -> Iterator[Path]:
+def _under(folder: Path, without: Collection[Path], unread: list[str]) -> Iterator[Path]:
     """All that lies in the folder, a folder before what it holds. What cannot be entered is noted."""
 
     def note(failure: OSError) -> None:
@@ -128,6 +129,6 @@ def _under(folder: Path, unread: list[str]) -> Iterator[Path]:
             unread.append(str(Path(failure.filename).relative_to(folder)))
 
     for root, folders, files in os.walk(folder, onerror=note):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if Path(root, name).resolve() not in without)
         for name in sorted([*folders, *files]):
             yield Path(root, name)

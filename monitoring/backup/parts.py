@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from meters.people import Person
-from monitoring.backup import database, folders, sealing, zigbee2mqtt
+from monitoring.backup import database, folders, sealing, targets, zigbee2mqtt
 from monitoring.backup.manifest import Kind, Missing, Part, Piece
 from monitoring.backup.sealing import Readable
 
@@ -68,10 +68,11 @@ def zigbee2mqtts(work: Path, by: Person, progress: Progress) -> Iterator[Part | 
 
 def configured_folders(work: Path, progress: Progress) -> Iterator[Part | Missing]:
     """Of each folder of BACKUP_FOLDERS what can be read; and the history of the Zigbee2MQTTs' configurations."""
+    without = [Path(settings.BACKUP_WORK), *targets.local_folders()]  # each backup would hold all before it
     for name, folder in {**_history(), **settings.BACKUP_FOLDERS}.items():
         progress.step(name)
         try:
-            with folders.Packed(Path(folder)) as packed:
+            with folders.Packed(Path(folder), without) as packed:
                 yield _sealed(name, Kind.FOLDER, packed, work, progress)
             if why := packed.why():
                 yield Missing(name, Kind.FOLDER, why)

@@ -29,6 +29,8 @@ from monitoring.models import BackupCopy, BackupRun, Origin
 
 logger = logging.getLogger(__name__)
 TOLD_EVERY_S = 1.0
+MAKING = "making-"
+"""Begins the names of working folders: not as on a target, so that one that lies in BACKUP_WORK is never swept."""
 
 Say = Callable[[str], None]
 
@@ -134,7 +136,7 @@ def _run(made: BackupRun, say: Say | None) -> BackupRun:
 @contextmanager
 def _working_folder(made: BackupRun) -> Iterator[Path]:
     """Ours alone, and gone in the end."""
-    work = Path(settings.BACKUP_WORK) / manifest.folder_name(made.started_at)
+    work = Path(settings.BACKUP_WORK) / f"{MAKING}{manifest.folder_name(made.started_at)}"
     work.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     work.mkdir(mode=0o700)
     try:
@@ -226,9 +228,8 @@ def _clear_up(now: datetime) -> None:
     """After runs that were killed, with the lock in hand: nobody is at work on these rows any more."""
     for killed in BackupRun.objects.filter(status=BackupRun.Status.RUNNING):
         _finish(killed, _("It was ended in the middle: by a restart, a power cut, or because it took too long."))
-    for path in Path(settings.BACKUP_WORK).glob("*"):
-        if manifest.folder_time(path.name):
-            shutil.rmtree(path, ignore_errors=True)
+    for path in Path(settings.BACKUP_WORK).glob(f"{MAKING}*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _clear_leftovers(target: Target) -> None:

@@ -146,6 +146,12 @@ def all() -> list[Target]:
     return [Target(name, addresses.read(url)) for name, url in settings.BACKUP_TARGETS.items()]
 
 
+def local_folders() -> list[Path]:
+    """Of this machine, in which backups lie."""
+    found = map(addresses.read, settings.BACKUP_TARGETS.values())
+    return [Path(address.path) for address in found if address.scheme == "file"]
+
+
 def named(name: str) -> Target:
     """Raises TargetError when BACKUP_TARGETS has none of that name."""
     for target in all():

@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils.translation import gettext as _
 
-from monitoring.backup import contents, database, fetching, forward, loading, scratch
+from monitoring.backup import contents, database, fetching, forward, kept, loading, scratch
 from monitoring.backup.manifest import Kind, Manifest, Part
 from monitoring.backup.progress import Progress
 from monitoring.backup.targets import Target
@@ -57,6 +57,9 @@ def run(target: Target, manifest: Manifest, progress: Progress) -> Report:
     report = Report(manifest.folder, manifest.software, manifest.postgres, manifest.size)
     report.unusable = fetching.unusable_since(target, manifest)
     report.missing = [(each.name, each.kind, each.why) for each in manifest.missing]
+    if not kept.is_ours(manifest):
+        report.problems.append(_strange())
+        return report
     _check_room()
     with fetching.fetched(target, manifest, "drill", progress) as folder:
         for part in manifest.parts:
@@ -76,6 +79,14 @@ def run(target: Target, manifest: Manifest, progress: Progress) -> Report:
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _strange() -> str:
+    return _(
+        "Its manifest is not the one that was noted here when it was made, so it was not opened: our PostgreSQL would "
+        "carry out whatever it holds. Has somebody else written to this target? Just after an earlier backup was "
+        "restored it is only newer than what is known here: make a backup, then try that one."
+    )
 
 
 def _check_room() -> None:

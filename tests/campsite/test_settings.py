@@ -130,6 +130,7 @@ def test_backup_keys_and_targets_are_read() -> None:
         {"BACKUP_TARGETS": "file:///somewhere?password=SOMETHINGWRONG"},
         {"BACKUP_TARGETS": "nas file:///SOMETHINGWRONG\nnas file:///b"},
         {"BACKUP_TARGETS": "nas sftp://nas:SOMETHINGWRONG@host/folder"},
+        {"BACKUP_TARGETS": "nas file:///SOMETHINGWRONG\nusb file:///SOMETHINGWRONG/?daily=3"},
     ],
 )
 def test_a_wrong_backup_key_or_target_is_refused_at_the_start_and_not_quoted(environment: dict[str, str]) -> None:

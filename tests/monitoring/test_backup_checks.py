@@ -95,6 +95,14 @@ def test_a_copy_that_is_gone_from_its_target_is_none() -> None:
     assert told(backup.overdue(timezone.now())) == [("backup_overdue", "nas")]
 
 
+def test_a_clock_that_was_once_ahead_hides_no_old_backups() -> None:
+    run(-3650 * DAY, nas="", cloud="")
+    after = run(-3650 * DAY, nas="", cloud="")  # made with the clock set right: a second later than the one before
+    after.copies.update(finished_at=timezone.now() - 3 * DAY)
+    (found,) = all_of()
+    assert (found.code, found.facts) == ("backup_overdue", {"target": "nas, cloud", "hours": 72})
+
+
 def test_a_copy_that_did_not_arrive_is_told_by_its_target_until_one_does() -> None:
     run(3 * HOUR, nas="It is full.", cloud="")
     (found,) = backup.failures(timezone.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,15 @@ class LastingFiles(FileSystemStorage):
     """Writes under another name first, and returns when the file is on the disk: a power cut leaves all of it, or
     nothing of that name.
     """
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """Links, pipes and devices are not there for us: whoever may make them on a shared disk would have us read or
+        remove, under our rights, what lies elsewhere.
+        """
+        with os.scandir(self.path(path)) as found:
+            real = [(each.name, each.stat(follow_symlinks=False).st_mode) for each in found]
+        folders = [name for name, mode in real if stat.S_ISDIR(mode)]
+        return folders, [name for name, mode in real if stat.S_ISREG(mode)]
 
     def _save(self, name: str, content: File[Any]) -> str:
         path = Path(self.path(name))
@@ -93,7 +103,7 @@ def _gone_if_it_fails(draft: Path) -> Iterator[None]:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _sync(folder: Path) -> None:

@@ -19,10 +19,16 @@ class Command(BaseCommand):
             made = runs.run(Origin.COMMAND, say=self.stdout.write)
         except BackupError as failure:
             raise CommandError(str(failure)) from None
+        self._tell(made)
+
+    def _tell(self, made: BackupRun) -> None:
         for copy in made.copies.all():
             self.stdout.write(f"{copy.target}: {copy.get_status_display()} {filesizeformat(copy.bytes)} {copy.error}")
         for missing in (made.manifest or {}).get("missing", []):
             self.stdout.write(f"- {missing['name']}: {missing['why']}")
+        for part in (made.manifest or {}).get("parts", []):
+            for warning in part["warnings"]:
+                self.stdout.write(f"- {part['name']}: {warning}")
         if made.status in (BackupRun.Status.FAILED, BackupRun.Status.INCOMPLETE):
             raise CommandError(f"{made.get_status_display()} {made.error}".strip())
         self.stdout.write(f"{made.get_status_display()}: {made.started_at:%Y%m%dT%H%M%SZ}")

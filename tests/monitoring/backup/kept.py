@@ -91,8 +91,16 @@ def _read(count: int) -> None:
 
 
 def write_manifest(folder: Path, made: Manifest) -> None:
-    """Also over another one."""
+    """Also over another one; and noted, as by whoever made it."""
     (folder / "nas" / made.folder / FILE).write_bytes(made.to_json())
+    note(made)
+
+
+def note(made: Manifest) -> None:
+    told = {"manifest": made.told(), "heartbeat": made.made_at}
+    BackupRun.objects.update_or_create(
+        started_at=made.made_at, defaults=told, create_defaults=told | {"status": "done"}
+    )
 
 
 def put(folder: Path, made: Manifest, part: Part, content: bytes) -> Part:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from monitoring.management.commands.backup import Command
 from monitoring.models import BackupRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,6 +33,14 @@ def test_backup_fails_where_a_copy_failed_and_says_why(backups: Path, tmp_path: 
     settings.BACKUP_TARGETS = {}
     with pytest.raises(CommandError, match="BACKUP_TARGETS"):
         call_command("backup")
+
+
+def test_backup_tells_what_is_odd_in_what_was_kept(backups: Path):
+    call_command("backup", stdout=StringIO())
+    run, out = BackupRun.objects.get(), StringIO()
+    run.manifest["parts"][0]["warnings"] = ["3 devices are in the backup, 4 in the inventory."]
+    Command(stdout=out)._tell(run)
+    assert "- database: 3 devices are in the backup, 4 in the inventory." in out.getvalue()
 
 
 def test_backups_lists_what_lies_there_and_calls_nothing_half_a_backup(backups: Path, tmp_path: Path, settings):

@@ -12,16 +12,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings as present
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
 from campsite.embedded.processes import wait_until
 from monitoring.backup import database, drill, fetching, locks, scratch, sealing
-from monitoring.backup.manifest import Manifest
-from monitoring.models import Origin, RestoreDrill
+from monitoring.backup.manifest import FILE, Manifest
+from monitoring.models import BackupRun, Origin, RestoreDrill
 from tests import migrated
 from tests.monitoring.backup import kept
 
@@ -45,6 +47,7 @@ def backup(written: tuple[Path, Manifest], tmp_path: Path, settings: Any) -> tup
     shutil.copytree(folder / "nas", tmp_path / "nas", dirs_exist_ok=True)
     for name, value in kept.settings_for(tmp_path).items():
         setattr(settings, name, value)
+    kept.note(manifest)
     return tmp_path, manifest
 
 
@@ -126,6 +129,20 @@ def test_a_byte_that_was_changed_together_with_its_manifest_is_found_when_it_is_
     done = run()
     assert done.status == Status.FAILED
     assert "changed" in done.error
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_backup_that_somebody_else_put_there_is_not_opened(backup: tuple[Path, Manifest], is_noted: bool) -> None:
+    folder, manifest = backup
+    dump = kept.put(folder, manifest, manifest.parts[0], b"PGDMP and what our PostgreSQL should do")
+    told = replace(manifest, parts=(dump, *manifest.parts[1:]))
+    (folder / "nas" / manifest.folder / FILE).write_bytes(told.to_json())
+    if not is_noted:
+        BackupRun.objects.all().delete()
+    done = run()
+    assert done.status == Status.FAILED
+    assert "so it was not opened" in done.error
+    assert done.report["parts"] == []
 
 
 def test_a_file_that_was_cut_short_makes_the_folder_no_backup(backup: tuple[Path, Manifest]) -> None:
@@ -360,6 +377,12 @@ def test_after_a_power_cut_the_next_drill_finds_nothing_in_its_way(backup: tuple
             words, cwd=present.BASE_DIR, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
+    with psycopg.connect(**migrated.place() | {"dbname": name}) as theirs:
+        theirs.execute(
+            "INSERT INTO monitoring_backuprun (started_at, heartbeat, origin, status, step, bytes, error, manifest) "
+            "VALUES (%(at)s, %(at)s, 'command', 'done', '', 0, '', %(told)s)",
+            {"at": kept.MADE_AT, "told": Jsonb(backup[1].told())},
+        )
     try:
         killed = begun()
         wait_until(lambda: bool(scratches()), 120, "a scratch database")

@@ -1,7 +1,9 @@
 """A backup is whole on a target, or it is none; what fails on one target does not on another."""
 
+import io
 import os
 import subprocess
+import tarfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -213,6 +215,19 @@ def test_folders_are_backed_up_and_what_cannot_be_read_is_told(tmp_path: Path, s
     assert "There is no folder" in missing.why
 
 
+def test_a_folder_above_the_backups_does_not_hold_them(backups: Path, tmp_path: Path, settings):
+    settings.BACKUP_FOLDERS = {"all": str(tmp_path)}
+    (tmp_path / "mosquitto.conf").touch()
+    made()
+    made()
+    (folder,) = (part for part in on()[0].parts if part.kind == "folder")
+    plain = io.BytesIO()
+    sealing.unseal(backups / on()[0].folder / folder.file, plain)
+    plain.seek(0)
+    with tarfile.open(fileobj=plain) as tar:
+        assert tar.getnames() == ["mosquitto.conf"]
+
+
 def test_the_history_of_the_configurations_is_backed_up_too(tmp_path: Path, settings):
     settings.BACKUP_HISTORY = str(tmp_path / "history")
     assert (made().status, on()[0].missing) == ("done", ()), "nothing is missing before it was begun"
@@ -303,7 +318,7 @@ def test_what_a_killed_run_left_is_cleared_up_by_the_next(backups: Path, setting
     half.mkdir()
     (half / "database.dump.age").write_bytes(b"half")
     (half / ".folder-ha.tar.gz.age.part").write_bytes(b"half")
-    work = Path(settings.BACKUP_WORK) / manifest.folder_name(at)
+    work = Path(settings.BACKUP_WORK) / f"{runs.MAKING}{manifest.folder_name(at)}"
     work.mkdir(parents=True)
     (work / "database.dump.age").write_bytes(b"half")
     run = made()
@@ -323,6 +338,13 @@ def test_a_copy_that_was_finished_before_its_run_was_killed_counts(backups: Path
     made()
     assert first.copies.get().status == "done"
     assert len(on()) == 2
+
+
+def test_backups_that_lie_in_the_working_folder_are_never_swept(backups: Path, settings):
+    settings.BACKUP_WORK = str(backups)
+    made()
+    made()
+    assert len(on("nas")) == 2
 
 
 def test_the_working_folder_is_empty_afterwards_and_ours_alone(settings):

@@ -96,6 +96,20 @@ def test_what_is_removed_is_gone_and_nothing_else(target: Target):
     target.remove(TOLD.folder)
 
 
+def test_a_link_or_a_pipe_on_a_shared_disk_leads_nowhere(tmp_path: Path):
+    (tmp_path / "of others").mkdir()
+    (tmp_path / "of others" / "precious").write_text("of others")
+    target = a_target(f"file://{tmp_path}/nas")
+    (tmp_path / "nas" / TOLD.folder).symlink_to(tmp_path / "of others")
+    later = tmp_path / "nas" / "20261130T021500Z"
+    later.mkdir()
+    os.mkfifo(later / manifest.FILE)
+    assert target.folders() == [later.name]
+    assert list(target.backups()) == [], "nobody waits for the pipe"
+    target.remove(TOLD.folder)
+    assert (tmp_path / "of others" / "precious").exists()
+
+
 def test_nothing_that_is_there_is_written_over(target: Target):
     put(target)
     with pytest.raises(TargetError, match="already"):
