@@ -173,9 +173,14 @@ def test_a_forgotten_day_is_never_made_again(days: None, meter: Meter) -> None:
 # --- packed ----------------------------------------------------------------------------------------------------------
 
 
-def test_days_are_packed_once_and_nights_that_were_missed_are_made_up_for(days: None, meter: Meter) -> None:
+def test_days_are_packed_once_and_nights_that_were_missed_are_made_up_for(
+    days: None, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counting(known(meter), 1, 25, 49)
     now = T0 + 4 * DAY
+    with monkeypatch.context() as hurried:
+        hurried.setattr(retention, "LONGEST_S", -1)
+        assert retention.pack(now) == []
     assert {FIRST, SECOND, THIRD} <= set(retention.pack(now))
     assert retention.pack(now) == []
 
