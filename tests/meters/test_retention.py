@@ -129,6 +129,7 @@ def test_a_backup_that_reads_all_tables_stops_neither_what_is_stored_nor_what_is
         counting(who, 71)
         assert backup.execute(f"SELECT count(*) FROM meters_reading_{FIRST:%Y%m%d}").fetchone() == (48,)
         assert ReadingDay.objects.get(day=FIRST).dropped_at is None
+        assert partitions.ensure([FIRST + 4 * DAY]) == [FIRST + 4 * DAY]  # what is half gone keeps no other from coming
         assert retention.forget_readings(CLOSED) == []
     assert retention.forget_readings(CLOSED) == [FIRST]
     assert not _is_there(FIRST)
