@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 ADVISORY_LOCK = 7_301_002
 DAY, YEAR = timedelta(days=1), timedelta(days=366)
 LONGEST_S = 300
-"""After so long no further day is proven in a night: a background job may take twice the time."""
+"""After so long no further day is packed, or proven, in a night: a background job may take twice the time."""
 PACKED_AFTER = timedelta(days=2)
 """Hardly anything comes later than this."""
 MOST_TOLD = 5
@@ -38,8 +38,11 @@ def pack(now: datetime) -> list[date]:
     """Pack the closed days that have not been; returns them. What a night missed is done in the next one."""
     packed = ReadingDay.objects.filter(packed_at__isnull=False).values_list("day", flat=True)
     due = {day for day in partitions.existing() if day <= (now - PACKED_AFTER).astimezone(UTC).date()} - set(packed)
-    done = []
+    done: list[date] = []
+    until = monotonic() + LONGEST_S
     for day in sorted(due):
+        if monotonic() > until:
+            break
         try:
             partitions.reindex(day)
         except OperationalError as busy:

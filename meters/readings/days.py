@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from time import monotonic
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -12,6 +13,8 @@ from django.db import connection, transaction
 from meters import clock
 from meters.readings import tables
 
+LONGEST_S = 240
+"""After so long the other meters wait for the next night: a background job that does both has ten minutes."""
 COLUMNS = {
     "energy_wh": "sum",
     "estimated_wh": "sum",
@@ -76,6 +79,7 @@ WHERE h.is_summed IS NOT FALSE
     AND (d.energy_wh, d.estimated_wh, d.readings) IS DISTINCT FROM (h.energy_wh, h.estimated_wh, h.readings)
 ORDER BY day
 """  # noqa: S608
+UNSUMMED = "SELECT DISTINCT meter_id FROM meters_hourlyusage WHERE NOT is_summed AND hour < %s"
 UNMARK = "UPDATE meters_hourlyusage SET is_summed = false WHERE meter_id = %s AND hour >= %s AND hour < %s"
 
 
@@ -90,15 +94,18 @@ class Sums(NamedTuple):
 def sum_up(now: datetime) -> int:
     """Bring the days that are over up to their hours; returns how many meters had any that were not.
 
-    A meter at a time, which stores nothing meanwhile: no hour can change between its sum and the note of that.
+    A meter at a time, which stores nothing meanwhile: no hour can change between its sum and the note of that. Years
+    of hours that were never summed up may take more than one night.
     """
-    until = clock.moment(clock.day_of(now))
-    meters = _column("SELECT DISTINCT meter_id FROM meters_hourlyusage WHERE NOT is_summed AND hour < %s", until)
-    for meter_id in meters:
+    until, summed, ends = clock.moment(clock.day_of(now)), 0, monotonic() + LONGEST_S
+    for meter_id in _column(UNSUMMED, until):
+        if monotonic() > ends:
+            break
         with transaction.atomic():
             tables.hold(meter_id)
             _sum_up(meter_id, until)
-    return len(meters)
+        summed += 1
+    return summed
 
 
 def unlike(meter_id: int, first: date, after: date) -> list[tuple[date, Sums, Sums]]:
@@ -132,8 +139,10 @@ def _sums(told: Sequence[int | None]) -> Sums:
 
 def forget_hours(first_kept: date) -> int:
     """Forget the hours of days before `first_kept` that their day holds to the watt-hour; returns how many."""
-    before, forgotten = clock.moment(first_kept), 0
+    before, forgotten, ends = clock.moment(first_kept), 0, monotonic() + LONGEST_S
     for meter_id in _column(WITH_OLD, before):
+        if monotonic() > ends:
+            break
         with transaction.atomic():
             tables.hold(meter_id)
             with connection.cursor() as cursor:

@@ -129,6 +129,7 @@ def test_a_backup_that_reads_all_tables_stops_neither_what_is_stored_nor_what_is
         counting(who, 71)
         assert backup.execute(f"SELECT count(*) FROM meters_reading_{FIRST:%Y%m%d}").fetchone() == (48,)
         assert ReadingDay.objects.get(day=FIRST).dropped_at is None
+        assert partitions.ensure([FIRST + 4 * DAY]) == [FIRST + 4 * DAY]  # what is half gone keeps no other from coming
         assert retention.forget_readings(CLOSED) == []
     assert retention.forget_readings(CLOSED) == [FIRST]
     assert not _is_there(FIRST)
@@ -173,9 +174,14 @@ def test_a_forgotten_day_is_never_made_again(days: None, meter: Meter) -> None:
 # --- packed ----------------------------------------------------------------------------------------------------------
 
 
-def test_days_are_packed_once_and_nights_that_were_missed_are_made_up_for(days: None, meter: Meter) -> None:
+def test_days_are_packed_once_and_nights_that_were_missed_are_made_up_for(
+    days: None, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counting(known(meter), 1, 25, 49)
     now = T0 + 4 * DAY
+    with monkeypatch.context() as hurried:
+        hurried.setattr(retention, "LONGEST_S", -1)
+        assert retention.pack(now) == []
     assert {FIRST, SECOND, THIRD} <= set(retention.pack(now))
     assert retention.pack(now) == []
 

@@ -95,6 +95,20 @@ def test_a_day_whose_hours_changed_is_told_by_them_and_summed_up_again(meter: Me
     assert (day.first_at, day.last_at) == (T0 + timedelta(hours=1), T0 + timedelta(hours=3))
 
 
+def test_what_takes_longer_than_a_night_goes_on_in_the_next(meter: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in (meter, make.meter("102")):
+        make.hour(each, T0, energy_wh=5)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(readings_days, "LONGEST_S", -1)
+        assert readings_days.sum_up(NOW) == 0
+    assert readings_days.sum_up(NOW) == 2
+    assert readings_days.sum_up(NOW) == 0
+    with monkeypatch.context() as hurried:
+        hurried.setattr(readings_days, "LONGEST_S", -1)
+        assert readings_days.forget_hours(NOW.date()) == 0
+    assert readings_days.forget_hours(NOW.date()) == 2
+
+
 def test_hours_stay_whose_day_does_not_hold_them(used_long_ago: Meter) -> None:
     readings_days.sum_up(NOW)
     DailyUsage.objects.filter(day=date(2021, 3, 28)).update(energy_wh=F("energy_wh") - 1)
