@@ -20,7 +20,8 @@ class Command(BaseCommand):
         except BackupError as failure:
             raise CommandError(str(failure)) from None
         for copy in made.copies.all():
-            self.stdout.write(f"{copy.target}: {copy.get_status_display()} {filesizeformat(copy.bytes)} {copy.error}")
+            told = f"{copy.target}: {copy.get_status_display()} {filesizeformat(copy.bytes)} {copy.error}"
+            self.stdout.write(told.strip())
         for missing in (made.manifest or {}).get("missing", []):
             self.stdout.write(f"- {missing['name']}: {missing['why']}")
         if made.status in (BackupRun.Status.FAILED, BackupRun.Status.INCOMPLETE):
