@@ -110,7 +110,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, content: bytes) -> Manifest:
-        """Whoever can write to a target can write one: it is believed no more than any message. Raises ManifestError."""
+        """Whoever can write to a target can write one: it is trusted no more than any message. Raises ManifestError."""
         try:
             told = _fit(json.loads(content))
             if told["format"] != FORMAT:
