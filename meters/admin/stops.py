@@ -20,9 +20,9 @@ from meters.models import Area, AutomaticStop
 
 @admin.register(AutomaticStop)
 class AutomaticStopAdmin(ReadOnlyAdmin):
-    list_display = ["from_when", "cause", "reason", "whose", "until_when", "ender"]
+    list_display = ["from_when", "came_of", "reason", "whose", "until_when", "ender"]
     list_filter = ["cause", "since"]
-    fields = ["from_when", "cause", "reason", "whose", "until_when", "ender"]
+    fields = ["from_when", "came_of", "reason", "whose", "until_when", "ender"]
     list_before_template = "admin/meters/stop.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AutomaticStop]:
@@ -72,6 +72,10 @@ class AutomaticStopAdmin(ReadOnlyAdmin):
     @admin.display(description=_("since"), ordering="since")
     def from_when(self, stop: AutomaticStop) -> str:
         return nowrap(local(stop.since))
+
+    @admin.display(description=_("cause"), ordering="cause")
+    def came_of(self, stop: AutomaticStop) -> str:
+        return stop.get_cause_display() if stop.whose else NOTHING
 
     @admin.display(description=_("by"))
     def whose(self, stop: AutomaticStop) -> str:

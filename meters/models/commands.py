@@ -260,6 +260,13 @@ class AutomaticStop(models.Model):
     def __str__(self) -> str:
         return f"{self.since:%Y-%m-%d %H:%M}"
 
+    @property
+    def whose(self) -> str:
+        """Who pressed it, else what did; empty where no person is known and the reason says it, as after a restore."""
+        if self.by is None and self.cause == self.Cause.PERSON and self.reason:
+            return ""
+        return str(self.by or self.get_cause_display())
+
 
 class BridgeRequest(models.Model):
     """One request to a Zigbee2MQTT (`bridge/request/…`) and its answer. Written only by meters/requests.py."""

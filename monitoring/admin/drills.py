@@ -9,33 +9,18 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from bookings.portal import local as spans
 from meters.admin.base import NOTHING, ReadOnlyAdmin, Text, label, local, nowrap
+from monitoring.backup import words
 from monitoring.backup.manifest import Kind
 from monitoring.models import RestoreDrill
 
 Status = RestoreDrill.Status
 COLOURS = {Status.RUNNING: "info", Status.DONE: "success", Status.FAILED: "danger"}
-KINDS: dict[str, Text] = {
-    Kind.DATABASE: _("Database"),
-    Kind.ZIGBEE2MQTT: _("Zigbee2MQTT"),
-    Kind.FOLDER: _("Folder"),
-}
-LEDGER: dict[str, Text] = {
-    "meters_wh": _("Energy of all meters, Wh"),
-    "hours_wh": _("Use by the hour, Wh"),
-    "lines": _("Lines of guests' use"),
-    "lines_wh": _("Guests' use, Wh"),
-    "corrections_wh": _("Corrections, Wh"),
-    "charges_wh": _("Charges, Wh"),
-    "charges_cents": _("Charges, hundredths of the currency"),
-    "packages_wh": _("Packages sold, Wh"),
-    "packages_cents": _("Packages sold, hundredths of the currency"),
-}
 
 
 class Compared(NamedTuple):
@@ -95,38 +80,32 @@ def _told(drill: RestoreDrill) -> dict[str, Any]:
         "length": _span(drill) if drill.finished_at else "",
         "problems": drill.error.splitlines(),
         "parts": [_part(*each) for each in report.get("parts", [])],
-        "missing": [(KINDS[kind], name, why) for name, kind, why in report.get("missing", [])],
+        "missing": [(words.KINDS[kind], name, why) for name, kind, why in report.get("missing", [])],
         "ledger": _ledger(report.get("ledger", {})),
         "differing": [Compared(table, *map(_rows, both)) for table, *both in report.get("differing", [])],
-        "rows": _figure(report.get("rows", 0)),
+        "rows": words.figure(report.get("rows", 0)),
         "steps": report.get("seconds", []),
     }
 
 
 def _part(name: str, kind: str, size: int, found: str) -> tuple[Text, str, int, str]:
     """There is one database alone, which needs no name."""
-    return KINDS[kind], "" if kind == Kind.DATABASE else name, size, found
+    return words.KINDS[kind], "" if kind == Kind.DATABASE else name, size, found
 
 
 def _ledger(told: dict[str, list[int]]) -> list[Compared]:
-    """In our order: the database keeps none."""
-    names = sorted(told, key=lambda name: list(LEDGER).index(name) if name in LEDGER else len(LEDGER))
-    return [Compared(LEDGER.get(name, name), *map(_figure, told[name])) for name in names]
-
-
-def _figure(value: int) -> str:
-    return formats.number_format(value, 0, force_grouping=True)
+    return [Compared(what, words.figure(then), words.figure(found)) for what, then, found in words.ordered(told)]
 
 
 def _rows(count: int) -> str:
     """Nothing where a table was not there."""
-    return NOTHING if count < 0 else _figure(count)
+    return NOTHING if count < 0 else words.figure(count)
 
 
 def _word(drill: RestoreDrill) -> Text:
     """What its status means of the backup."""
-    words = {Status.DONE: _("can be brought back"), Status.FAILED: _("not proven")}
-    return words.get(Status(drill.status), drill.get_status_display())
+    meant = {Status.DONE: _("can be brought back"), Status.FAILED: _("not proven")}
+    return meant.get(Status(drill.status), drill.get_status_display())
 
 
 def _span(drill: RestoreDrill) -> str:

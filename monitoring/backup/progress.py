@@ -6,6 +6,8 @@ import time
 from typing import IO, Protocol
 
 from django.template.defaultfilters import filesizeformat
+from django.utils import formats
+from django.utils.translation import gettext
 
 WIDTH = 24
 OFTEN_S = 0.2
@@ -56,9 +58,10 @@ class Bar:
     def end(self) -> None:
         """The last of it, with how long it took."""
         if self._what:
-            took_s = time.monotonic() - self._begun_at
+            took = formats.number_format(time.monotonic() - self._begun_at, 1)
             size = f", {filesizeformat(self._done)}" if self._done else ""
-            self._write(f"{self._what}: done in {took_s:.1f} s{size}", is_last=True)
+            done = gettext("%(what)s: done in %(seconds)s s") % {"what": self._what, "seconds": took}
+            self._write(done + size, is_last=True)
             self._what = ""
 
     def _show(self) -> None:
@@ -67,15 +70,15 @@ class Bar:
             return
         share = min(1.0, self._done / self._total)
         bar = "█" * round(share * WIDTH) + "░" * (WIDTH - round(share * WIDTH))
-        told = f"{self._what} {bar} {share:4.0%} of {filesizeformat(self._total)}{self._left(share)}"
-        self._write(told, is_last=False)
+        told = gettext("%(share)s of %(size)s") % {"share": f"{share:4.0%}", "size": filesizeformat(self._total)}
+        self._write(f"{self._what} {bar} {told}{self._left(share)}", is_last=False)
 
     def _left(self, share: float) -> str:
         """How long it will still take, once it has gone on for a moment."""
         gone_s = time.monotonic() - self._begun_at
         if share < 0.02 or share == 1 or gone_s < 1:
             return ""
-        return f", {_span(gone_s / share - gone_s)} left"
+        return gettext(", %s left") % _span(gone_s / share - gone_s)
 
     def _write(self, text: str, *, is_last: bool) -> None:
         if self._is_screen:

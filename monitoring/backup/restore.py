@@ -305,7 +305,7 @@ def _calm(target: Target, manifest: Manifest, now: datetime) -> None:
     incidents.nobody_looks(now)
     Session.objects.all().delete()  # who has logged out since would be logged in again
     OrmQ.objects.all().delete()
-    runs.settle_restored(manifest, target.name, now)
+    runs.settle_restored(manifest, target.name)
     with suppress(commands.NotStopped):  # whoever lifts it must know of this reason
         commands.stop.release(None)
     commands.stop.press(None, _reason(manifest.made_at))

@@ -57,15 +57,17 @@ def run(origin: Origin, by: User | None = None, say: Say | None = None) -> Backu
         raise UnderWay(_("A backup is under way already. Wait until it is done.")) from None
 
 
-def settle_restored(told: Manifest, target: str, now: datetime) -> None:
+def settle_restored(told: Manifest, target: str) -> None:
     """The database that holds this run came back from this very backup, made while the run was under way: so far as
-    one can know, it was done. What lies on other targets is found by the next run.
+    one can know, it was done, at its last sign of life. What lies on other targets is found by the next run.
     """
-    run = BackupRun.objects.filter(started_at=told.made_at, status=BackupRun.Status.RUNNING)
+    run = BackupRun.objects.filter(started_at=told.made_at, status=BackupRun.Status.RUNNING).first()
+    if run is None:
+        return
+    ended = {"finished_at": run.heartbeat, "bytes": told.size, "error": ""}
+    run.copies.filter(target=target).update(status=BackupCopy.Status.DONE, **ended)
     status = BackupRun.Status.INCOMPLETE if told.missing else BackupRun.Status.DONE
-    copies = BackupCopy.objects.filter(run__in=run, target=target)
-    copies.update(status=BackupCopy.Status.DONE, bytes=told.size, finished_at=now, error="")
-    run.update(status=status, finished_at=now, manifest=told.told(), bytes=told.size, step="", error="")
+    BackupRun.objects.filter(pk=run.pk).update(status=status, manifest=told.told(), step="", **ended)
 
 
 def is_set() -> bool:

@@ -235,6 +235,20 @@ def test_the_stop_says_who_pressed_it_and_why_and_what_did_it_where_nobody_did()
     assert "too many automatic switch-offs in an hour" in page(chief)
 
 
+def test_a_stop_of_a_restore_is_not_said_to_be_of_a_person() -> None:
+    make.worker()
+    chief = make.superuser()
+    commands.stop.press(None, "restored from the backup of yesterday")
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(chief)
+    stops = client.get(reverse("admin:meters_automaticstop_changelist")).content.decode()
+    for told in (page(chief), stops):
+        assert "restored from the backup of yesterday" in told
+        assert "pressed by a person</td>" not in told
+        assert "ressed by a person ·" not in told
+        assert "Pressed by a person, " not in told
+
+
 def test_the_load_is_the_sum_of_those_that_tell_and_counts_those_that_do_not() -> None:
     make.worker()
     area, now = served(), timezone.now()

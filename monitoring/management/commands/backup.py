@@ -23,7 +23,8 @@ class Command(BaseCommand):
 
     def _tell(self, made: BackupRun) -> None:
         for copy in made.copies.all():
-            self.stdout.write(f"{copy.target}: {copy.get_status_display()} {filesizeformat(copy.bytes)} {copy.error}")
+            told = f"{copy.target}: {copy.get_status_display()} {filesizeformat(copy.bytes)} {copy.error}"
+            self.stdout.write(told.strip())
         for missing in (made.manifest or {}).get("missing", []):
             self.stdout.write(f"- {missing['name']}: {missing['why']}")
         for part in (made.manifest or {}).get("parts", []):

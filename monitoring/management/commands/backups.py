@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext
 
 from monitoring.backup import BackupError, targets
 from monitoring.backup.targets import NotWhole, Target
@@ -23,17 +24,20 @@ class Command(BaseCommand):
         except BackupError as failure:
             raise CommandError(str(failure)) from None
         if not asked:
-            raise CommandError("BACKUP_TARGETS names none.")
+            raise CommandError(gettext("There is no target: BACKUP_TARGETS is not set."))
         unanswered = [each.name for each in asked if not self._list(each)]
         if unanswered:
-            raise CommandError(f"Not known: {', '.join(unanswered)}")
+            raise CommandError(gettext("What lies there is not known: %s") % ", ".join(unanswered))
 
     def _list(self, target: Target) -> bool:
         """Whether it could be asked."""
         self.stdout.write(f"{target.name}  {target.where}")
         try:
-            for folder in target.folders():
+            folders = target.folders()
+            for folder in folders:
                 self.stdout.write(f"  {folder}  {_what(target, folder)}")
+            if not folders:
+                self.stdout.write("  " + gettext("no backup yet"))
         except BackupError as failure:
             self.stderr.write(f"  {failure}")
             return False
@@ -46,6 +50,11 @@ def _what(target: Target, folder: str) -> str:
     try:
         told = target.look(folder)
     except NotWhole as why:
-        return f"not whole: no backup: {why}"
-    missing = f", without {', '.join(each.name for each in told.missing)}" if told.missing else ""
-    return f"{filesizeformat(told.size)}{missing}"
+        return gettext("not whole: no backup: %(why)s") % {"why": why}
+    size = filesizeformat(told.size)
+    if not told.missing:
+        return size
+    return gettext("%(size)s, without %(names)s") % {
+        "size": size,
+        "names": ", ".join(each.name for each in told.missing),
+    }

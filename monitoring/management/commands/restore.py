@@ -15,8 +15,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from monitoring.backup import BackupError, fetching, restore, targets
+from monitoring.backup import BackupError, fetching, restore, targets, words
 from monitoring.backup.manifest import Kind, Manifest, Part
 from monitoring.backup.progress import Bar
 from monitoring.backup.restore import Outcome
@@ -24,20 +27,19 @@ from monitoring.backup.targets import Target
 
 SLOWER = 4
 """So much longer than reading a dump into nowhere it took PostgreSQL to take it in, when we measured."""
-WHERE = {
-    Kind.ZIGBEE2MQTT: "unpack it into the data folder of that Zigbee2MQTT while it is stopped, then start it",
-    Kind.FOLDER: "unpack it where that folder was (tar -xzf), while what uses it is stopped",
+WHERE: dict[Kind, str | Promise] = {
+    Kind.ZIGBEE2MQTT: _("unpack it into the data folder of that Zigbee2MQTT while it is stopped, then start it"),
+    Kind.FOLDER: _("unpack it where that folder was (tar -xzf), while what uses it is stopped"),
 }
-NEXT = """
-Everything automatic is stopped, and everybody is logged out. What to do now, in this order:
+NEXT = _("""Everything automatic is stopped, and everybody is logged out. What to do now, in this order:
   1. Start the MQTT worker and the web pages, not yet the background jobs, and log in with the password of that time.
   2. Sirvoy: export the bookings, and bring them in: manage.py sirvoy_import FILE --exported WHEN, then with --apply.
-     It checks nobody out: check out by hand, on reception's page, who has left since {moment}.
+     It checks nobody out: check out by hand, on reception's page, who has left since %(moment)s.
   3. Charges, packages and corrections that were made since then are missing: enter them again, by what is in Sirvoy.
      Users, links and tokens that were made since then are gone; those that were revoked since then work again.
   4. Look at the live board: is what is on and off as it should be?
   5. Start the background jobs. Lift the stop, on the page "Stop everything automatic". Make a backup.
-docs/disaster-recovery.md tells it all."""
+docs/disaster-recovery.md tells it all.""")
 
 
 class Command(BaseCommand):
@@ -80,47 +82,56 @@ class Command(BaseCommand):
 
     def _introduce(self, target: Target, manifest: Manifest) -> None:
         for folder, why in fetching.unusable_since(target, manifest):
-            self.stdout.write(f"{folder} is later, but cannot be used: {why}")
-        self.stdout.write(
-            f"The backup of {_local(manifest.made_at)} on {target.name}: {filesizeformat(manifest.size)}, "
-            f"{sum(manifest.rows.values())} rows, PostgreSQL {manifest.postgres}, version {manifest.software}"
+            later = gettext("%(folder)s is later, but cannot be used: %(why)s.")
+            self.stdout.write(later % {"folder": folder, "why": why})
+        text = gettext(
+            "The backup of %(moment)s on %(target)s: %(size)s, rows %(rows)s, PostgreSQL %(postgres)s, "
+            "version %(version)s"
         )
+        told = {"moment": _local(manifest.made_at), "target": target.name, "size": filesizeformat(manifest.size)}
+        rows = words.figure(sum(manifest.rows.values()))
+        self.stdout.write(text % (told | {"rows": rows, "postgres": manifest.postgres, "version": manifest.software}))
         for missing in manifest.missing:
-            self.stdout.write(f"It holds no {missing.kind} {missing.name}: {missing.why}")
+            part = {"part": words.part(missing.kind, missing.name), "why": missing.why}
+            self.stdout.write(gettext("  %(part)s is not in it: %(why)s") % part)
 
     def _rehearse(self, target: Target, manifest: Manifest, bar: Bar) -> None:
         begun = time.monotonic()
         restore.rehearse(target, manifest, bar)
         bar.end()
         took_s = time.monotonic() - begun
-        self.stdout.write("It is whole, and can be opened and read. Nothing was changed.")
+        self.stdout.write(gettext("It is whole, and can be opened and read. Nothing was changed."))
         restore.check(manifest)
         others = len(manifest.parts) - len(fetching.of_kind(manifest, Kind.DATABASE))
-        self.stdout.write(
-            f"Without --dry-run: the database is filled, {others} other parts are written for you to put in place, the "
-            f"stop is pressed. This took {took_s:.0f} s; that will take about {max(1, took_s * SLOWER / 60):.0f} min."
+        text = gettext(
+            "Without --dry-run the database is filled, the stop is pressed, and what else is in it (%(others)d) is "
+            "written for you to put in place. This took %(seconds)d s; that will take about %(minutes)d min."
         )
+        minutes = max(1, round(took_s * SLOWER / 60))
+        self.stdout.write(text % {"others": others, "seconds": round(took_s), "minutes": minutes})
 
     def _conclude(self, outcome: Outcome) -> None:
-        for name, (told, found) in outcome.ledger.items():
-            self.stdout.write(f"  ledger, {name}: {found}" + ("" if told == found else f", but {told} in the manifest"))
+        for line in words.ledger_lines(outcome.ledger):
+            self.stdout.write(line)
         for table, told, found in outcome.differing:
-            self.stdout.write(f"  table {table}: {found} rows, but {told} in the manifest")
-        if outcome.forward:
-            self.stdout.write(f"It was older than this software: {len(outcome.forward)} migrations were applied.")
+            text = gettext("  table %(table)s: rows %(found)s, but %(told)s in the manifest")
+            self.stdout.write(text % {"table": table, "found": found, "told": told})
+        if forward := len(outcome.forward):
+            self.stdout.write(gettext("  Migrations that brought it forward to this software: %s") % forward)
         self._tell_where(outcome.files)
-        self.stdout.write(NEXT.format(moment=_local(outcome.manifest.made_at)))
+        self.stdout.write("\n" + NEXT % {"moment": _local(outcome.manifest.made_at)})
         if not outcome.is_the_same:
-            raise CommandError("It was restored, but is not what the manifest tells: see above. Do not lift the stop.")
-        self.stdout.write("The database is as it was, the ledger to the watt-hour.")
+            raise CommandError(
+                gettext("It was restored, but is not what the manifest tells: see above. Do not lift the stop.")
+            )
+        self.stdout.write(gettext("The database is as it was, the ledger to the watt-hour."))
 
     def _tell_where(self, files: list[tuple[Part, Path]]) -> None:
         for part, path in files:
             self.stdout.write(f"{path}: {WHERE[part.kind]}")
         if files:
-            self.stdout.write(
-                "These hold network keys and passwords, and only you can read them: remove them in the end."
-            )
+            text = gettext("These hold network keys and passwords, and only you can read them: remove them in the end.")
+            self.stdout.write(text)
 
 
 def _local(moment: datetime) -> str:
@@ -133,5 +144,5 @@ def _moment(text: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None:
-        raise CommandError("--at must be like 2026-07-31T14:00")
+        raise CommandError(gettext("--at must be like 2026-07-31T14:00"))
     return moment if timezone.is_aware(moment) else timezone.make_aware(moment, timezone.get_default_timezone())

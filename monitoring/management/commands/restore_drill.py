@@ -7,8 +7,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from django.utils.translation import gettext
 
-from monitoring.backup import BackupError, drill
+from monitoring.backup import BackupError, drill, words
 from monitoring.backup.progress import Bar
 from monitoring.models import Origin, RestoreDrill
 
@@ -35,17 +37,30 @@ class Command(BaseCommand):
         self._tell(done)
 
     def _tell(self, done: RestoreDrill) -> None:
-        made_at = f" of {done.backup_at:%Y-%m-%d %H:%M} UTC" if done.backup_at else ""
         report = done.report
         for name, kind, _bytes, found in report.get("parts", []):
-            self.stdout.write(f"  {kind} {name}: {found}")
+            self.stdout.write(f"  {words.part(kind, name)}: {found}")
         for name, kind, why in report.get("missing", []):
-            self.stdout.write(f"  {kind} {name} is not in it: {why}")
-        if report.get("forward"):
-            self.stdout.write(f"  it was brought forward by {len(report['forward'])} migrations")
-        for name, (told, found) in report.get("ledger", {}).items():
-            self.stdout.write(f"  ledger, {name}: {found}" + ("" if told == found else f", but {told} in the manifest"))
+            told = {"part": words.part(kind, name), "why": why}
+            self.stdout.write(gettext("  %(part)s is not in it: %(why)s") % told)
+        if forward := len(report.get("forward", [])):
+            self.stdout.write(gettext("  Migrations that brought it forward to this software: %s") % forward)
+        for line in words.ledger_lines(report.get("ledger", {})):
+            self.stdout.write(line)
+        about = {"moment": _local(done), "target": done.target}
         if done.status == RestoreDrill.Status.FAILED:
-            raise CommandError(f"The backup{made_at} on {done.target} is not proven:\n{done.error}")
-        rows = f"{report['rows']} rows in {report['tables']} tables, the ledger to the watt-hour"
-        self.stdout.write(f"The backup{made_at} on {done.target} can be brought back: {rows}.")
+            text = gettext("The backup of %(moment)s on %(target)s is not proven:") % about
+            raise CommandError(f"{text}\n{done.error}")
+        text = gettext(
+            "The backup of %(moment)s on %(target)s can be brought back: rows %(rows)s, tables %(tables)s, the "
+            "ledger to the watt-hour."
+        )
+        figures = {"rows": words.figure(report["rows"]), "tables": report["tables"]}
+        self.stdout.write(text % (about | figures))
+
+
+def _local(done: RestoreDrill) -> str:
+    """By the campsite's clock, as --at takes it."""
+    if done.backup_at is None:
+        return "?"
+    return f"{timezone.localtime(done.backup_at, timezone.get_default_timezone()):%Y-%m-%d %H:%M}"

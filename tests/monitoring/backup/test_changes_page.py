@@ -79,11 +79,11 @@ def test_older_changes_stand_on_pages_of_their_own(area: Area, technician: Clien
     after = history.changes(area, views.CHANGES_SHOWN)[-1].id
     assert f'href="?after={after}"' in newest
     assert "The first backup of this area." in page(technician, area, after=after)
-    assert "No backup of this area" in page(technician, area, after=oldest.id)
+    assert "Nothing is noted here yet" in page(technician, area, after=oldest.id)
 
 
 def test_it_says_why_there_is_nothing(area: Area, technician: Client, settings: Any, tmp_path: Path) -> None:
-    assert "No backup of this area has been made yet." in page(technician, area)
+    assert "Nothing is noted here yet: the next backup begins." in page(technician, area)
     (tmp_path / "history" / "objects").mkdir(parents=True)
     assert "cannot be used" in page(technician, area)
     settings.BACKUP_HISTORY = ""

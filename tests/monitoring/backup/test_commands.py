@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from monitoring.backup import database, words
 from monitoring.management.commands.backup import Command
 from monitoring.models import BackupRun
 
@@ -54,6 +55,27 @@ def test_backups_lists_what_lies_there_and_calls_nothing_half_a_backup(backups: 
     assert [line.split()[0] for line in lines] == ["nas", whole, "20260101T010101Z"]
     assert lines[1].endswith("without mosquitto")
     assert lines[2].endswith("no backup: it was never finished: it has no manifest")
+
+
+def test_backups_says_of_a_target_where_nothing_lies_that_nothing_does(backups: Path):
+    assert said("backups").splitlines()[1:] == ["  no backup yet"]
+
+
+def test_totals_are_told_in_words_with_what_should_have_been_where_it_is_not():
+    assert list(words.LEDGER) == list(database.LEDGER)
+    lines = list(words.ledger_lines({"charges_cents": [5, 5], "meters_wh": [1250, 1249]}))
+    assert lines == [
+        "  Energy of all meters, Wh: 1,249, but 1,250 in the manifest",
+        "  Charges, hundredths of the currency: 5",
+    ]
+
+
+def test_restore_drill_tells_what_it_found_in_words(backups: Path):
+    said("backup")
+    text = said("restore_drill")
+    assert "  Database: restored\n" in text
+    assert "  Energy of all meters, Wh: 0\n" in text
+    assert "on nas can be brought back: rows " in text
 
 
 def test_backups_tells_the_others_when_one_target_is_away(backups: Path, tmp_path: Path, settings):

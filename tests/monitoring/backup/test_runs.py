@@ -360,3 +360,15 @@ def test_nothing_of_a_backup_can_be_read_without_the_key(backups: Path):
     for path in backups.rglob("*"):
         assert path.is_dir() or "Müllermeister".encode() not in path.read_bytes()
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_run_that_came_back_with_its_own_backup_did_not_last_until_the_restore(backups: Path):
+    run = made()
+    told = on()[0]
+    begun = timezone.now() - timedelta(days=3)
+    BackupRun.objects.update(started_at=begun, heartbeat=begun, finished_at=None, status="running", bytes=0)
+    run.copies.update(status="waiting", finished_at=None)
+    runs.settle_restored(replace(told, made_at=begun), "nas")
+    run.refresh_from_db()
+    assert (run.status, run.bytes, run.duration) == ("done", told.size, timedelta(0))
+    assert run.copies.get().status == "done"
