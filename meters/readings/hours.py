@@ -83,12 +83,14 @@ WHERE is_one_epoch AND wh > 0 AND stop <= hour + interval '1 hour' GROUP BY 1
 UNION ALL
 SELECT at, stop, wh FROM rises WHERE is_one_epoch AND wh > 0 AND stop > hour + interval '1 hour' ORDER BY since
 """  # noqa: S608
-# The bounds of all intervals leave out the tables of other days, before any is looked at.
+# The bounds of all intervals leave out the tables of other days, before any is looked at. OFFSET 0: one interval after
+# another, also where PostgreSQL has no statistics yet, as after a restore.
 WATTS = """
 SELECT DISTINCT measured_at, power_w
-FROM unnest(%(starts)s::timestamptz[], %(stops)s::timestamptz[]) AS i (start, stop)
-JOIN meters_reading ON measured_at BETWEEN start AND stop
-WHERE meter_id = %(meter)s AND measured_at BETWEEN %(min)s AND %(max)s AND power_w IS NOT NULL ORDER BY measured_at
+FROM unnest(%(starts)s::timestamptz[], %(stops)s::timestamptz[]) AS i (start, stop), LATERAL (
+    SELECT measured_at, power_w FROM meters_reading WHERE meter_id = %(meter)s AND measured_at BETWEEN start AND stop
+    AND measured_at BETWEEN %(min)s AND %(max)s AND power_w IS NOT NULL OFFSET 0
+) AS r ORDER BY measured_at
 """
 FIRST_COUNTED = """
 SELECT measured_at, counter_wh, epoch FROM meters_reading WHERE meter_id = %s AND epoch IS NOT NULL AND measured_at > %s
