@@ -72,6 +72,11 @@ def last_of_each() -> list[RestoreDrill]:
     return list(ended.order_by("target", "-started_at").distinct("target"))
 
 
+def settle_restored() -> None:
+    """The database came back from a backup: whatever drill it tells to be under way was ended with the one before."""
+    _end_open()
+
+
 class Steps:
     """Passes on how far it is, notes it in the row, and how long each step took."""
 
@@ -108,11 +113,15 @@ class Steps:
 
 def _sweep() -> None:
     """What a drill that was killed has left: its row, its scratch database. Its files go when the next one fetches."""
+    _end_open()
+    scratch.sweep()
+
+
+def _end_open() -> None:
     error = gettext("It was ended in the middle; nothing but the scratch database was touched, and that is gone.")
     RestoreDrill.objects.filter(status=Status.RUNNING).update(
         status=Status.FAILED, finished_at=timezone.now(), error=error
     )
-    scratch.sweep()
 
 
 def _longest_untried(names: Collection[str]) -> str:

@@ -27,7 +27,7 @@ from django_q.models import OrmQ
 
 from meters import commands, requests
 from monitoring import incidents
-from monitoring.backup import BackupError, database, fetching, loading, runs, sealing, trial
+from monitoring.backup import BackupError, database, drill, fetching, loading, runs, sealing, trial
 from monitoring.backup.manifest import Kind, Manifest, Part
 from monitoring.backup.progress import Progress
 from monitoring.backup.targets import Target
@@ -306,6 +306,7 @@ def _calm(target: Target, manifest: Manifest, now: datetime) -> None:
     Session.objects.all().delete()  # who has logged out since would be logged in again
     OrmQ.objects.all().delete()
     runs.settle_restored(manifest, target.name)
+    drill.settle_restored()
     with suppress(commands.NotStopped):  # whoever lifts it must know of this reason
         commands.stop.release(None)
     commands.stop.press(None, _reason(manifest.made_at))

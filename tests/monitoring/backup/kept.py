@@ -18,7 +18,7 @@ from meters import commands, partitions, requests
 from meters.models import Source
 from monitoring.backup import database, sealing, targets
 from monitoring.backup.manifest import FILE, Kind, Manifest, Part
-from monitoring.models import BackupCopy, BackupRun, Incident
+from monitoring.models import BackupCopy, BackupRun, Incident, RestoreDrill
 from tests import emptied
 from tests import make as rows
 from tests.monitoring.backup import zips
@@ -53,6 +53,7 @@ def of_a_campsite(folder: Path, readings: int = 10) -> Manifest:
             commands.stop.press(None, "smell of fire")
             Incident.objects.create(key="x", code="bridge_offline", since=now, found_at=now, opened_at=now)
             Session.objects.create(session_key="stolen", session_data="", expire_date=now + timedelta(days=9))
+            RestoreDrill.objects.create(started_at=MADE_AT, target="nas")
             run = BackupRun.objects.create(started_at=MADE_AT, heartbeat=MADE_AT)
             BackupCopy.objects.create(run=run, target="nas")
             return make(folder)

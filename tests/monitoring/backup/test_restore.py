@@ -23,6 +23,15 @@ from tests.monitoring.backup import kept
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 PATIENCE_S = 120
+IN_ENGLISH = """
+import sys, django
+django.setup()
+from django.core.management import execute_from_command_line
+from django.utils import translation
+translation.activate("en")
+execute_from_command_line(["manage.py", *sys.argv[1:]])
+"""
+"""manage.py speaks the site's language, where that has been compiled."""
 NAME = "test_restored"
 STAY_WH = "SELECT (1000 * sum(energy_kwh))::int FROM bookings_correction"
 IS_STOPPED = "SELECT reason FROM meters_automaticstop WHERE ended_at IS NULL"
@@ -51,6 +60,7 @@ class Machine:
             "BACKUP_IDENTITY": kept.IDENTITY,
             "BACKUP_WORK": str(folder / "work"),
             "SECRET_KEY": "x",
+            "DJANGO_SETTINGS_MODULE": "campsite.settings",
         }
 
     def restore(self, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -101,7 +111,7 @@ class Machine:
             yield connection
 
     def _words(self, *words: str) -> list[str]:
-        return [sys.executable, "manage.py", "restore", "--from", "nas", "--into", str(self.into), *words]
+        return [sys.executable, "-c", IN_ENGLISH, "restore", "--from", "nas", "--into", str(self.into), *words]
 
 
 @pytest.fixture
@@ -131,6 +141,7 @@ def test_a_restored_database_is_the_same_to_the_watt_hour_and_nothing_acts_on_it
         "SELECT count(*) FROM meters_bridgerequest WHERE status IN ('queued', 'sent')",
         "SELECT count(*) FROM monitoring_incident WHERE closed_at IS NULL AND unseen_since IS NULL",
         "SELECT count(*) FROM monitoring_backuprun WHERE status = 'running'",
+        "SELECT count(*) FROM monitoring_restoredrill WHERE status = 'running'",
     ):
         assert machine.ask(nothing) == (0,), nothing
     assert machine.ask("SELECT target, status FROM monitoring_backupcopy") == ("nas", "done")
@@ -141,14 +152,14 @@ def test_a_restored_database_is_the_same_to_the_watt_hour_and_nothing_acts_on_it
 
     again = machine.restore()
     assert again.returncode == 1
-    assert "er ikke tom" in told(again)
+    assert "not empty" in told(again)
     assert machine.ask(STAY_WH) == (15_345,)
 
 
 def test_a_rehearsal_reads_everything_and_changes_nothing(machine: Machine) -> None:
     done = machine.restore("--dry-run")
     assert done.returncode == 0, told(done)
-    assert "kan åbnes og læses" in told(done)
+    assert "can be opened and read" in told(done)
     assert machine.tables() == 0
     assert not machine.into.exists()
     assert list((machine.folder / "work").iterdir()) == []
@@ -158,7 +169,7 @@ def test_what_is_not_the_database_comes_back_alone_and_needs_none(machine: Machi
     done = machine.restore("--files", DATABASE_URL="postgres://x@127.0.0.1:1/x")
     assert done.returncode == 0, told(done)
     assert sorted(path.name for path in machine.into.iterdir()) == ["folder-mosquitto.tar.gz", "zigbee2mqtt-north.zip"]
-    assert "pak den ud i den Zigbee2MQTTs datamappe" in told(done)
+    assert "unpack it into the data folder of that Zigbee2MQTT" in told(done)
     assert machine.tables() == 0
 
 
@@ -170,7 +181,7 @@ def test_one_zigbee2mqtt_comes_back_alone_and_nothing_else_is_fetched(machine: M
     assert [path.name for path in machine.into.iterdir()] == ["zigbee2mqtt-north.zip"]
     nobody = machine.restore("--only", "nrth", DATABASE_URL="postgres://x@127.0.0.1:1/x")
     assert nobody.returncode == 1
-    assert "mappe, der hedder nrth. Den indeholder: north, mosquitto" in told(nobody)
+    assert "no folder nrth. It holds: north, mosquitto" in told(nobody)
 
 
 def test_a_power_cut_in_the_middle_leaves_an_empty_database_into_which_it_is_restored_again(machine: Machine) -> None:
@@ -183,7 +194,7 @@ def test_a_power_cut_in_the_middle_leaves_an_empty_database_into_which_it_is_res
 
 def test_a_power_cut_when_all_has_come_lets_nobody_write_until_the_stop_is_pressed(machine: Machine) -> None:
     machine.killed_when(machine.has_got_all)
-    assert machine.ask(IS_STOPPED) == ("smell of fire",)  # the one of that time
+    assert machine.ask(IS_STOPPED) == ("smell of fire",)  # that of the backup, not yet ours
     with machine.open() as other, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         other.execute("DELETE FROM django_session")
     done = machine.restore()
@@ -196,14 +207,14 @@ def test_a_power_cut_when_all_has_come_lets_nobody_write_until_the_stop_is_press
 @pytest.mark.parametrize(
     ("harm", "words", "environment", "why"),
     [
-        ("a changed byte", (), {}, "afkortet eller ændret"),
-        ("", (), {"BACKUP_IDENTITY": sealing.new_key()[0]}, "en anden nøgle"),
+        ("a changed byte", (), {}, "cut short or changed"),
+        ("", (), {"BACKUP_IDENTITY": sealing.new_key()[0]}, "another key"),
         ("", (), {"BACKUP_IDENTITY": ""}, "BACKUP_IDENTITY"),
-        ("", ("--at", "2026-07-12T04:14"), {}, "ingen hel sikkerhedskopi fra 2026-07-12 04:14"),
-        ("", ("--at", "yesterday"), {}, "--at skal skrives som"),
-        ("no target", (), {}, "Er den monteret"),
-        ("another restore", (), {}, "En anden gendannelse eller en øvelse er i gang"),
-        ("somebody else", (), {}, "Stop først web, worker og baggrundsjob"),
+        ("", ("--at", "2026-07-12T04:14"), {}, "No whole backup of 2026-07-12 04:14"),
+        ("", ("--at", "yesterday"), {}, "--at must be like"),
+        ("no target", (), {}, "mounted"),
+        ("another restore", (), {}, "Another restore, or a drill, is at work"),
+        ("somebody else", (), {}, "Stop web, worker and background jobs first"),
     ],
 )
 def test_what_cannot_be_restored_is_told_with_what_to_do_and_the_database_stays_empty(
