@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -52,10 +53,21 @@ def failures(now: datetime) -> Iterator[Finding]:
         yield _failed("", ", ".join(wrong), last.error, last)
     else:
         yield from (_failed(target, target, why, last) for target, why in wrong.items())
-    if missing := [told["name"] for told in (last.manifest or {}).get("missing", [])]:
+    if missing := [*_missing(last.manifest or {})]:
         names = ", ".join(missing[:NAMED]) + (" …" if len(missing) > NAMED else "")
         facts: dict[str, Fact] = {"missing": names, "count": len(missing)}
         yield Finding("backup_incomplete", Severity.WARNING, facts=facts, since=last.finished_at)
+
+
+def _missing(manifest: dict[str, Any]) -> Iterator[str]:
+    """What is not in it, and Zigbee2MQTTs of which it holds other devices than their inventories listed: how many of
+    how many.
+    """
+    yield from (told["name"] for told in manifest.get("missing", []))
+    for part in manifest.get("parts", []):
+        devices, listed = part["facts"].get("devices"), part["facts"].get("listed")
+        if listed is not None and devices != listed:
+            yield f"{part['name']} ({devices}/{listed})"
 
 
 def drills(now: datetime) -> Iterator[Finding]:

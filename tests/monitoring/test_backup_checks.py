@@ -129,6 +129,17 @@ def test_what_is_missing_is_named() -> None:
     assert (found.code, found.facts) == ("backup_incomplete", {"missing": "north, mosquitto", "count": 2})
 
 
+def test_a_zigbee2mqtt_of_which_it_holds_other_devices_than_are_listed_is_named_with_both_numbers() -> None:
+    made = run(3 * HOUR, missing=("mosquitto",), nas="", cloud="")
+    counts = {"north": (14, 14), "lake": (12, 14), "hill": (9, None)}
+    made.manifest["parts"] = [
+        {"name": name, "facts": {"devices": devices, "listed": listed}} for name, (devices, listed) in counts.items()
+    ]
+    made.save()
+    (found,) = all_of()
+    assert (found.code, found.facts) == ("backup_incomplete", {"missing": "mosquitto, lake (12/14)", "count": 2})
+
+
 def test_a_drill_is_due_once_there_has_been_a_backup_for_long() -> None:
     run(HOUR, nas="", cloud="")
     assert told(backup.drills(timezone.now())) == []
