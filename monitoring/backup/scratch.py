@@ -24,6 +24,7 @@ LONGEST = 63
 MARK = "_drill_"
 RANDOM = 8
 ATTEMPTS = 3
+THROW_OUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND usename = current_user"
 SERVERS_OWN = ("postgres", "template1")
 """Databases that every server has, to give orders from."""
 
@@ -56,10 +57,14 @@ def made() -> Iterator[str]:
 
 
 def drop(name: str) -> None:
-    """Whoever is connected to it is thrown out. Raises ValueError for a name that no drill gives."""
+    """Whoever of us is connected to it is thrown out. Raises ValueError for a name that no drill gives.
+
+    Not WITH (FORCE): that refuses us while an autovacuum works there, which a plain DROP ends by itself.
+    """
     check(name)
     with _server() as server:
-        server.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
+        server.execute(THROW_OUT, [name])
+        server.execute(SQL("DROP DATABASE IF EXISTS {}").format(Identifier(name)))
 
 
 def sweep() -> list[str]:
@@ -113,10 +118,13 @@ def _drop_in_the_end(name: str) -> None:
     """A server under load may take longer than it waits itself, to let us in or to throw others out. What stays, the
     next drill sweeps.
     """
+    why: Exception | None = None
     for _attempt in range(ATTEMPTS):
-        with suppress(psycopg.Error, DatabaseError):
+        try:
             return drop(name)
-    logger.warning("The scratch database %s stays until the next restore drill.", name)
+        except (psycopg.Error, DatabaseError) as failure:
+            why = failure
+    logger.warning("The scratch database %s stays until the next restore drill: %s", name, why)
 
 
 def _create(server: Connection, name: str) -> None:

@@ -56,7 +56,9 @@ def left(line: StayMeter, ended_at: datetime, by: str = Reason.CHECK_OUT) -> Non
 
 
 def test_an_event_costs_few_queries(django_capture_on_commit_callbacks):
-    """Nothing but the booking; a check-in with all that follows; once more while the guest is here; a check-out."""
+    """Nothing but the booking; a check-in with all that follows; once more while the guest is here; a check-out, which
+    costs some fifteen more in the evening than by day.
+    """
     on_pitch(make.pitch("101"))
     sirvoy.send(sirvoy.booking(sirvoy.room("101")))
     costs = []
@@ -64,7 +66,7 @@ def test_an_event_costs_few_queries(django_capture_on_commit_callbacks):
         with CaptureQueriesContext(connection) as seen, django_capture_on_commit_callbacks(execute=True):
             sirvoy.send(sirvoy.booking(sirvoy.room("101"), minute=minute + 1, **flags), timezone.now())
         costs.append(len(seen))
-    assert all(cost <= most for cost, most in zip(costs, (12, 74, 38, 55), strict=True)), costs
+    assert all(cost <= most for cost, most in zip(costs, (12, 74, 38, 70), strict=True)), costs
 
 
 # --- on and off ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from campsite import schedules
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.django_db(transaction=True)  # some of them may not run within one
 def test_the_table_holds_what_is_declared_and_each_job_exists() -> None:
     assert set(Schedule.objects.values_list("name", flat=True)) == set(schedules.SCHEDULES)
     for schedule in Schedule.objects.all():

@@ -32,7 +32,7 @@ translation.activate("en")
 execute_from_command_line(["manage.py", *sys.argv[1:]])
 """
 """manage.py speaks the site's language, where that has been compiled."""
-NAME = "test_restored"
+NAME = f"test_restored_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 STAY_WH = "SELECT (1000 * sum(energy_kwh))::int FROM bookings_correction"
 IS_STOPPED = "SELECT reason FROM meters_automaticstop WHERE ended_at IS NULL"
 
