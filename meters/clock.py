@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 MIDNIGHT = time()
 
@@ -19,3 +20,16 @@ def moment(day: date, at: time = MIDNIGHT) -> datetime:
 def day_of(moment: datetime) -> date:
     """The day of the campsite that this moment lies in."""
     return moment.astimezone(timezone.get_default_timezone()).date()
+
+
+def typed(text: str) -> datetime | None:
+    """The moment that somebody typed (2026-07-31T14:00): by the campsite's clock where it has no offset. None: it is
+    none.
+    """
+    try:
+        told = parse_datetime(text)
+    except ValueError:
+        return None
+    if told is None or timezone.is_aware(told):
+        return told
+    return timezone.make_aware(told, timezone.get_default_timezone())

@@ -7,9 +7,10 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db.backends.postgresql.psycopg_any import DateTimeTZRange
 from django.db.models import DateTimeField, F
+from django.test import Client
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -105,6 +106,14 @@ def reading(meter: Meter, measured_at: datetime, **values: Any) -> Reading:
 
 def staff(name: str = "reception", **values: Any) -> User:
     return User.objects.create_user(name, is_staff=True, **values)
+
+
+def client_of(group: str) -> Client:
+    """A browser in English, in which one of this group has logged in."""
+    client, user = Client(headers={"accept-language": "en"}), staff(group)
+    user.groups.add(Group.objects.get(name=group))
+    client.force_login(user)
+    return client
 
 
 def superuser(name: str = "chief") -> User:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 from auditlog.models import LogEntry
-from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -28,16 +27,9 @@ pytestmark = pytest.mark.django_db
 PAUSE = "availability.active.pause_on_backoff_gt"
 
 
-def client_of(group: str) -> Client:
-    client, user = Client(headers={"accept-language": "en"}), make.staff(group)
-    user.groups.add(Group.objects.get(name=group))
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def technician() -> Client:
-    return client_of("technician")
+    return make.client_of("technician")
 
 
 def page(client: Client, area: Area, **query: Any) -> str:
@@ -156,7 +148,7 @@ def test_weak_links_are_named_the_weakest_first(technician) -> None:
 
 
 def test_reception_sees_and_may_not_apply() -> None:
-    client, area = client_of("reception"), without_pause()
+    client, area = make.client_of("reception"), without_pause()
     html = page(client, area)
     assert "Apply</button>" not in html
     assert "Technicians and managers set these right on this page." in html

@@ -10,10 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from bookings import csv_import
 from bookings.csv_import import Plan, What
+from meters import clock
 
 
 class Command(BaseCommand):
@@ -55,10 +55,6 @@ class Command(BaseCommand):
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise CommandError("--exported must be like 2026-07-31T14:00")
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment, timezone.get_default_timezone())
+    if told := clock.typed(text):
+        return told
+    raise CommandError("--exported must be like 2026-07-31T14:00")

@@ -14,11 +14,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from meters import clock
 from monitoring.backup import BackupError, fetching, restore, targets, words
 from monitoring.backup.manifest import Kind, Manifest, Part
 from monitoring.backup.progress import Bar
@@ -139,10 +139,6 @@ def _local(moment: datetime) -> str:
 
 
 def _moment(text: str) -> datetime:
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise CommandError(gettext("--at must be like 2026-07-31T14:00"))
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment, timezone.get_default_timezone())
+    if told := clock.typed(text):
+        return told
+    raise CommandError(gettext("--at must be like 2026-07-31T14:00"))

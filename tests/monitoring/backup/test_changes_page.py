@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -27,16 +26,9 @@ def area(settings: Any, tmp_path: Path) -> Area:
     return make.area("Area 2", slug="area2")
 
 
-def client_of(group: str) -> Client:
-    client, user = Client(headers={"accept-language": "en"}), make.staff(group)
-    user.groups.add(Group.objects.get(name=group))
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def technician() -> Client:
-    return client_of("technician")
+    return make.client_of("technician")
 
 
 def page(client: Client, area: Area, **query: str) -> str:
@@ -97,7 +89,7 @@ def test_an_address_that_was_made_up_is_told_and_breaks_nothing(area: Area, tech
 
 
 def test_reception_is_not_shown_who_changed_what(area: Area) -> None:
-    client = client_of("reception")
+    client = make.client_of("reception")
     assert client.get(reverse("area_changes", args=[area.slug])).status_code == 403
     assert (
         reverse("area_changes", args=[area.slug])
