@@ -80,6 +80,31 @@ def test_a_whole_run_ends_well_if_and_only_if_all_of_it_did(tree: Path, wrong: s
     assert list((tree / "tmp").iterdir()) == []
 
 
+FAILS = """
+cd "$(dirname "$0")/../.." && echo "$*" >> asked && mkdir -p .pytest_cache/v/cache
+printf '{\\n  "tests/a.py::test_b": true%s\\n}' '{more}' > .pytest_cache/v/cache/lastfailed
+case "$*" in *--last-failed*) exit {again};; *) exit {first};; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "more", "again", "runs", "is_well"),
+    [
+        pytest.param(1, "", 0, 2, True, id="a deadline was missed"),
+        pytest.param(1, "", 1, 2, False, id="it is broken"),
+        pytest.param(1, ',\n"c": true' * 5, 0, 1, False, id="too much is broken"),
+        pytest.param(2, "", 0, 1, False, id="it was interrupted"),
+    ],
+)
+def test_what_failed_beside_others_must_pass_alone_and_is_told(tree, first, more, again, runs, is_well) -> None:
+    script = FAILS.replace("{more}", more).replace("{again}", str(again)).replace("{first}", str(first))
+    becomes(tree, "pytest", script)
+    running = begun(tree)
+    told, _ = running.communicate(timeout=30)
+    assert len((tree / "asked").read_text().splitlines()) == runs
+    assert (running.returncode == 0) is is_well is ("a race that wants looking at" in told)
+
+
 def test_ctrl_c_leaves_nothing_of_a_run_behind(tree: Path) -> None:
     becomes(tree, "mypy", f"echo $$ > {tree}/pid; exec sleep 60")
     becomes(tree, "pytest", f"touch {tree}/testing; sleep 60")
