@@ -28,6 +28,8 @@ TYPES = {
 """The typed readers of campsite/environment.py, in words."""
 ASKED = {"DEBUG", "TESTING"}
 """What is not so in production."""
+IN_PRODUCTION = {"PRODUCTION", "HTTPS"}
+"""What is."""
 UNITS = {
     "_S": "seconds",
     "_MIN": "minutes",
@@ -128,12 +130,16 @@ def _shown(default: ast.expr | None) -> str:
     """What it is in production; "" where it is empty."""
     if isinstance(default, ast.IfExp) and ASKED & _names(default.test):
         return _shown(default.orelse)
+    if isinstance(default, ast.IfExp) and _names(default.test) <= IN_PRODUCTION:
+        return _shown(default.body)
     if isinstance(default, ast.Call) and ast.unparse(default.func) == "str":
         return _shown(default.args[0])
     if isinstance(default, ast.List):
         return ", ".join(_shown(each) for each in default.elts)
     if default is None or ast.unparse(default) in ("''", "{}"):
         return ""
+    if ast.unparse(default) in IN_PRODUCTION:
+        return "`1`"
     if isinstance(default, ast.BoolOp | ast.UnaryOp) and _names(default) <= ASKED:
         return f"`{int(isinstance(default, ast.UnaryOp))}`"  # DEBUG or TESTING; not DEBUG
     if isinstance(default, ast.Constant):

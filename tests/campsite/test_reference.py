@@ -9,7 +9,7 @@ from django.conf import settings as ours
 from campsite import reference
 
 FOUND = reference.settings(reference.SOURCE.read_text(encoding="utf-8"))
-A_UNIT = re.compile(r"\b(seconds|minutes|hours|days|years|bytes|number of)\b", re.IGNORECASE)
+A_UNIT = re.compile(r"\b(seconds|minutes|hours|days|years|bytes|number of|tries)\b", re.IGNORECASE)
 HOLDS_A_SECRET = re.compile(r"_(KEY|TOKEN|IDENTITY|PASSWORD|SECRET|URL|URLS|TARGETS)$")
 NO_SECRET = {"SITE_URL"}
 
@@ -29,7 +29,7 @@ def test_what_holds_a_secret_says_so() -> None:
 
 def test_every_reading_of_the_environment_is_found() -> None:
     source = reference.SOURCE.read_text(encoding="utf-8")
-    read = re.findall(r"""\b(?:env\.\w+|environment\.named)\(\s*"([A-Z_]+)\"""", source)
+    read = re.findall(r"""\b(?:env\.\w+|environment\.named)\(\s*"([A-Z0-9_]+)\"""", source)
     assert [each.name for each in FOUND] == read
     assert len(set(read)) == len(read) > 70
 
@@ -44,12 +44,16 @@ def test_a_setting_is_shown_with_its_type_its_default_and_its_words() -> None:
             "# --- services ---\n"
             'KEPT_DAYS = env.int("KEPT_DAYS", default=90)\n"""So many days (docs/retention.md)."""\n'
             'KEY = env.str("KEY", default="x" if DEBUG else "")\n"""A secret."""\n'
+            'SAFE = env.bool("SAFE", default=not (DEBUG or TESTING))\n"""As production."""\n'
+            'WHO = env.list("WHO", default=["a"] if PRODUCTION else [])\n"""Names."""\n'
             'HOSTS = [each for each in env.list("HOSTS", default=["a", "b"])]\n"""Names."""\n'
         )
     )
     assert "## Services\n" in page
     assert "| `KEPT_DAYS` | whole number; `90` days | So many days ([retention.md](retention.md)). |\n" in page
     assert "| `KEY` | text; **secret** | A secret. |\n" in page
+    assert "| `SAFE` | yes or no; `1` | As production. |\n" in page
+    assert "| `WHO` | list; `a` | Names. |\n" in page
     assert "| `HOSTS` | list; `a`, `b` | Names. |\n" in page
 
 
