@@ -142,6 +142,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "campsite.strangers.Limited",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "campsite.middleware.admin_policy",
@@ -176,8 +177,20 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "board"
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
-"""Holds how often somebody tried something: so many tries push out no counter. There is one web process."""
+CACHES = {
+    "default": {
+        "BACKEND": "campsite.shared_cache.SharedCache"
+        if REDIS_URL
+        else "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": [REDIS_URL],
+        "KEY_PREFIX": CHANNEL_PREFIX,
+    }
+}
+"""Holds how often somebody tried something, for all processes."""
+STRANGERS_A_MINUTE = env.int("STRANGERS_A_MINUTE", default=300)
+"""Requests of whom nobody knows, from one address: a campsite's guests may share theirs. More are answered 429."""
+SOCKETS_A_MINUTE = env.int("SOCKETS_A_MINUTE", default=1200)
+"""WebSockets that one address may open: after an outage all guests' telephones come at once."""
 AUDITLOG_CID_HEADER = None
 """Nothing that a caller only claims is stored."""
 TRUSTED_PROXIES = [ip_network(told, strict=False) for told in env.list("TRUSTED_PROXIES", default=[])]
@@ -245,6 +258,10 @@ CONTENT_SECURITY_POLICY = {
 
 # --- the API -------------------------------------------------------------------------------------
 
+API_CALLS_A_MINUTE = env.int("API_CALLS_A_MINUTE", default=600)
+"""Calls that a token, or a user, may make; more are answered 429."""
+API_WRONG_TOKENS_A_MINUTE = env.int("API_WRONG_TOKENS_A_MINUTE", default=20)
+"""Calls without a right token that an address may make. Right ones are never refused for it."""
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",
@@ -256,7 +273,8 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,  # the schema describes; OPTIONS would tell half of it
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "meters.api.errors.handle",
+    "EXCEPTION_HANDLER": "campsite.strangers.handle",
+    "DEFAULT_THROTTLE_CLASSES": ["campsite.throttles.PerCaller"],
     "COERCE_DECIMAL_TO_STRING": False,
 }
 SPECTACULAR_SETTINGS = {
@@ -330,6 +348,8 @@ PORTAL_OPEN_AFTER_H = env.int("PORTAL_OPEN_AFTER_H", default=24)
 """A guest's link works from so many hours before the day of arrival until so many after the departure."""
 PORTAL_WRONG_LINKS_A_MINUTE = env.int("PORTAL_WRONG_LINKS_A_MINUTE", default=20)
 """Wrong links that an address may try; more are answered 429. Right ones are never refused."""
+PORTAL_PAGES_A_MINUTE = env.int("PORTAL_PAGES_A_MINUTE", default=240)
+"""Pages that who came by one link may ask for: a party may have a telephone each."""
 PORTAL_CHOICES_A_MINUTE = env.int("PORTAL_CHOICES_A_MINUTE", default=6)
 """So many numbers a guest may try until he has found his outlet."""
 
