@@ -41,6 +41,8 @@ class SirvoyWebhook(APIView):
 
     authentication_classes = ()
     permission_classes = ()
+    throttle_classes = ()
+    counts_itself = True
     parser_classes = ()
     content_negotiation_class = WhateverIsAccepted
     schema = None
@@ -66,8 +68,8 @@ class SirvoyWebhook(APIView):
         """Raises NotFound or Throttled."""
         found = tokens.find(secret)
         if found is None:
-            rate = f"{settings.SIRVOY_WRONG_TOKENS_A_MINUTE}/min"
-            if wait_s := limits.wait_s("token", rate, limits.address(request._request)):
+            most = settings.SIRVOY_WRONG_TOKENS_A_MINUTE
+            if wait_s := limits.wait_s("token", most, "minute", limits.address(request._request)):
                 raise Throttled(wait_s)
             raise NotFound
         address = addresses.of_client(request.META)

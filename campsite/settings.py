@@ -8,11 +8,9 @@ from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from django.templatetags.static import static
-from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
-from campsite import environment
+from campsite import environment, production, theme
 from monitoring.backup import addresses, sealing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -25,6 +23,9 @@ TESTING = "pytest" in sys.modules or "mypy" in sys.modules
 
 DEBUG = env.bool("DEBUG", default=False)
 """Errors are shown with all that the code knows, to whoever caused them: to develop with, never where others come."""
+PRODUCTION = env.bool("PRODUCTION", default=not (DEBUG or TESTING))
+"""Whether guests and staff rely on this site: it then refuses to start with what is only good for trying out
+(campsite/production.py), and expects to be called by https://. Default: where DEBUG is off."""
 SECRET_KEY = env.str("SECRET_KEY", default="only-for-tests-and-tools" if DEBUG or TESTING else "")
 """Signs sessions and cookies: 50 random letters or more (openssl rand -base64 48). A secret; a new one logs all out."""
 if not SECRET_KEY:
@@ -143,7 +144,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "campsite.middleware.believed",
     "django.middleware.security.SecurityMiddleware",
+    "campsite.middleware.isolated",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -151,6 +154,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "campsite.strangers.Limited",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "campsite.middleware.admin_policy",
@@ -185,12 +189,25 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "board"
 
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
-"""Holds how often somebody tried something: so many tries push out no counter. There is one web process."""
+CACHES = {
+    "default": {
+        "BACKEND": "campsite.shared_cache.SharedCache"
+        if REDIS_URL
+        else "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": [REDIS_URL],
+        "KEY_PREFIX": CHANNEL_PREFIX,
+    }
+}
+"""Holds how often somebody tried something, for all processes."""
+STRANGERS_A_MINUTE = env.int("STRANGERS_A_MINUTE", default=300)
+"""Requests of whom nobody knows, from one address: a campsite's guests may share theirs. More are answered 429."""
+SOCKETS_A_MINUTE = env.int("SOCKETS_A_MINUTE", default=1200)
+"""WebSockets that one address may open: after an outage all guests' telephones come at once."""
 AUDITLOG_CID_HEADER = None
 """Nothing that a caller only claims is stored."""
 TRUSTED_PROXIES = [ip_network(told, strict=False) for told in env.list("TRUSTED_PROXIES", default=[])]
-"""Addresses or networks of our own proxies: what these say in X-Forwarded-For of the caller's address is believed."""
+"""Addresses or networks of our own proxies: what these say of the caller (X-Forwarded-For, X-Forwarded-Proto) is
+believed. uvicorn needs --no-proxy-headers for it, else it believes others."""
 
 # --- language and time ---------------------------------------------------------------------------
 
@@ -220,9 +237,21 @@ WHITENOISE_AUTOREFRESH = DEBUG or TESTING  # a file is looked for when it is ask
 # --- security ------------------------------------------------------------------------------------
 
 CSRF_COOKIE_HTTPONLY = True
-HTTPS = env.bool("HTTPS", default=False)
-"""Whether browsers reach us by TLS: cookies then never travel in the clear."""
+HTTPS = env.bool("HTTPS", default=PRODUCTION)
+"""Whether browsers reach the site by https:// alone: cookies then never travel in the clear."""
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+HSTS_S = env.int("HSTS_S", default=3600 if HTTPS else 0)
+"""Seconds for which a browser that was here once asks by https:// only. Raise it when TLS has worked for a while: an
+hour first, 604800 (a week) then, 31536000 (a year) in the end. It cannot be taken back sooner."""
+SECURE_HSTS_SECONDS = HSTS_S
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True  # of the site's own host
+# Who ends TLS for us says so; campsite.middleware.believed drops the header where it is not one of TRUSTED_PROXIES.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Without a proxy that we believe nobody could tell how he was called: everything would be led in a circle.
+SECURE_SSL_REDIRECT = HTTPS and bool(TRUSTED_PROXIES)
+SECURE_REDIRECT_EXEMPT = [r"^health/(live|ready)$", r"^metrics$"]  # asked by machines beside us, past the proxy
+SECURE_REFERRER_POLICY = "same-origin"  # guests' addresses are secret: no other site hears of them
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # to be on browsers' own list for ever is the domain's owner's decision
 CONTENT_SECURITY_POLICY = {
     # The admin's theme (Alpine.js) needs unsafe-eval and inline styles: campsite/middleware.py has its policy.
     "EXCLUDE_URL_PREFIXES": ["/admin/"],
@@ -242,6 +271,10 @@ CONTENT_SECURITY_POLICY = {
 
 # --- the API -------------------------------------------------------------------------------------
 
+API_CALLS_A_MINUTE = env.int("API_CALLS_A_MINUTE", default=600)
+"""Calls that a token, or a user, may make; more are answered 429."""
+API_WRONG_TOKENS_A_MINUTE = env.int("API_WRONG_TOKENS_A_MINUTE", default=20)
+"""Calls without a right token that an address may make. Right ones are never refused for it."""
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rest_framework.authentication.TokenAuthentication",
@@ -253,7 +286,8 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,  # the schema describes; OPTIONS would tell half of it
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "meters.api.errors.handle",
+    "EXCEPTION_HANDLER": "campsite.strangers.handle",
+    "DEFAULT_THROTTLE_CLASSES": ["campsite.throttles.PerCaller"],
     "COERCE_DECIMAL_TO_STRING": False,
 }
 SPECTACULAR_SETTINGS = {
@@ -329,6 +363,8 @@ PORTAL_OPEN_AFTER_H = env.int("PORTAL_OPEN_AFTER_H", default=24)
 """And until so many hours after the departure."""
 PORTAL_WRONG_LINKS_A_MINUTE = env.int("PORTAL_WRONG_LINKS_A_MINUTE", default=20)
 """Wrong links that an address may try; more are answered 429. Right ones are never refused."""
+PORTAL_PAGES_A_MINUTE = env.int("PORTAL_PAGES_A_MINUTE", default=240)
+"""Pages that who came by one link may ask for: a party may have a telephone each."""
 PORTAL_CHOICES_A_MINUTE = env.int("PORTAL_CHOICES_A_MINUTE", default=6)
 """So many numbers a guest may try until he has found his outlet."""
 
@@ -449,37 +485,7 @@ EMAIL_TIMEOUT = 10  # seconds: a mail server that hangs holds up one job, not al
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="campsite@localhost")
 """Guests see it, and answer to it."""
 
-# --- the admin -----------------------------------------------------------------------------------
-
-TEAL = {
-    "50": "oklch(98.4% .014 180.7)",
-    "100": "oklch(95.3% .051 180.8)",
-    "200": "oklch(91% .096 180.4)",
-    "300": "oklch(85.5% .138 181.1)",
-    "400": "oklch(77.7% .152 181.9)",
-    "500": "oklch(70.4% .14 182.5)",
-    "600": "oklch(51.1% .096 186.4)",
-    "700": "oklch(43.7% .078 188.2)",
-    "800": "oklch(38.6% .063 188.4)",
-    "900": "oklch(33% .054 190)",
-    "950": "oklch(27.7% .046 192.5)",
-}
-UNFOLD = {
-    "SITE_TITLE": SITE_NAME,
-    "SITE_HEADER": SITE_NAME,
-    "SITE_SYMBOL": "bolt",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("icons/favicon.svg")}],
-    "SITE_URL": reverse_lazy("board"),
-    "STYLES": [lambda request: static("css/admin.css")],
-    "COLORS": {"primary": TEAL},
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "monitoring.glance.dashboard",
-    "SIDEBAR": {
-        "show_search": True,
-        "show_all_applications": True,
-        "navigation": "campsite.menu.navigation",
-    },
-}
+UNFOLD = theme.unfold(SITE_NAME)
 
 # --- logging: one line an event, to standard error; no tokens, no guests' data -------------------
 
@@ -509,3 +515,6 @@ LOGGING = {
         "uvicorn.access": {"handlers": [], "propagate": False},  # none: also guests' pages have secret addresses
     },
 }
+
+if PRODUCTION:
+    production.check(globals())

@@ -13,6 +13,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.utils import translation
 
@@ -90,6 +91,12 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     with django_db_blocker.unblock():
         emptied.keep()
+
+
+@pytest.fixture(autouse=True)
+def nobody_tried() -> None:
+    """Where tries are counted."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

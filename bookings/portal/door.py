@@ -33,6 +33,7 @@ LEADS_BACK_TO = ("portal-find", "portal-receipt", "portal-report")
 View = Callable[[HttpRequest, Stay, datetime], HttpResponse]
 
 
+@limits.counts_itself
 @never_cache
 @require_http_methods(["GET", "HEAD"])
 def enter(request: HttpRequest, token: str) -> HttpResponse:
@@ -136,6 +137,11 @@ def away(request: HttpRequest, again_s: int) -> HttpResponse:
     return _spoken(request, None, lambda: show(request, "away.html", {"again_s": again_s}, status=503))
 
 
+def busy(request: HttpRequest, wait_s: int) -> HttpResponse:
+    """Whoever comes too often, in his language."""
+    return _spoken(request, None, lambda: too_many(request, wait_s))
+
+
 def private(answer: HttpResponse) -> HttpResponse:
     """No search engine keeps it, and no other site hears of its address."""
     answer.headers["X-Robots-Tag"] = "noindex, nofollow"
@@ -171,8 +177,8 @@ def leave(request: HttpRequest) -> HttpResponse:
 
 def _lost(request: HttpRequest) -> HttpResponse:
     with translation.override(_language(request, None)):
-        rate = f"{settings.PORTAL_WRONG_LINKS_A_MINUTE}/min"
-        if wait_s := limits.wait_s("wrong", rate, limits.address(request)):
+        most = settings.PORTAL_WRONG_LINKS_A_MINUTE
+        if wait_s := limits.wait_s("wrong", most, "minute", limits.address(request)):
             return too_many(request, wait_s)
         return show(request, "lost.html", status=404)
 

@@ -103,8 +103,8 @@ def _wait_s(request: HttpRequest, number: int) -> int | None:
     not there is such a booking, and however it was written.
     """
     a_minute, an_hour = settings.PORTAL_FINDS_A_MINUTE, settings.PORTAL_FINDS_OF_A_BOOKING_AN_HOUR
-    wait_s = limits.wait_s("find", f"{a_minute}/min", limits.address(request))
-    return wait_s or (limits.wait_s("booking", f"{an_hour}/hour", number) if number else None)
+    wait_s = limits.wait_s("find", a_minute, "minute", limits.address(request))
+    return wait_s or (limits.wait_s("booking", an_hour, "hour", number) if number else None)
 
 
 def _sign(stay: Stay) -> str:

@@ -42,7 +42,7 @@ def page(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
 def choose_outlet(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
     """The page once more where the outlet is his, else with what he typed and why not."""
     number = request.POST.get("outlet", "").strip()[:LONGEST_NUMBER]
-    if wait_s := limits.wait_s("outlet", f"{settings.PORTAL_CHOICES_A_MINUTE}/min", stay.pk):
+    if wait_s := limits.wait_s("outlet", settings.PORTAL_CHOICES_A_MINUTE, "minute", stay.pk):
         return door.later(_shown(request, stay, now, number, TOO_OFTEN, status=429), wait_s)
     try:
         if _has_outlet(stay):
@@ -59,7 +59,7 @@ def switch(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
     """The guest's outlet on or off; the page once more, with why not where he may not."""
     number, state = request.POST.get("meter", ""), request.POST.get("state", "")
     what = "on" if state == "on" else "off"  # apart: who has switched off often is not left in the dark
-    if wait_s := limits.wait_s(what, f"{settings.PORTAL_SWITCHES_A_MINUTE}/min", stay.pk):
+    if wait_s := limits.wait_s(what, settings.PORTAL_SWITCHES_A_MINUTE, "minute", stay.pk):
         return door.later(_shown(request, stay, now, not_switched=SWITCHED_TOO_OFTEN, status=429), wait_s)
     meter = Meter.objects.filter(pk=number).first() if number.isdecimal() and len(number) < 10 else None
     try:

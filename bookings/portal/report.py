@@ -83,7 +83,7 @@ def page(request: HttpRequest, stay: Stay, now: datetime) -> HttpResponse:
     """
     if request.method != "POST" or "language" in request.POST:
         return _shown(request, stay, now)
-    if wait_s := limits.wait_s("report", f"{settings.PORTAL_REPORTS_AN_HOUR}/hour", stay.pk):
+    if wait_s := limits.wait_s("report", settings.PORTAL_REPORTS_AN_HOUR, "hour", stay.pk):
         return door.later(_shown(request, stay, now, TOO_OFTEN, status=429), wait_s)
     try:
         reports.report(stay, _said(request, "kind"), _said(request, "text"), _outlet(request), now, _language())

@@ -22,6 +22,9 @@ REFUSED = {
     400: OpenApiResponse(ErrorSerializer, description="A parameter is unknown or wrong; `fields` says which."),
     401: OpenApiResponse(ErrorSerializer, description="No token, or a wrong one."),
     403: OpenApiResponse(ErrorSerializer, description="Only for staff."),
+    429: OpenApiResponse(
+        ErrorSerializer, description="Too many calls; the header `Retry-After` says when to come again."
+    ),
 }
 MISSING = REFUSED | {404: OpenApiResponse(ErrorSerializer, description="There is none of this name.")}
 NOT_SWITCHED = MISSING | {
@@ -56,8 +59,10 @@ class MaySeeCommands(Permitted):
 
 class English:
     """Machines read the messages: they are English, whatever the browser prefers. No cache keeps them: they are of now,
-    and name guests.
+    and name guests. Who calls too often is told by REST_FRAMEWORK's throttle and EXCEPTION_HANDLER.
     """
+
+    counts_itself = True
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with translation.override("en"):
