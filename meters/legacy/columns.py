@@ -88,7 +88,6 @@ TABLES: dict[str, dict[str, tuple[str, ...]]] = {
         "id": ("id",),
         "module": ("module",),
         "data": ("data",),
-        "made_at": ("created_at",),
     },
 }
 NEEDED: dict[str, tuple[str, ...]] = {
