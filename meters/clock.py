@@ -23,8 +23,8 @@ def day_of(moment: datetime) -> date:
 
 
 def typed(text: str) -> datetime | None:
-    """The moment that somebody typed (2026-07-31T14:00): by the campsite's clock where it has no offset. None: it is
-    none.
+    """The moment that somebody typed (2026-07-31T14:00): by the campsite's clock where it has no offset, and then
+    in UTC: of an hour that the clock has twice the first, of one that it leaves out the next. None: it is none.
     """
     try:
         told = parse_datetime(text)
@@ -32,4 +32,4 @@ def typed(text: str) -> datetime | None:
         return None
     if told is None or timezone.is_aware(told):
         return told
-    return timezone.make_aware(told, timezone.get_default_timezone())
+    return timezone.make_aware(told, timezone.get_default_timezone()).astimezone(UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 from django.db.models import Q
@@ -33,8 +33,13 @@ class Hour:
     """Its name is told twice on this day, when summer time ends."""
 
     @property
+    def zone(self) -> str:
+        """CEST or CET: Django's own filter says nothing where the two have to be told apart."""
+        return self.start.tzname() or ""
+
+    @property
     def end(self) -> datetime:
-        return timezone.localtime(self.start + HOUR)
+        return timezone.localtime(self.start.astimezone(UTC) + HOUR)  # added to a local time it would be another hour
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,13 +173,18 @@ def suggest(name: str, numbers: Mapping[str, Iterable[str]]) -> str | None:
     pitches: dict[str, set[str]] = {}
     for number, aliases in numbers.items():
         for known in (number, *aliases):
-            pitches.setdefault(_plain(known), set()).add(number)
-    whole = _plain(name)
+            pitches.setdefault(plain(known), set()).add(number)
+    whole = plain(name)
     for candidate in (whole, re.sub(r",\d{1,2}$", "", whole)):
         found = pitches.get(candidate, set())
         if found:
             return next(iter(found)) if len(found) == 1 else None
     return None
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: case and spaces do not count."""
+    return "".join(name.split()).casefold()
 
 
 def suggestions(meters: Iterable[Meter]) -> dict[int, Pitch]:
@@ -191,10 +196,6 @@ def suggestions(meters: Iterable[Meter]) -> dict[int, Pitch]:
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
-
-
-def _plain(name: str) -> str:
-    return "".join(name.split()).casefold()
 
 
 def _check_after(before: Installation, at: datetime) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
-from meters.models import Device, Listing, Meter
+from meters.models import Area, Device, Listing, Meter
 from meters.zigbee2mqtt import Event, ListedDevice
 
 REPORTED = (
@@ -43,6 +43,22 @@ def apply_inventory(
     _list(area_id, dict(kept.values_list("device_id", "friendly_name")) | names, at)
     _settle_owners(at)
     _make_meters()
+
+
+def expect(ieee_address: str, area: Area | None, friendly_name: str, model: str, at: datetime) -> Meter:
+    """A meter of which somebody told, and that no area lists yet: until one does, it counts as removed. What an
+    inventory says of the device rules over what is told here.
+    """
+    device = Device.objects.create(
+        ieee_address=ieee_address,
+        area=area,
+        friendly_name=friendly_name,
+        kind=Device.Kind.SINGLE_PHASE,
+        model=model[:100],
+        first_seen_at=at,
+        removed_at=at,
+    )
+    return Meter.objects.create(device=device)
 
 
 def claim(device_id: int, area_id: int) -> None:

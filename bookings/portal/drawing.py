@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils.translation import gettext
 
@@ -49,8 +50,7 @@ def hours(chart: Chart) -> Drawing:
     """Words at midnight (the day) and at noon."""
     at = [(bar, local.at_campsite(bar.start)) for bar in chart.bars]
     words = [(bar, local.day(when) if when.hour == 0 else local.clock(when)) for bar, when in at if when.hour % 12 == 0]
-    names = [f"{local.day(when, weekday=True)} {local.clock(when)}" for _bar, when in at]
-    return _drawing(chart, words, names)
+    return _drawing(chart, words, _names([when for _bar, when in at]))
 
 
 def days(chart: Chart) -> Drawing:
@@ -61,6 +61,14 @@ def days(chart: Chart) -> Drawing:
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _names(hours: Sequence[datetime]) -> list[str]:
+    """Day and time of day; where summer time ends, the two hours of one name tell which they are."""
+    names = [f"{local.day(when, weekday=True)} {local.clock(when)}" for when in hours]
+    return [
+        f"{name} ({when.tzname()})" if names.count(name) > 1 else name for name, when in zip(names, hours, strict=True)
+    ]
 
 
 def _drawing(chart: Chart, words: Sequence[tuple[Bar, str]], names: Sequence[str]) -> Drawing:

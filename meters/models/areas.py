@@ -12,7 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Area(models.Model):
-    """One Zigbee2MQTT instance: a coordinator and its meters. Written by the admin's forms."""
+    """One Zigbee2MQTT instance: a coordinator and its meters. Written by the admin's forms; those of a former system
+    are made by meters/legacy.
+    """
 
     class Control(models.TextChoices):
         OBSERVE = "observe", _("Observe: show what would be switched, switch nothing by itself")

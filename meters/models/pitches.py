@@ -6,7 +6,9 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Pitch(models.Model):
-    """A place of the campsite. Written by the admin's forms; `occupied_until` only by meters/pitches.py."""
+    """A place of the campsite. Written by the admin's forms, those of a former system made by meters/legacy;
+    `occupied_until` only by meters/pitches.py.
+    """
 
     class Kind(models.TextChoices):
         TOURING = "touring", _("touring pitch")

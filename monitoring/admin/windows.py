@@ -71,7 +71,7 @@ class MaintenanceWindowAdmin(ModelAdmin):
     actions = ["end_now"]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        now = timezone.localtime().replace(second=0, microsecond=0)
+        now = timezone.now().replace(second=0, microsecond=0)  # hours added to a local time may be more, or less
         return {"from_at": now, "to_at": now + timedelta(hours=2)}
 
     def get_readonly_fields(self, request: HttpRequest, obj: MaintenanceWindow | None = None) -> list[str]:

@@ -1,0 +1,194 @@
+"""What the files say of guests becomes bookings, outlets, kWh used before, and packages: all by their own modules.
+
+What is known here already rules: a booking that Sirvoy told of is never changed by what the former system thought.
+Money stays where it was earned: a package costs nothing here, what was paid for it stands in its note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.contrib.auth.models import User
+
+from bookings import accounts, csv_import, ledger, rooms, stays
+from bookings.csv_import import What
+from bookings.legacy import customers
+from bookings.legacy.customers import ZERO, Customer, Guests, Outlet, Package
+from bookings.models import Booking, Stay, StayMeter, WebhookEvent
+from meters import clock
+from meters.legacy.found import Tally
+from meters.legacy.report import Report
+from meters.models import Meter
+
+NOTE = "Former system"
+"""Begins the note of what was brought over: by it the next run knows it again."""
+COUNTED_APART = timedelta(hours=1)
+"""The former system and ours noted one check-in so far apart at most."""
+
+
+def bookings(guests: Guests, exported_at: datetime, now: datetime, by: User, report: Report) -> None:
+    """Who is here or still comes and is not known, as an import of bookings that were exported then."""
+    known = set(Booking.objects.filter(sirvoy_id__in=guests.customers).values_list("sirvoy_id", flat=True))
+    today, wanted = clock.day_of(exported_at), []
+    for customer in guests.customers.values():
+        name = str(customer.booking)
+        if not customers.is_present(customer, today):
+            report.kept("booking", name, "has left: no guest is brought over who is not needed", customer.where)
+        elif customer.booking in known:
+            report.kept("booking", name, "is known here", customer.where)
+        else:
+            wanted.append(customer)
+    rows = tuple(row for customer in wanted for row in customer.rows())
+    plan = csv_import.apply(csv_import.Export(rows, (), ()), exported_at, by, now)
+    stays.advance(now)  # who is known already gets the meters that hang on his pitch now
+    for entry in plan.entries:
+        _tell(entry, guests.customers[entry.sirvoy_id], report)
+
+
+def outlets(
+    guests: Guests,
+    meters: Mapping[str, Meter],
+    tallies: Mapping[str, Tally],
+    exported_at: datetime,
+    by: User,
+    report: Report,
+) -> None:
+    """The meters that guests who are here had, from the export on; and what they had used on them until then."""
+    packages = _by_booking(guests.packages)
+    for customer in guests.customers.values():
+        if not (stay := _stay(customer)):
+            continue
+        for outlet in guests.outlets(customer):
+            meter = meters.get(rooms.plain(outlet.meter))
+            if meter is None:
+                why, do = "its meter is not known by that name", "add it to the stay at reception"
+                report.ask("outlet", f"{customer.booking} {outlet.meter}", why, do, outlet.where)
+            elif line := _give(stay, meter, exported_at, by, outlet, report):
+                tally = tallies.get(rooms.plain(outlet.meter))
+                _used_before(stay, outlet, tally, line.period.lower, exported_at, by, report)
+        before = sum((each.before_kwh for each in packages.get(customer.booking, ())), ZERO)
+        if before and not stay.lines.filter(period__startswith__lt=exported_at).exists():
+            _correct(stay, "meters before", before, f"{before} kWh", by, report)
+
+
+def packages(guests: Guests, by: User, report: Report) -> None:
+    """The packages that are not used up, and those of season guests."""
+    of_season = [customer.package for customer in guests.customers.values() if customer.package]
+    for package in [*guests.packages, *of_season]:
+        booking = Booking.objects.filter(sirvoy_id=package.booking).first()
+        mark = f"{NOTE}, {package.id}:"
+        name = f"{package.booking} {package.name}"
+        if booking is None:
+            report.kept("package", name, "of a booking that is not brought over", package.where)
+        elif booking.packages.filter(reason__startswith=mark).exists():
+            report.kept("package", name, "is here", package.where)
+        else:
+            _sell(booking, package, f"{mark} {package.name}, {package.price} paid there", name, by, report)
+    if guests.used_up:
+        report.kept("package", f"{guests.used_up} more", "are used up, or over")
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------
+
+
+def _tell(entry: csv_import.Entry, customer: Customer, report: Report) -> None:
+    name = str(entry.sirvoy_id)
+    if entry.event and entry.event.status == WebhookEvent.Status.FAILED:
+        do = "see it among Sirvoy's events in the administration"
+        report.ask("booking", name, f"could not be made: {entry.event.reason}", do, customer.where)
+    elif entry.what is What.NEW:
+        until = f"{customer.arrival} – {customer.departure}, {', '.join(customer.pitches) or 'no pitch'}"
+        report.made("booking", name, until, customer.where)
+    else:
+        report.ask("booking", name, str(entry.reason or entry.what), "look at it at reception", customer.where)
+
+
+def _stay(customer: Customer) -> Stay | None:
+    """The party that is here; where a booking has several, that on the first pitch that the former system names."""
+    here = list(
+        Stay.objects.filter(booking__sirvoy_id=customer.booking, status=Stay.Status.IN_HOUSE)
+        .select_related("pitch", "booking")
+        .order_by("pk")
+    )
+    first = rooms.plain(customer.pitches[0]) if customer.pitches else ""
+    named = [stay for stay in here if stay.pitch and first in rooms.names(stay.pitch)]
+    return next(iter([*named, *here]), None)
+
+
+def _give(stay: Stay, meter: Meter, at: datetime, by: User, outlet: Outlet, report: Report) -> StayMeter | None:
+    """The stay's line of this meter, made if it never had it here; None: it cannot have it."""
+    name = f"{stay.booking} {meter}"
+    if line := StayMeter.objects.filter(stay=stay, meter=meter).order_by("period").first():
+        report.kept("outlet", name, "has it here", outlet.where)
+        return line
+    try:
+        line = stays.add_meter(stay, meter, by, at)
+    except stays.StayError as why:
+        report.ask("outlet", name, str(why), "say at reception whose outlet it is", outlet.where)
+        return None
+    report.made("outlet", name, "from the export on", outlet.where)
+    return line
+
+
+def _used_before(
+    stay: Stay,
+    outlet: Outlet,
+    tally: Tally | None,
+    since: datetime,
+    exported_at: datetime,
+    by: User,
+    report: Report,
+) -> None:
+    """What the former system measured up to the export. Where the ledger has counted since before that, it is asked:
+    the same kWh must not be counted twice.
+    """
+    name = f"{stay.booking} {outlet.meter}"
+    do = "correct the stay's kWh by hand, or leave it"
+    if stay.corrections.filter(reason__startswith=f"{NOTE}, {outlet.meter}:").exists():
+        report.kept("used before", name, "is here", outlet.where)
+    elif since < exported_at:
+        if outlet.start_at and outlet.start_at < since - COUNTED_APART:
+            why = f"the ledger counts since {since:%Y-%m-%d %H:%M} UTC, and the guest came before"
+            report.ask("used before", name, why, do, outlet.where)
+        else:
+            report.kept("used before", name, "all of it is counted here", outlet.where)
+    elif outlet.start_kwh is None or tally is None or tally.last is None:
+        why = "how much was used before is not told: a counter is missing at check-in, or now"
+        report.ask("used before", name, why, do, outlet.where)
+    elif (used := tally.last[1] - outlet.start_kwh) < 0:
+        why = f"its counter stood at {outlet.start_kwh} at check-in, and last at {tally.last[1]} kWh"
+        report.ask("used before", name, why, do, outlet.where)
+    elif used:
+        _correct(stay, outlet.meter, used, f"from {outlet.start_kwh} to {tally.last[1]} kWh", by, report)
+
+
+def _correct(stay: Stay, name: str, kwh: Decimal, text: str, by: User, report: Report) -> None:
+    mark = f"{NOTE}, {name}:"
+    subject = f"{stay.booking} {name}"
+    if stay.corrections.filter(reason__startswith=mark).exists():
+        report.kept("used before", subject, "is here")
+        return
+    try:
+        ledger.correct(stay, kwh, f"{mark} {text}", by)
+    except ledger.LedgerError as why:
+        report.ask("used before", subject, str(why), "correct the stay's kWh by hand")
+    else:
+        report.made("used before", subject, f"{kwh} kWh")
+
+
+def _sell(booking: Booking, package: Package, reason: str, name: str, by: User, report: Report) -> None:
+    try:
+        accounts.sell(booking, package.kwh, ZERO, by, reason)
+    except accounts.AccountError as why:
+        report.ask("package", name, str(why), "sell it at reception for 0", package.where)
+    else:
+        report.made("package", name, f"{package.kwh} kWh", package.where)
+
+
+def _by_booking(packages: Iterable[Package]) -> dict[int, list[Package]]:
+    found: dict[int, list[Package]] = {}
+    for each in packages:
+        found.setdefault(each.booking, []).append(each)
+    return found
