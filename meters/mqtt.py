@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -308,12 +308,17 @@ class _Trip:
 def _split(url: str) -> SplitResult:
     parts = urlsplit(url)
     if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-        raise ValueError("MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://…).")
+        raise ValueError("MQTT_URL must look like mqtt://user:password@host:1883 (or mqtts://…?ca=/file).")
     return parts
 
 
 def _port(parts: SplitResult) -> int:
     return parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+
+
+def _authority(parts: SplitResult) -> str | None:
+    """The file of the authority that must have signed the broker's certificate; None: any that this machine trusts."""
+    return parse_qs(parts.query).get("ca", [None])[0]
 
 
 def _speaker(parts: SplitResult, client_id: str, *, persistent: bool = False, manual_ack: bool = False) -> paho.Client:
@@ -329,5 +334,5 @@ def _speaker(parts: SplitResult, client_id: str, *, persistent: bool = False, ma
     if parts.username:
         client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
     if parts.scheme == "mqtts":
-        client.tls_set_context(ssl.create_default_context())
+        client.tls_set_context(ssl.create_default_context(cafile=_authority(parts)))
     return client
