@@ -81,6 +81,7 @@ def django(services: harness.Services, database_url: str) -> None:
     import django
 
     os.environ.update(DATABASE_URL=database_url, REDIS_URL=services.redis_url, SECRET_KEY="x")
+    os.environ["PRODUCTION"] = "0"
     os.environ["CHANNEL_PREFIX"] = harness.channels(database_url)
     os.environ["DJANGO_SETTINGS_MODULE"] = "campsite.settings"
     django.setup()

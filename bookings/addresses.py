@@ -25,6 +25,12 @@ def of_client(meta: Mapping[str, Any]) -> Address | None:
     return address
 
 
+def is_proxy(meta: Mapping[str, Any]) -> bool:
+    """Whether a proxy of ours (settings.TRUSTED_PROXIES) calls: what it says of the caller is believed."""
+    address = read(meta.get("REMOTE_ADDR", ""))
+    return address is not None and _is_in(address, settings.TRUSTED_PROXIES)
+
+
 def is_allowed(address: Address | None) -> bool:
     """Whether events may come from there; from anywhere where settings.SIRVOY_ALLOWED_NETWORKS is empty."""
     allowed = settings.SIRVOY_ALLOWED_NETWORKS

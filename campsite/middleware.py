@@ -15,6 +15,7 @@ from psycopg import errors
 from bookings import addresses
 
 logger = logging.getLogger(__name__)
+Answering = Callable[[HttpRequest], HttpResponse]
 ADMIN_POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -30,7 +31,39 @@ ADMIN_POLICY = "; ".join(
 )
 
 
-def admin_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+PERMISSIONS_POLICY = ", ".join(
+    ["camera=(self)"]  # a technician's scanner
+    + [
+        f"{each}=()"
+        for each in ("geolocation", "microphone", "payment", "usb", "serial", "bluetooth", "display-capture")
+    ]
+)
+
+
+def believed(get_response: Answering) -> Answering:
+    """Drops what a caller who is no proxy of ours says of how he came: he might call plain HTTP encrypted."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if not addresses.is_proxy(request.META):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return get_response(request)
+
+    return middleware
+
+
+def isolated(get_response: Answering) -> Answering:
+    """No other site may embed what is here, and our own pages may use of the device only what one of them needs."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        return response
+
+    return middleware
+
+
+def admin_policy(get_response: Answering) -> Answering:
     """The admin's own Content-Security-Policy: looser than the strict one of all other pages, but no third party."""
 
     def middleware(request: HttpRequest) -> HttpResponse:

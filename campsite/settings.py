@@ -8,11 +8,9 @@ from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from django.templatetags.static import static
-from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
-from campsite import environment
+from campsite import environment, production, theme
 from monitoring.backup import addresses, sealing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -24,6 +22,9 @@ TESTING = "pytest" in sys.modules or "mypy" in sys.modules
 # --- who and where -------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=False)
+PRODUCTION = env.bool("PRODUCTION", default=not (DEBUG or TESTING))
+"""Whether guests and staff rely on this site: it then refuses to start with what is only good for trying out
+(campsite/production.py), and expects to be called by https://. Default: where DEBUG is off."""
 SECRET_KEY = env.str("SECRET_KEY", default="only-for-tests-and-tools" if DEBUG or TESTING else "")
 if not SECRET_KEY:
     raise ImproperlyConfigured(
@@ -131,7 +132,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "campsite.middleware.believed",
     "django.middleware.security.SecurityMiddleware",
+    "campsite.middleware.isolated",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -178,7 +181,8 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 AUDITLOG_CID_HEADER = None
 """Nothing that a caller only claims is stored."""
 TRUSTED_PROXIES = [ip_network(told, strict=False) for told in env.list("TRUSTED_PROXIES", default=[])]
-"""Addresses or networks of our own proxies: what these say in X-Forwarded-For of the caller's address is believed."""
+"""Addresses or networks of our own proxies: what these say of the caller (X-Forwarded-For, X-Forwarded-Proto) is
+believed. uvicorn needs --no-proxy-headers for it, else it believes others."""
 
 # --- language and time ---------------------------------------------------------------------------
 
@@ -207,9 +211,21 @@ WHITENOISE_AUTOREFRESH = DEBUG or TESTING  # a file is looked for when it is ask
 # --- security ------------------------------------------------------------------------------------
 
 CSRF_COOKIE_HTTPONLY = True
-# Behind TLS: set HTTPS=1; cookies then never travel in the clear.
-HTTPS = env.bool("HTTPS", default=False)
+HTTPS = env.bool("HTTPS", default=PRODUCTION)
+"""Whether browsers reach the site by https:// alone: cookies then never travel in the clear."""
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+HSTS_S = env.int("HSTS_S", default=3600 if HTTPS else 0)
+"""Seconds for which a browser that was here once asks by https:// only. Raise it when TLS has worked for a while: an
+hour first, 604800 (a week) then, 31536000 (a year) in the end. It cannot be taken back sooner."""
+SECURE_HSTS_SECONDS = HSTS_S
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True  # of the site's own host
+# Who ends TLS for us says so; campsite.middleware.believed drops the header where it is not one of TRUSTED_PROXIES.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Without a proxy that we believe nobody could tell how he was called: everything would be led in a circle.
+SECURE_SSL_REDIRECT = HTTPS and bool(TRUSTED_PROXIES)
+SECURE_REDIRECT_EXEMPT = [r"^health/(live|ready)$", r"^metrics$"]  # asked by machines beside us, past the proxy
+SECURE_REFERRER_POLICY = "same-origin"  # guests' addresses are secret: no other site hears of them
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # to be on browsers' own list for ever is the domain's owner's decision
 CONTENT_SECURITY_POLICY = {
     # The admin's theme (Alpine.js) needs unsafe-eval and inline styles: campsite/middleware.py has its policy.
     "EXCLUDE_URL_PREFIXES": ["/admin/"],
@@ -431,37 +447,7 @@ EMAIL_TIMEOUT = 10  # seconds: a mail server that hangs holds up one job, not al
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="campsite@localhost")
 """Guests see it, and answer to it."""
 
-# --- the admin -----------------------------------------------------------------------------------
-
-TEAL = {
-    "50": "oklch(98.4% .014 180.7)",
-    "100": "oklch(95.3% .051 180.8)",
-    "200": "oklch(91% .096 180.4)",
-    "300": "oklch(85.5% .138 181.1)",
-    "400": "oklch(77.7% .152 181.9)",
-    "500": "oklch(70.4% .14 182.5)",
-    "600": "oklch(51.1% .096 186.4)",
-    "700": "oklch(43.7% .078 188.2)",
-    "800": "oklch(38.6% .063 188.4)",
-    "900": "oklch(33% .054 190)",
-    "950": "oklch(27.7% .046 192.5)",
-}
-UNFOLD = {
-    "SITE_TITLE": SITE_NAME,
-    "SITE_HEADER": SITE_NAME,
-    "SITE_SYMBOL": "bolt",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("icons/favicon.svg")}],
-    "SITE_URL": reverse_lazy("board"),
-    "STYLES": [lambda request: static("css/admin.css")],
-    "COLORS": {"primary": TEAL},
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "monitoring.glance.dashboard",
-    "SIDEBAR": {
-        "show_search": True,
-        "show_all_applications": True,
-        "navigation": "campsite.menu.navigation",
-    },
-}
+UNFOLD = theme.unfold(SITE_NAME)
 
 # --- logging: one line an event, to standard error; no tokens, no guests' data -------------------
 
@@ -489,3 +475,6 @@ LOGGING = {
         "uvicorn.access": {"handlers": [], "propagate": False},  # none: also guests' pages have secret addresses
     },
 }
+
+if PRODUCTION:
+    production.check(globals())

@@ -19,6 +19,7 @@ from campsite.embedded.state import State
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
+    os.environ["PRODUCTION"] = "0"  # also for the processes that tests start
     if not (services.given("DATABASE_URL") and services.given("REDIS_URL")):
         stack = ExitStack()
         early_config.add_cleanup(stack.close)

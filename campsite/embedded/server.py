@@ -57,6 +57,7 @@ def environment(state: State, running: dict[str, str], host: str = LOOPBACK[0]) 
     """For the product's processes: what the person set goes before our defaults, the services before both."""
     hosts = ["*"] if host in EVERYWHERE else ["127.0.0.1", "localhost", "[::1]", host]
     defaults = {
+        "PRODUCTION": "0",
         "SECRET_KEY": state.secret("secret-key"),
         "MQTT_CLIENT_ID": f"campsite-try-out-{state.secret('try-out')[:8]}",
         "ALLOWED_HOSTS": ",".join(hosts),

@@ -11,8 +11,9 @@ READ = "from campsite import settings; print(settings.SECRET_KEY, settings.DATAB
 
 
 def read_settings(**environment: str) -> subprocess.CompletedProcess[str]:
+    env = {"PRODUCTION": "0"} | environment
     return subprocess.run(
-        [sys.executable, "-c", READ], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", READ], cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=30
     )
 
 
@@ -34,7 +35,7 @@ def test_what_the_database_url_says_of_tls_is_kept() -> None:
     told = subprocess.run(
         [sys.executable, "-c", read],
         cwd=settings.BASE_DIR,
-        env={"SECRET_KEY": "x", "DATABASE_URL": "postgres://u:p@h/d?sslmode=verify-full"},
+        env={"SECRET_KEY": "x", "PRODUCTION": "0", "DATABASE_URL": "postgres://u:p@h/d?sslmode=verify-full"},
         capture_output=True,
         text=True,
         timeout=30,
@@ -45,7 +46,7 @@ def test_what_the_database_url_says_of_tls_is_kept() -> None:
 
 def site_url(**environment: str) -> subprocess.CompletedProcess[str]:
     read = "from campsite import settings; print(settings.SITE_URL)"
-    env = {"SECRET_KEY": "x"} | environment
+    env = {"SECRET_KEY": "x", "PRODUCTION": "0"} | environment
     return subprocess.run(
         [sys.executable, "-c", read], cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=30
     )
@@ -85,7 +86,7 @@ def test_a_token_for_metrics_that_could_be_guessed_is_refused_and_not_repeated()
 
 def watched(**environment: str) -> subprocess.CompletedProcess[str]:
     read = "from campsite import settings; print(settings.PROBES, settings.WATCHED_CERTIFICATES)"
-    env = {"SECRET_KEY": "x"} | environment
+    env = {"SECRET_KEY": "x", "PRODUCTION": "0"} | environment
     return subprocess.run(
         [sys.executable, "-c", read], cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=30
     )
@@ -110,7 +111,7 @@ def test_what_can_not_be_probed_is_refused_at_the_start(probes: str) -> None:
 
 def backup_settings(**environment: str) -> subprocess.CompletedProcess[str]:
     read = "from campsite import settings as s; print(s.BACKUP_TARGETS, s.BACKUP_RECIPIENTS)"
-    env = {"SECRET_KEY": "x"} | environment
+    env = {"SECRET_KEY": "x", "PRODUCTION": "0"} | environment
     return subprocess.run(
         [sys.executable, "-c", read], cwd=settings.BASE_DIR, env=env, capture_output=True, text=True, timeout=30
     )

@@ -85,13 +85,13 @@ class Services:
     def manage(self, *words: str, database_url: str, mqtt_url: str = "", **environment: str) -> Process:
         """`manage.py …` against these services; its output goes to a file of its own."""
         ours = {"DATABASE_URL": database_url, "REDIS_URL": self.redis_url, "MQTT_URL": mqtt_url}
-        ours |= {"CHANNEL_PREFIX": channels(database_url), "SECRET_KEY": "x", "DEBUG": "0"}
+        ours |= {"CHANNEL_PREFIX": channels(database_url), "SECRET_KEY": "x", "DEBUG": "0", "PRODUCTION": "0"}
         return self._run(words[0], ["manage.py", *words], ours | environment)
 
     def web(self, *, database_url: str, port: int, **environment: str) -> Process:
         """The web process as it is deployed; ready when it returns."""
         ours = {"DATABASE_URL": database_url, "REDIS_URL": self.redis_url, "DATABASE_POOL": "1", "STATIC_IN_PLACE": "1"}
-        ours |= {"CHANNEL_PREFIX": channels(database_url), "SECRET_KEY": "x", "DEBUG": "0"}
+        ours |= {"CHANNEL_PREFIX": channels(database_url), "SECRET_KEY": "x", "DEBUG": "0", "PRODUCTION": "0"}
         words = ["-m", "uvicorn", "campsite.asgi:application", "--lifespan", "off", "--port", str(port)]
         process = self._run("web", words, ours | environment)
         process.wait_ready(lambda: is_listening(port), PATIENCE_S)

@@ -200,7 +200,7 @@ def test_a_million_rows_take_no_more_memory_than_a_few(format):
         ran = subprocess.run(
             [sys.executable, "-c", WRITES, format, str(count)],
             cwd=settings.BASE_DIR,
-            env={"DJANGO_SETTINGS_MODULE": "campsite.settings", "SECRET_KEY": "x"},
+            env={"DJANGO_SETTINGS_MODULE": "campsite.settings", "PRODUCTION": "0", "SECRET_KEY": "x"},
             capture_output=True,
             text=True,
             check=True,

@@ -42,6 +42,7 @@ def backing_up(settings, preexec: Callable[[], None] | None = None) -> subproces
     environment = {
         "PATH": os.environ["PATH"],
         "DATABASE_URL": f"postgres://{told['USER']}:{told['PASSWORD']}@:{place}",
+        "PRODUCTION": "0",
         "SECRET_KEY": "x",
         "BACKUP_TARGETS": "\n".join(f"{name} {url}" for name, url in settings.BACKUP_TARGETS.items()),
         "BACKUP_RECIPIENTS": settings.BACKUP_RECIPIENTS[0],

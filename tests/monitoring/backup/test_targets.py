@@ -210,6 +210,7 @@ def test_nobody_loads_what_only_a_target_needs():
         cwd=configured.BASE_DIR,
         env={
             "DJANGO_SETTINGS_MODULE": "campsite.settings",
+            "PRODUCTION": "0",
             "SECRET_KEY": "x",
             "BACKUP_TARGETS": "a s3://k:s@h/b\nb sftp://u:p@h/f?fingerprint=x",
         },
