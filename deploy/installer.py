@@ -47,8 +47,8 @@ LABEL = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 HOST = rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*"
 CERTIFICATES = """Your e-mail address, for certificates of Let's Encrypt, which must reach this machine from the
 internet on port 80 or 443? Or `internal`: an authority of its own, which each device has to be told of."""
-BACKUPS = """Where do backups go? A folder on another disk, such as /volumeUSB1/usbshare/campsite; or an address, sftp://… or
-s3://… (docs/backup.md)."""
+BACKUPS = """Where do backups go? A folder on another disk, such as /volumeUSB1/usbshare/campsite; or an address,
+sftp://… or s3://… (docs/backup.md)."""
 QUESTIONS = (
     Question(
         "SITE_NAME",
