@@ -66,13 +66,14 @@ class Site:
         self.state = State(Path(tempfile.mkdtemp(prefix="campsite-deploy-")))
         self._stack.callback(self.state.remove)
         self.root = self.state.account.own_directory(self.state.home / "site")
-        self.deploy, self.app = self.root / "deploy", self.root / "app"
+        self.deploy = self.root / "deploy"
         self.ports = {port: str(self.state.port(f"native-{port}")) for port in PORTS}
         self.running: dict[str, Process] = {}
         shutil.copytree(DEPLOY, self.deploy, ignore=shutil.ignore_patterns(".env", "secrets", "data"))
         (self.deploy / "areas.ini").write_text(AREAS)
         self._give(self.root)
-        build(code, self.app)
+        self.build("latest", code)
+        self.use("latest")
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +81,13 @@ class Site:
     def __exit__(self, *_: object) -> None:
         self.down()
         self._stack.close()
+
+    def build(self, version: str, code: Path) -> None:
+        build(code, self.root / "images" / version)
+
+    def use(self, version: str) -> None:
+        """Our own processes are started of this version's code from now on."""
+        self.app = self.root / "images" / version
 
     def _give(self, path: Path) -> None:
         """To the user as whom the services run; without an owner's rights nobody else looks."""
@@ -111,6 +119,8 @@ class Site:
             env.write("FRONT_NETWORK=127.0.0.1/32\n")
         for path in (self.deploy / "secrets").iterdir():
             path.write_text(self._elsewhere(path.read_text()))
+        targets = self.deploy / "secrets/backup_targets"
+        targets.write_text(targets.read_text().replace("file:///backup", (self.root / "usb").as_uri()))
         for name in ("caddy/Caddyfile", "redis/valkey.conf", "postgres/init.sh", "mosquitto/mosquitto.conf"):
             path = self.deploy / name
             path.write_text(self._here(path.read_text()))
@@ -298,6 +308,10 @@ class Site:
     def url(self) -> str:
         return f"https://{HOST}:{self.ports['8443']}"
 
+    def here(self, url: str) -> str:
+        """Where an address of the site is on this machine."""
+        return re.sub(rf"^https://{HOST}(?=/|$)", self.url, url)
+
     @cached_property
     def tls(self) -> ssl.SSLContext:
         """Who trusts Caddy's own authority, as a device does that was told of it."""
@@ -318,7 +332,7 @@ def caddy(folder: Path) -> str:
 
 def build(code: Path, app: Path) -> None:
     """The image's /app: what .dockerignore lets in, and the Dockerfile's own commands in it."""
-    allowed = [line for line in (code / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    allowed = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     refused = shutil.ignore_patterns("__pycache__", "*.pyc", "*.mo", "embedded")
     for name in (line[1:] for line in allowed if line.startswith("!")):
         source, target = code / name, app / name
@@ -327,13 +341,7 @@ def build(code: Path, app: Path) -> None:
             shutil.copytree(source, target, ignore=refused)
         else:
             shutil.copy(source, target)
-    for command in re.findall(
-        r"^RUN ((?:[A-Z_]+=\S+ )*python (?!-m (?:venv|compileall)).*)$", dockerfile(code), re.MULTILINE
-    ):
-        subprocess.run(
-            ["/bin/sh", "-c", command.replace("python ", f"{sys.executable} ")], cwd=app, check=True, timeout=120
-        )
-
-
-def dockerfile(code: Path) -> str:
-    return (code / "deploy" / "Dockerfile").read_text()
+    ours = r"^RUN ((?:[A-Z_]+=\S+ )*python (?!-m (?:venv|compileall)).*)$"
+    for command in re.findall(ours, (DEPLOY / "Dockerfile").read_text(), re.MULTILINE):
+        words = ["/bin/sh", "-c", command.replace("python ", f"{sys.executable} ")]
+        subprocess.run(words, cwd=app, check=True, capture_output=True, timeout=120)
