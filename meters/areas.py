@@ -37,12 +37,18 @@ def set_control(areas: Sequence[Area], control: str) -> list[Area]:
     return changed
 
 
-def apply_bridge_state(area_id: int, online: bool, at: datetime) -> bool:
-    """Note online or offline (offline also is the last will); returns whether that was news."""
+def apply_bridge_state(area_id: int, online: bool, at: datetime, *, is_live: bool = True) -> bool:
+    """Note online or offline (offline also is the last will); returns whether that was news.
+
+    A retained online confirms nothing: a broker that began anew from an older memory hands out that of one that died.
+    """
     bridge = AreaState.Bridge.ONLINE if online else AreaState.Bridge.OFFLINE
     _make(area_id)
-    told = {"confirmed_at": at, "seen_at": at} | ({"coordinator_lost_at": None} if online else {})
-    AreaState.objects.filter(area=area_id).update(**told)
+    state = AreaState.objects.filter(area=area_id)
+    if is_live or not online:
+        state.update(confirmed_at=at, seen_at=at)
+    if online:
+        state.update(coordinator_lost_at=None)
     return bool(AreaState.objects.filter(area=area_id).exclude(bridge=bridge).update(bridge=bridge, bridge_since=at))
 
 

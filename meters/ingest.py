@@ -173,7 +173,7 @@ class Ingest:
             case zigbee2mqtt.Response():
                 requests.answer(area.id, told, at)
             case _:
-                self._bridge(work, area, told, at)
+                self._bridge(work, area, told, message)
 
     def _parsed(self, area: AreaEntry, rest: str, message: Message) -> zigbee2mqtt.Message:
         """Raises Rejected; a backup that cannot be read is an answer all the same."""
@@ -184,11 +184,12 @@ class Ingest:
                 requests.note_unreadable_backup(area.id, error, message.received_at)
             raise
 
-    def _bridge(self, work: Pass, area: AreaEntry, told: zigbee2mqtt.Message, at: datetime) -> None:
+    def _bridge(self, work: Pass, area: AreaEntry, told: zigbee2mqtt.Message, message: Message) -> None:
         """What a Zigbee2MQTT tells of itself."""
+        at = message.received_at
         match told:
             case zigbee2mqtt.BridgeState():
-                if areas.apply_bridge_state(area.id, told.online, at):
+                if areas.apply_bridge_state(area.id, told.online, at, is_live=not message.retained):
                     work.outcome.areas.add(area.id)
             case zigbee2mqtt.BridgeInfo():
                 areas.apply_info(area.id, told, at)

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,6 +33,7 @@ FLUSH_S = 1.0
 HURRIED_FLUSH_S = 0.1
 """The same while somebody waits for a proof."""
 IDLE_S = 0.5
+ALIVE = "bridge/request/health_check"
 SEARCH = [("+/bridge/state", 1), ("+/bridge/info", 0), ("+/+/bridge/state", 1), ("+/+/bridge/info", 0)]
 """Where Zigbee2MQTTs that are no areas yet are looked for."""
 PASSING_SQLSTATES = ("08", "25P", "40", "53", "55", "57", "58")
@@ -67,6 +69,7 @@ class Intake:
             settings.MQTT_CLIENT_ID,
             on_message=self._receive,
             topics=self._topics,
+            on_connect=lambda: self._ask_for_life(self._base_topics),
             persistent=settings.MQTT_PERSISTENT_SESSION,
         )
         self._storing = threading.Thread(target=self._store_forever, name="store", daemon=True)
@@ -111,7 +114,15 @@ class Intake:
         before, self._base_topics = self._base_topics, frozenset(base_topics)
         self._stale.set()
         self._client.subscribe([(f"{base}/#", 1) for base in sorted(self._base_topics - before)])
+        self._ask_for_life(self._base_topics - before)
         self._client.unsubscribe([f"{base}/#" for base in sorted(before - self._base_topics)])
+
+    def _ask_for_life(self, base_topics: Iterable[str]) -> None:
+        """What the broker retains is no proof that a Zigbee2MQTT runs: the answer is. One that is not yet connected
+        itself says so when it is."""
+        for base in sorted(base_topics):
+            with suppress(mqtt.NotConnected):
+                self._client.publish(f"{base}/{ALIVE}", "{}")
 
     def clear(self, topic: str) -> None:
         """Take what is retained there off the broker, as `publish`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
+import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -72,6 +74,7 @@ class CampsiteBroker:
         rules: Mapping[str, str] | None = None,
         port: int = 0,
     ) -> None:
+        root.mkdir(exist_ok=True)
         self.root, self.port, self.tls_port = root, port or free_port(), free_port()
         self.inventory, self.secrets, self.config = root / "areas.ini", root / "secrets", root / "config"
         self.address = f"mqtt://127.0.0.1:{self.port}"
@@ -82,6 +85,23 @@ class CampsiteBroker:
         self.file = root / "mosquitto.conf"
         self.file.write_text(self._configuration(lines or {}))
         self.process: Process | None = None
+
+    def standby(self, root: Path, *, memory: Path | None = None) -> CampsiteBroker:
+        """Another one with the same users and rules, for the same address. `memory`: a copy of this one's."""
+        shutil.copytree(self.secrets, root / "secrets")
+        shutil.copytree(self.config, root / "config")
+        if memory:
+            shutil.copytree(memory, root / "data")
+        return CampsiteBroker(root, port=self.port)
+
+    def remember(self, folder: Path) -> Path:
+        """A copy of what it keeps, as of now: it saves on SIGUSR1."""
+        assert self.process
+        saved = self.root / "data" / "mosquitto.db"
+        before = saved.stat().st_mtime_ns if saved.exists() else 0
+        self.process.popen.send_signal(signal.SIGUSR1)
+        until(lambda: saved.exists() and saved.stat().st_mtime_ns != before, "the broker to save")
+        return Path(shutil.copytree(self.root / "data", folder))
 
     def make(self, *more: str) -> None:
         """As a person runs it."""
@@ -180,6 +200,10 @@ class Somebody:
         wanted = (topic, payload.encode() if isinstance(payload, str) else payload)
         with self._changed:
             assert self._changed.wait_for(lambda: wanted in self.heard, PATIENCE_S), wanted
+
+    def hears_of(self, topic: str) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: topic in dict(self.heard), PATIENCE_S), topic
 
     def leave(self) -> None:
         self.client.disconnect()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from meters import rejected
+from meters import areas, rejected
 from meters.ingest import Ingest
 from meters.models import (
     Area,
@@ -415,6 +415,21 @@ def test_the_directory_is_read_anew_after_a_failed_batch(ingest: Ingest) -> None
 def test_commands_are_no_sign_of_life_of_a_zigbee2mqtt(ingest: Ingest) -> None:
     ingest.process([message(f"{B}/101,2/get", {"state": ""}), message(f"{B}/bridge/request/restart", {})])
     assert not AreaState.objects.filter(confirmed_at__isnull=False).exists()
+
+
+def test_what_the_broker_retains_is_no_proof_that_a_zigbee2mqtt_runs(ingest: Ingest) -> None:
+    """A standby broker with an older memory hands out the word of one that has died since."""
+    online = message(f"{B}/bridge/state", {"state": "online"}, retained=True)
+    ingest.process([online])
+    told = AreaState.objects.get()
+    assert (told.bridge, told.confirmed_at, told.seen_at) == ("online", None, None)
+    assert areas.doubt(online.received_at) == [told.area_id]
+    assert AreaState.objects.get().bridge == "unknown"
+    ingest.process(
+        [message(f"{B}/bridge/response/health_check", {"data": {"healthy": True}, "status": "ok"}, minute=1)]
+    )
+    assert AreaState.objects.get().bridge == "online"
+    assert areas.doubt(online.received_at) == []
 
 
 def test_an_inventory_line_that_cannot_be_read_removes_nobody(ingest: Ingest) -> None:

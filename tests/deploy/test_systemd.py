@@ -1,0 +1,110 @@
+"""The units for a bare Debian are the containers of compose.yaml once more: same commands, secrets and limits."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+from tests.deploy.broker import DEPLOY
+
+UNITS = {
+    "campsite-migrate": "migrate",
+    "campsite-web": "web",
+    "campsite-worker": "mqtt_worker",
+    "campsite-qcluster": "qcluster",
+}
+"""Unit → service of compose.yaml."""
+FOLDER = DEPLOY / "systemd"
+COMPOSE = DEPLOY / "compose.yaml"
+with_systemd = pytest.mark.skipif(
+    not shutil.which("systemd-analyze"), reason="systemd is not installed: apt-get install systemd"
+)
+with_compose = pytest.mark.skipif(not COMPOSE.exists(), reason="there is no compose.yaml")
+
+
+def unit(name: str) -> list[tuple[str, str]]:
+    """Its settings in order; many occur more than once."""
+    lines = (FOLDER / f"{name}.service").read_text().splitlines()
+    return [(key, value) for key, _, value in (line.partition("=") for line in lines) if not key.startswith(("#", "["))]
+
+
+def container(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"][UNITS[name]]
+    return found
+
+
+def seconds(text: str) -> int:
+    return int(text.removesuffix("s"))
+
+
+@with_compose
+@pytest.mark.parametrize("name", UNITS)
+def test_each_unit_runs_what_its_container_runs(name: str) -> None:
+    command = dict(unit(name))["ExecStart"].removeprefix("/opt/campsite/.venv/bin/")
+    inside = " ".join(container(name)["command"])
+    assert command == inside.replace("--host 0.0.0.0", "--host 127.0.0.1")
+
+
+@with_compose
+@pytest.mark.parametrize("name", UNITS)
+def test_each_unit_has_its_containers_secrets_and_no_others(name: str) -> None:
+    told = unit(name)
+    given = {value.partition(":")[0] for key, value in told if key == "LoadCredential"}
+    assert given == set(container(name)["secrets"])
+    for secret in given:
+        assert ("LoadCredential", f"{secret}:/etc/campsite/secrets/{secret}") in told
+        assert ("Environment", f"{secret.upper()}_FILE=%d/{secret}") in told
+
+
+@with_compose
+@pytest.mark.parametrize("name", UNITS)
+def test_each_unit_has_its_containers_limits(name: str) -> None:
+    told, inside = dict(unit(name)), container(name)
+    assert told["MemoryMax"].lower() == inside["mem_limit"]
+    if name != "campsite-migrate":
+        assert seconds(told["TimeoutStopSec"]) == seconds(inside["stop_grace_period"])
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_each_program_of_ours_exists(name: str) -> None:
+    program, what, *_ = dict(unit(name))["ExecStart"].split()[1:]
+    assert what in get_commands() if program == "manage.py" else (program, find_spec(what) is None) == ("-m", False)
+
+
+@pytest.mark.parametrize("name", [name for name in UNITS if name != "campsite-migrate"])
+def test_whoever_dies_is_started_again_for_ever_and_only_after_the_migrations(name: str) -> None:
+    told = dict(unit(name))
+    assert (told["Restart"], told["StartLimitIntervalSec"]) == ("always", "0")
+    assert (told["Requires"], told["PartOf"]) == ("campsite-migrate.service", "campsite.target")
+    assert "campsite-migrate.service" in told["After"].split()
+
+
+@with_systemd
+def test_systemd_has_nothing_to_say_of_them(tmp_path: Path) -> None:
+    program = shutil.which("true")
+    for path in FOLDER.glob("campsite*"):
+        text = path.read_text().replace("/opt/campsite/.venv/bin/python", str(program))
+        (tmp_path / path.name).write_text(text)
+    files = sorted(map(str, tmp_path.iterdir()))
+    assert len(files) == 5
+    done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, timeout=60)
+    assert [line for line in (done.stdout + done.stderr).splitlines() if "campsite" in line] == []
+
+
+@with_systemd
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_finds_each_well_protected(name: str) -> None:
+    """The lower the better: 9.6 is a unit without any protection."""
+    words = ["systemd-analyze", "security", "--offline=true", str(FOLDER / f"{name}.service")]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=60).stdout
+    found = re.search(r"exposure level for \S+: ([0-9.]+)", told)
+    assert found
+    assert float(found[1]) < 2
