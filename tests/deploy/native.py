@@ -11,45 +11,20 @@ import shutil
 import ssl
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 from campsite.embedded import mosquitto, postgres, valkey
 from campsite.embedded.processes import Failed, Process, wait_until
-from campsite.embedded.state import State
-from tests.deploy import composed
-from tests.deploy.composed import DEPLOY, ROOT, Service
+from tests.deploy.composed import DEPLOY, ROOT
+from tests.deploy.installation import HOST, Installation
 
-HOST = "localhost"
 PORTS = ("5432", "6379", "1883", "8883", "8000", "8080", "8443", "8081")
 NAMES = ("postgres", "redis", "mosquitto", "web")
 CORE = ("postgres", "redis", "mosquitto", "migrate", "web", "mqtt_worker", "qcluster", "caddy")
 """What runs without a profile."""
 FIRST_START_S = 90
-AREAS = """
-[site]
-broker = mqtt://mosquitto:1883
-
-[nord]
-name = Nord
-base_topic = zigbee2mqtt
-channel = 11
-pan_id = 0x1a01
-port = tcp://192.0.2.11:6638
-adapter = zstack
-
-[syd]
-name = Syd
-base_topic = zigbee2mqtt_area2
-channel = 20
-pan_id = 0x1a02
-port = tcp://192.0.2.12:6638
-adapter = zstack
-"""
 SHIMS = {
     # Busybox has it in the image; here it may be missing.
     "nc": "import socket, sys\nsys.exit(socket.socket().connect_ex((sys.argv[2], int(sys.argv[3]))))",
@@ -58,29 +33,19 @@ SHIMS = {
 }
 
 
-class Site:
-    """One installation in a folder of its own: made by deploy/install, then started as Compose would."""
+class Site(Installation):
+    """One installation, started as Compose would."""
 
     def __init__(self, code: Path = ROOT) -> None:
-        self._stack = ExitStack()
-        self.state = State(Path(tempfile.mkdtemp(prefix="campsite-deploy-")))
-        self._stack.callback(self.state.remove)
-        self.root = self.state.account.own_directory(self.state.home / "site")
-        self.deploy = self.root / "deploy"
+        super().__init__()
         self.ports = {port: str(self.state.port(f"native-{port}")) for port in PORTS}
         self.running: dict[str, Process] = {}
-        shutil.copytree(DEPLOY, self.deploy, ignore=shutil.ignore_patterns(".env", "secrets", "data"))
-        (self.deploy / "areas.ini").write_text(AREAS)
-        self._give(self.root)
         self.build("latest", code)
         self.use("latest")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self.down()
-        self._stack.close()
+        super().close()
 
     def build(self, version: str, code: Path) -> None:
         build(code, self.root / "images" / version)
@@ -88,30 +53,6 @@ class Site:
     def use(self, version: str) -> None:
         """Our own processes are started of this version's code from now on."""
         self.app = self.root / "images" / version
-
-    def _give(self, path: Path) -> None:
-        """To the user as whom the services run; without an owner's rights nobody else looks."""
-        for each in [path, *path.rglob("*")]:
-            os.chown(each, self.state.account.uid, self.state.account.gid)
-
-    # --- installing ----------------------------------------------------------------------------------------------
-
-    def install(self, *more: str) -> subprocess.CompletedProcess[str]:
-        """As a person runs it, with the answers beforehand."""
-        account = self.state.account
-        (self.root / "usb").mkdir(exist_ok=True)
-        self._give(self.root / "usb")
-        words = [self.deploy / "install", "--name", "Prøve Camping", "--host", HOST, "--certificates", "internal"]
-        words += ["--backups", self.root / "usb", "--owner", f"{account.uid}:{account.gid}", *more]
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL)
-
-    @cached_property
-    def compose(self) -> dict[str, object]:
-        return composed.read(composed.values(self.deploy / ".env"))
-
-    @cached_property
-    def services(self) -> dict[str, Service]:
-        return composed.services(self.compose)
 
     def fit(self) -> None:
         """Paths, ports and the proxy's network of this machine into the files that were installed."""
@@ -123,7 +64,7 @@ class Site:
         targets.write_text(targets.read_text().replace("file:///backup", (self.root / "usb").as_uri()))
         for name in ("caddy/Caddyfile", "redis/valkey.conf", "postgres/init.sh", "mosquitto/mosquitto.conf"):
             path = self.deploy / name
-            path.write_text(self._here(path.read_text()))
+            path.write_text(self.fitted(path.read_text()))
         caddy, broker = self.deploy / "caddy/Caddyfile", self.deploy / "mosquitto/mosquitto.conf"
         caddy.write_text(caddy.read_text().replace("admin off", "admin off\n\tdefault_bind 127.0.0.1"))
         broker.write_text(re.sub(r"^(listener \d+)$", r"\1 127.0.0.1", broker.read_text(), flags=re.MULTILINE))
@@ -134,7 +75,8 @@ class Site:
             told = re.sub(rf"\b{name}:(\d+)", lambda found: f"127.0.0.1:{self.ports[found[1]]}", told)
         return told
 
-    def _here(self, told: str) -> str:
+    def fitted(self, told: str) -> str:
+        """Words of a container, as they are meant on this machine."""
         told = self._elsewhere(told).replace("0.0.0.0", "127.0.0.1")
         told = re.sub(rf"(?<![\d.])({'|'.join(PORTS)})(?!\d)", lambda found: self.ports[found[1]], told)
         for there, here in sorted(self._paths.items(), reverse=True):
@@ -145,7 +87,7 @@ class Site:
     def _paths(self) -> dict[str, str]:
         found = {"/run/secrets": str(self.deploy / "secrets")}
         for name in CORE:
-            found |= self.services[name].folders(self.compose["volumes"])  # type: ignore[arg-type]
+            found |= self.services[name].folders(self.compose["volumes"])
         return {there: str(self.deploy / here) if here.startswith("./") else here for there, here in found.items()}
 
     # --- running -------------------------------------------------------------------------------------------------
@@ -162,7 +104,7 @@ class Site:
         if name == "postgres":
             self._initialize()
         service = self.services[name]
-        words = [self._here(word) for word in service.command]
+        words = [self.fitted(word) for word in service.command]
         words = [str(self._program(words[0])), *words[1:]]
         if name == "postgres":
             words += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.state.sockets()}"]
@@ -182,12 +124,12 @@ class Site:
 
     def environment(self, name: str) -> dict[str, str]:
         """What compose.yaml says, and what the image brings."""
-        told = {key: self._here(value) for key, value in self.services[name].environment.items()}
+        told = {key: self.fitted(value) for key, value in self.services[name].environment.items()}
         image = {
             "PATH": os.pathsep.join(
                 [str(self._shims), str(Path(sys.executable).parent), str(self._programs), os.defpath]
             ),
-            "XDG_DATA_HOME": self._here("/data"),
+            "XDG_DATA_HOME": self.fitted("/data"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             "DJANGO_SETTINGS_MODULE": "campsite.settings",
@@ -211,7 +153,7 @@ class Site:
             path = folder / name
             path.write_text(f"#!{sys.executable}\n{code.replace('PORT', self.ports['6379'])}\n")
             path.chmod(0o755)
-        self._give(folder)
+        self.give(folder)
         return folder
 
     def _program(self, name: str) -> Path | str:
@@ -230,7 +172,7 @@ class Site:
         if folder.exists():
             return
         folder.mkdir(parents=True)
-        self._give(Path(self._here("/var/lib/postgresql")))
+        self.give(Path(self.fitted("/var/lib/postgresql")))
         password = environment["POSTGRES_PASSWORD_FILE"]
         words = [
             str(self._programs / "initdb"),
@@ -254,7 +196,7 @@ class Site:
         server = self._process("postgres", words, environment)
         server.wait_ready(lambda: (sockets / f".s.PGSQL.{self.ports['5432']}").exists(), 30)
         self._once(
-            "postgres", [self._here("/docker-entrypoint-initdb.d/campsite.sh")], environment | {"PGHOST": str(sockets)}
+            "postgres", [self.fitted("/docker-entrypoint-initdb.d/campsite.sh")], environment | {"PGHOST": str(sockets)}
         )
         server.stop(20)
 
@@ -277,7 +219,7 @@ class Site:
         return self.probe(name).returncode == 0
 
     def probe(self, name: str) -> subprocess.CompletedProcess[str]:
-        return self.execute(name, *map(self._here, self.services[name].probe))
+        return self.execute(name, *map(self.fitted, self.services[name].probe))
 
     def execute(self, name: str, *words: str, told: str | None = None) -> subprocess.CompletedProcess[str]:
         """As `docker compose exec` does."""
@@ -315,7 +257,7 @@ class Site:
     @cached_property
     def tls(self) -> ssl.SSLContext:
         """Who trusts Caddy's own authority, as a device does that was told of it."""
-        root = Path(self._here("/data")) / "caddy/pki/authorities/local/root.crt"
+        root = Path(self.fitted("/data")) / "caddy/pki/authorities/local/root.crt"
         wait_until(root.exists, 30, "Caddy's own authority")
         return ssl.create_default_context(cafile=str(root))
 
