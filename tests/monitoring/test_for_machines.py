@@ -118,3 +118,31 @@ def test_ready_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(connection.settings_dict, "PORT", "1")
     answer = Client().get("/health/ready")
     assert (answer.status_code, answer.json()) == (503, {"status": "down", "parts": {"database": "database_away"}})
+
+
+def alive(process: str) -> tuple[int, str]:
+    told = StringIO()
+    try:
+        call_command("alive", process, stdout=told)
+    except SystemExit as ended:
+        return int(ended.code or 0), told.getvalue()
+    return 0, told.getvalue()
+
+
+@pytest.mark.django_db
+def test_a_worker_lives_as_long_as_it_beats_whatever_the_broker_does() -> None:
+    assert alive("worker") == (1, "worker_silent\n")
+    make.worker(connected_at=None)
+    assert alive("worker") == (0, "broker_away\n")
+    WorkerState.objects.update(connected_at=timezone.now())
+    assert alive("worker") == (0, "ok\n")
+    WorkerState.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
+    assert alive("worker") == (1, "worker_silent\n")
+
+
+@pytest.mark.django_db
+def test_background_jobs_live_as_long_as_none_waits() -> None:
+    Schedule.objects.update(next_run=timezone.now() + timedelta(minutes=1))
+    assert alive("qcluster") == (0, "ok\n")
+    Schedule.objects.update(next_run=timezone.now() - timedelta(minutes=10))
+    assert alive("qcluster") == (1, "jobs_wait\n")
