@@ -14,9 +14,12 @@ class CampsiteConfig(AppConfig):
 
     def ready(self) -> None:
         from django.apps import apps
+        from django.contrib.auth.signals import user_logged_in
 
         from campsite import groups, schedules
+        from campsite.login import sessions
 
+        user_logged_in.connect(sessions.begun)
         post_migrate.connect(schedules.sync, sender=apps.get_app_config("django_q"))
         # The last app that has tables, of which the signal tells: by then every permission was made.
         last = [app for app in apps.get_app_configs() if app.models_module][-1]
