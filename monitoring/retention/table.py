@@ -236,6 +236,14 @@ TABLE: tuple[Kept, ...] = (
         others.prune_sessions,
     ),
     Kept(
+        "tries",
+        _("Who logged in, and wrong tries"),
+        _("When and from where, to find who got in with somebody else's password. Passwords and codes are not kept."),
+        others.oldest_try,
+        "LOGINS_KEPT_DAYS",
+        others.prune_tries,
+    ),
+    Kept(
         "backups",
         _("When backups were made"),
         _("A line each. The backups themselves are kept by the day, week and month on each target."),
