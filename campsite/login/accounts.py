@@ -37,6 +37,10 @@ class Accounts(UserAdmin):
     def second_step(self, user: Any) -> bool:
         return bool(user.has_second_step)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Whether a password was given is told by the last log-in: passwords.is_given."""
+        return [*super().get_readonly_fields(request, obj), "last_login", "date_joined"]
+
     def get_urls(self) -> list[URLPattern]:
         acts = {"leave": self.log_out, "telephone": self.take_away, "let-in": self.let_in}
         views = [(name, self.admin_site.admin_view(require_POST(self._act(act)))) for name, act in acts.items()]

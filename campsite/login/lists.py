@@ -36,8 +36,8 @@ class Listed(ReadOnlyAdmin):
 
 @admin.register(AccessLog)
 class LogIns(Listed):
-    list_display = ["at", "who", "address", "until", "browser"]
-    fields = readonly_fields = list_display
+    list_display = ["at", "who", "address", "until"]
+    fields = readonly_fields = [*list_display, "browser"]
     list_filter = ["attempt_time"]
 
     @admin.display(description=gettext_lazy("logged out"), ordering="logout_time")

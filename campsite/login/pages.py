@@ -126,7 +126,8 @@ def take_telephone(request: HttpRequest, user: User, done: Callable[[], str]) ->
         else:
             del request.session["new_telephone"]
             return show_codes(request, codes, done())
-    told = {"qr": qr.svg(factors.address(user, key)), "letters": factors.in_letters(key)}
+    address = factors.address(user, key)
+    told = {"qr": qr.svg(address), "address": address, "letters": factors.in_letters(key)}
     return _page(request, "enrol", _("Log in with your telephone, too"), whose=user, form=form, **told)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from auditlog.models import LogEntry
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -377,3 +378,14 @@ def test_the_admin_shows_nobodys_secret():
     chief.force_login(make.superuser())
     for table in ("otp_totp/totpdevice", "otp_static/staticdevice"):
         assert chief.get(f"/admin/{table}/").status_code == 404
+
+
+def test_who_has_no_manager_is_helped_on_the_server(capsys: Any):
+    client, user, _key = logged_in("manager")
+    call_command("second_step_off", "mette")
+    assert not factors.has_one(user)
+    assert not steps.is_in(client)
+    assert LogEntry.objects.filter(changes__log_in__1="second_step_off", actor=None).exists()
+    for name in ("mette", "nobody"):
+        with pytest.raises(CommandError):
+            call_command("second_step_off", name)
