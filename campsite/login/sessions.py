@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -32,12 +34,17 @@ def renewed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[Ht
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        session = request.session
-        if session.accessed and SESSION_KEY in session and time.time() - session.get(USED_AT, 0) > RENEWED_EVERY_S:
-            session[USED_AT] = time.time()
+        # Where something failed, the database may be away: it is not waited for a second time.
+        if request.session.accessed and response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            _renew(request.session)
         return response
 
     return middleware
+
+
+def _renew(session: SessionBase) -> None:
+    if SESSION_KEY in session and time.time() - session.get(USED_AT, 0) > RENEWED_EVERY_S:
+        session[USED_AT] = time.time()
 
 
 def end(user: User, by: Person, but: str | None = None) -> int:
