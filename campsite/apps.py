@@ -3,6 +3,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.db import connections
 from django.db.models.signals import post_migrate, pre_migrate
+from django.utils.translation import gettext_lazy
 
 
 class CampsiteConfig(AppConfig):
@@ -14,9 +15,13 @@ class CampsiteConfig(AppConfig):
 
     def ready(self) -> None:
         from django.apps import apps
+        from django.contrib.auth.signals import user_logged_in
 
         from campsite import groups, schedules
+        from campsite.login import sessions
 
+        user_logged_in.connect(sessions.begun)
+        apps.get_app_config("axes").verbose_name = gettext_lazy("Log-ins")
         post_migrate.connect(schedules.sync, sender=apps.get_app_config("django_q"))
         # The last app that has tables, of which the signal tells: by then every permission was made.
         last = [app for app in apps.get_app_configs() if app.models_module][-1]

@@ -85,6 +85,9 @@ MENU: list[tuple[Text, list[Line]]] = [
             _table(_("Users"), "person", "auth_user"),
             _table(_("Groups"), "group", "auth_group"),
             _table(_("Audit log"), "history", "auditlog_logentry"),
+            _table(_("Log-ins"), "login", "axes_accesslog"),
+            _table(_("Wrong tries to log in"), "gpp_bad", "axes_accessfailurelog"),
+            Line(_("My log-in"), "shield_person", "my-log-in"),
         ],
     ),
     (

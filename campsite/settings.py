@@ -2,6 +2,7 @@
 
 import re
 import sys
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,10 @@ INSTALLED_APPS = [
     "django_filters",
     "django_q",
     "auditlog",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "csp",
     "meters",
     "bookings",
@@ -153,6 +158,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "campsite.login.sessions.renewed",
     "django.contrib.messages.middleware.MessageMiddleware",
     "campsite.strangers.Limited",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -160,6 +166,7 @@ MIDDLEWARE = [
     "campsite.middleware.admin_policy",
     "campsite.middleware.Audit",
     "campsite.middleware.SavedAtOnce",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "campsite.urls"
@@ -181,11 +188,6 @@ TEMPLATES = [
     }
 ]
 
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "board"
 
@@ -203,6 +205,62 @@ STRANGERS_A_MINUTE = env.int("STRANGERS_A_MINUTE", default=300)
 """Requests of whom nobody knows, from one address: a campsite's guests may share theirs. More are answered 429."""
 SOCKETS_A_MINUTE = env.int("SOCKETS_A_MINUTE", default=1200)
 """WebSockets that one address may open: after an outage all guests' telephones come at once."""
+# --- log-in of staff: docs/log-in.md -------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # refuses what campsite/login/attempts.py does not let through
+    "campsite.login.backends.ByPassword",
+    "campsite.login.backends.ByBoth",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "campsite.login.passwords.NotTheSitesName"},
+]
+PASSWORD_HASHERS = [
+    "campsite.login.passwords.Argon2",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # of before: kept anew by the first at the next log-in
+]
+TWO_FACTOR_GROUPS = env.list("TWO_FACTOR_GROUPS", default=["manager", "technician", "superuser"] if PRODUCTION else [])
+"""Groups whose members log in with a code of their telephone, too; superuser: those who may everything. Whoever has no
+telephone enrolled yet is asked to at the next log-in. Empty: nobody must, everybody may."""
+LOGIN_LASTS_H = env.float("LOGIN_LASTS_H", default=12)
+"""Hours after which somebody who did nothing must log in anew."""
+LOGIN_TRIES = env.int("LOGIN_TRIES", default=5)
+"""Wrong tries of an address for one name, or of a browser that is known, until its log-in is shut for a while."""
+LOGIN_TRIES_OF_AN_ADDRESS = env.int("LOGIN_TRIES_OF_AN_ADDRESS", default=30)
+"""Wrong tries of an address for any names, until browsers there in which nobody has logged in yet are shut out."""
+LOGIN_TRIES_FOR_A_NAME = env.int("LOGIN_TRIES_FOR_A_NAME", default=60)
+"""Wrong tries for one name from anywhere, until browsers in which that person has not logged in yet are shut out."""
+LOGIN_SHUT_MIN = env.float("LOGIN_SHUT_MIN", default=15)
+"""Minutes for which a log-in is shut at first; each wrong try after that doubles it, to four hours."""
+LOGINS_KEPT_DAYS = env.int("LOGINS_KEPT_DAYS", default=90)
+"""Who logged in, and who tried in vain: when, and from where."""
+if min(LOGIN_TRIES, LOGIN_TRIES_OF_AN_ADDRESS, LOGIN_TRIES_FOR_A_NAME, LOGIN_SHUT_MIN, LOGIN_LASTS_H) <= 0:
+    raise ImproperlyConfigured("LOGIN_TRIES, their two fellows, LOGIN_SHUT_MIN and LOGIN_LASTS_H must be above 0.")
+SESSION_COOKIE_AGE = round(LOGIN_LASTS_H * 3600)
+
+AXES_HANDLER = "campsite.login.attempts.Handler"
+AXES_USERNAME_CALLABLE = "campsite.login.attempts.name"
+AXES_CLIENT_IP_CALLABLE = "campsite.login.attempts.address"
+AXES_LOCKOUT_CALLABLE = "campsite.login.pages.shut"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # whose tries a log-in forgets
+AXES_FAILURE_LIMIT = 1  # the handler counts, and says one or none
+AXES_COOLOFF_TIME = timedelta(hours=24)  # so long a try is counted after the last
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_ENABLE_ACCESS_FAILURE_LOG = True
+AXES_ENABLE_ADMIN = False  # campsite/login/accounts.py shows what there is to see
+AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "code", "next", "csrfmiddlewaretoken"]
+
+
+def OTP_TOTP_ISSUER(_device: object) -> str:
+    """What the telephone calls the site."""
+    return str(SITE_NAME)
+
+
 AUDITLOG_CID_HEADER = None
 """Nothing that a caller only claims is stored."""
 TRUSTED_PROXIES = [ip_network(told, strict=False) for told in env.list("TRUSTED_PROXIES", default=[])]
@@ -240,6 +298,8 @@ CSRF_COOKIE_HTTPONLY = True
 HTTPS = env.bool("HTTPS", default=PRODUCTION)
 """Whether browsers reach the site by https:// alone: cookies then never travel in the clear."""
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+if HTTPS:  # names that a browser takes only over TLS, from this very host
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-session", "__Host-csrf"
 HSTS_S = env.int("HSTS_S", default=3600 if HTTPS else 0)
 """Seconds for which a browser that was here once asks by https:// only. Raise it when TLS has worked for a while: an
 hour first, 604800 (a week) then, 31536000 (a year) in the end. It cannot be taken back sooner."""
@@ -507,6 +567,7 @@ LOGGING = {
         "django.channels": {"level": "WARNING"},
         "django-q": {"level": "WARNING"},
         "paramiko": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
         "fontTools": {"level": "WARNING"},  # it lists the letters of each PDF, guests' names among them
         # These have handlers of their own, which write addresses as they come.
         "django": {"handlers": []},

@@ -26,6 +26,7 @@ urlpatterns = [
     path("admin/channel-plan/", channels.page, name="channel-plan"),
     path("admin/runbook/", runbook.page, name="runbook"),
     path("admin/areas/", include("monitoring.pages.urls")),
+    path("admin/", include("campsite.login.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include((api.router.urls, "stays"))),
     path("api/v1/", include("meters.api.urls")),

@@ -29,6 +29,7 @@ from meters import commands, live, online, wishes
 from meters.commands import queue
 from meters.models import Command, Meter, Order, Source
 
+MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 MOST_METERS = 2000
 MOST_RELEASERS = 5
 LONGEST_TEXT = 250
@@ -66,7 +67,8 @@ def releasers(user: User | AnonymousUser) -> list[str]:
     """Whom to ask to end a stop, by name, at most so many; nobody where this person may do it."""
     if user.has_perm(PERMISSIONS["resume"]):
         return []
-    able = User.objects.with_perm(PERMISSIONS["resume"]).filter(is_staff=True).order_by("is_superuser", "username")
+    able = User.objects.with_perm(PERMISSIONS["resume"], backend=MODEL_BACKEND).filter(is_staff=True)
+    able = able.order_by("is_superuser", "username")
     return [person.get_full_name() or person.get_username() for person in able[:MOST_RELEASERS]]
 
 

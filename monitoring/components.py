@@ -81,6 +81,7 @@ OF: dict[str, Component] = {
     "probe_fails": Component.NEIGHBOURS,
     "certificate_ends": Component.NEIGHBOURS,
     "certificate_refused": Component.NEIGHBOURS,
+    "logins_attacked": Component.NEIGHBOURS,
     "check_failed": Component.ALERTS,
 }
 DOWN: dict[Component, frozenset[str]] = {

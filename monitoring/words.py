@@ -270,6 +270,10 @@ WORDS: dict[str, Words] = {
         _("The certificate of %(address)s is not accepted: %(why)s"),
         _("Whoever calls us there is refused as well, Sirvoy too. Renew it, or start the server there again."),
     ),
+    "logins_attacked": Words(
+        _("Somebody tries out passwords: %(tries)s times within an hour, %(names)s names, %(addresses)s addresses"),
+        _("See Wrong tries to log in (Staff). Staff get in where they did before; who is not needed is made inactive."),
+    ),
     "check_failed": Words(
         _("What should look at this could not: %(check)s (%(error)s)"),
         _("The log of the background jobs has the reason. Tell the developer."),

@@ -24,6 +24,11 @@ ONLY = {
     "apprise": {"meters/outbound.py"},
     "prometheus_client": {"monitoring/metrics/families.py"},
     "segno": {"meters/qr.py"},
+    "axes": {
+        *("campsite/login/attempts.py", "campsite/login/lists.py", "campsite/login/pages.py"),
+        *("monitoring/checks/logins.py", "monitoring/retention/others.py"),
+    },
+    "django_otp": {"campsite/login/factors.py"},
     "markdown_it": {"monitoring/runbook.py"},
     "dulwich": {"monitoring/backup/history.py"},
     "pyarrow": {"meters/files/as_parquet.py"},

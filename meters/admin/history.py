@@ -34,8 +34,20 @@ NAMES: dict[str, Text] = {
     "ended": _("ended"),
     "request": _("request"),
     "payload": _("asked"),
+    "log_in": _("log-in"),
 }
-CHOICES: dict[str, Any] = {"source": Source.choices}
+LOG_INS: dict[str, Text] = {
+    "second_step_on": _("second step switched on"),
+    "second_step_off": _("second step taken away"),
+    "new_recovery_codes": _("new recovery codes"),
+    "recovery_code_used": _("a recovery code used"),
+    "logged_out_everywhere": _("logged out everywhere"),
+    "tokens_ended": _("tokens ended"),
+    "password_given": _("password set by somebody else"),
+    "password_chosen": _("own password chosen"),
+    "let_in": _("let in after wrong tries"),
+}
+CHOICES: dict[str, Any] = {"source": Source.choices, "log_in": LOG_INS.items()}
 WANTED: dict[str, Text] = {"on": _("on"), "off": _("off"), "None": _("nothing")}
 ORDER = ["wanted", "source", "reason", "until"]
 EMPTY = ("", "None", None)

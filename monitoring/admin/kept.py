@@ -72,6 +72,9 @@ def _words(lasts: timedelta | None) -> str:
     """ "90 days", "6 years"."""
     if lasts is None:
         return gettext("for ever")
+    if lasts < DAY:
+        hours = lasts // timedelta(hours=1)
+        return ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours}
     if lasts % YEAR:
         return ngettext("%(count)d day", "%(count)d days", lasts // DAY) % {"count": lasts // DAY}
     return ngettext("%(count)d year", "%(count)d years", lasts // YEAR) % {"count": lasts // YEAR}

@@ -17,6 +17,7 @@ from monitoring.checks import (
     backup,
     broker,
     database,
+    logins,
     meters,
     neighbours,
     ourselves,
@@ -75,6 +76,7 @@ ALL: tuple[Check, ...] = (
     backup.drills,
     alerting.failing_routes,
     alerting.nobody_on_duty,
+    logins.attacked,
     # The last: the moment of the look would grow old while these wait.
     broker.round_trip,
     neighbours.probes,

@@ -1,14 +1,15 @@
-"""Forgets what is old in tables of Django, django-q2 and django-auditlog, which are nobody's of ours."""
+"""Forgets what is old in tables of Django, django-q2, django-auditlog and django-axes, which are nobody's of ours."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from auditlog.models import LogEntry
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.conf import settings
 from django.contrib.admin.models import LogEntry as AdminEntry
 from django.contrib.sessions.models import Session
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 from django_q.models import Failure
 
 from meters.forgetting import forget
@@ -51,3 +52,16 @@ def prune_sessions(before: datetime) -> int:
 def oldest_session() -> datetime | None:
     first = Session.objects.order_by("expire_date").values_list("expire_date", flat=True).first()
     return first - timedelta(seconds=settings.SESSION_COOKIE_AGE) if first else None
+
+
+TRIES = (AccessLog, AccessFailureLog, AccessAttempt)
+
+
+def prune_tries(before: datetime) -> int:
+    """Log-ins, wrong tries, and counts of these, which django-axes itself forgets only when somebody tries anew."""
+    return sum(forget(model.objects.filter(attempt_time__lt=before)) for model in TRIES)
+
+
+def oldest_try() -> datetime | None:
+    found = (model.objects.aggregate(first=Min("attempt_time"))["first"] for model in TRIES)
+    return min(filter(None, found), default=None)

@@ -36,7 +36,7 @@ from monitoring.models import BackupRun, Incident, Look
 from monitoring.retention import others
 
 DAY, YEAR = timedelta(days=1), timedelta(days=366)
-UNITS = {"DAYS": DAY, "YEARS": YEAR, "AGE": timedelta(seconds=1)}
+UNITS = {"H": timedelta(hours=1), "DAYS": DAY, "YEARS": YEAR}
 """By the last word of a setting's name."""
 
 
@@ -58,7 +58,7 @@ class Kept:
         """For how long; None: for ever."""
         if self.setting is None:
             return None
-        kept: int = getattr(settings, self.setting)
+        kept: float = getattr(settings, self.setting)
         return kept * UNITS[self.setting.rpartition("_")[2]]
 
 
@@ -232,8 +232,16 @@ TABLE: tuple[Kept, ...] = (
         _("Log-ins of staff"),
         _("Who has not come back for so long must log in anew."),
         others.oldest_session,
-        "SESSION_COOKIE_AGE",
+        "LOGIN_LASTS_H",
         others.prune_sessions,
+    ),
+    Kept(
+        "tries",
+        _("Who logged in, and wrong tries"),
+        _("When and from where, to find who got in with somebody else's password. Passwords and codes are not kept."),
+        others.oldest_try,
+        "LOGINS_KEPT_DAYS",
+        others.prune_tries,
     ),
     Kept(
         "backups",

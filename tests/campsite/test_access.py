@@ -33,7 +33,8 @@ PUBLIC |= {"/health/live", "/health/ready"}
 """Shown to whoever asks; the rest of a guest's pages lead strangers to the form."""
 OF_ALL_STAFF = re.compile(
     r"/(board/(help/|state\.json)?|api/v1/((areas|pitches|meters|schema|docs)/)?"
-    r"|health/(live|ready)|admin/((jsi18n|password_change|password_change/done|search|login|logout)/)?)?"
+    r"|health/(live|ready)|admin/((jsi18n|password_change|password_change/done|search|login|logout)/)?"
+    r"|admin/(login/(password|code|telephone)|my-log-in(/(telephone|change|leave))?)/)?"
 )
 """Shown to anybody who may log in here."""
 

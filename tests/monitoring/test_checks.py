@@ -297,7 +297,7 @@ def test_a_look_over_the_whole_site_costs_few_queries_however_much_is_wrong() ->
 
     wrong_area("a", meters=10)
     once = queries()
-    assert once <= 76
+    assert once <= 77
     for name in "bcdef":
         wrong_area(name, meters=20)
     WorkerState.objects.update(heartbeat_at=timezone.now())
