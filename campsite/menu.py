@@ -135,7 +135,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups: list[dict[str, Any]] = []
     for title, lines in MENU:
         items = [_item(line) for line in lines if request.user.has_perms(line.needs)]
-        groups.append({"title": title, "items": items, "collapsible": title in FOLDED})
+        if items:
+            groups.append({"title": title, "items": items, "collapsible": title in FOLDED})
     found = [item for group in groups for item in group["items"]]
     here = max((item["link"] for item in found if request.path.startswith(item["link"])), key=len, default="")
     for item in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
+from auditlog.models import LogEntry
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
@@ -24,6 +25,8 @@ What flaps does neither open nor close each time.
 SHORTLY = timedelta(hours=1)
 LOCK = 7_301_090
 LONGEST_COMMENT = 300
+AUDITED = ("seen_by", "snoozed_until", "comment")
+"""What people change of an incident, and the audit log tells."""
 
 Kind = IncidentNote.Kind
 
@@ -122,7 +125,14 @@ def _change(
         if not Incident.objects.filter(pk=incident.pk, closed_at=None).update(**told):
             return False
         IncidentNote.objects.create(incident=incident, kind=kind, at=now, by=person(by), text=text, until=until)
+        changes = {name: [_word(getattr(incident, name)), _word(told[name])] for name in AUDITED if name in told}
+        LogEntry.objects.log_create(incident, action=LogEntry.Action.UPDATE, changes=changes, actor=person(by))
     return True
+
+
+def _word(value: object) -> str:
+    """As the audit log has it."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def nobody_looks(now: datetime) -> int:

@@ -15,6 +15,7 @@ RESTORE = """
 CREATE FUNCTION as_migrated.restore(names text[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE name text; is_kept boolean; is_other boolean;
 BEGIN
+    PERFORM set_config('campsite.audit_log', 'migrate', true);
     FOREACH name IN ARRAY names LOOP
         is_kept := to_regclass(format('as_migrated.%I', name)) IS NOT NULL;
         IF is_kept THEN

@@ -50,6 +50,12 @@ OF_AREA: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def asked_in_words(payload: Mapping[str, Any]) -> str:
+    """What a Zigbee2MQTT was asked, as people read it."""
+    told = {key: payload[key] for key in [*ASKED, *payload] if key in payload}
+    return ", ".join(f"{ASKED.get(key, key)}: {value}" for key, value in told.items())
+
+
 def may_ask(request: HttpRequest) -> bool:
     return request.user.has_perm("meters.add_bridgerequest")
 
@@ -98,10 +104,8 @@ class BridgeRequestAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("asked"))
     def asked(self, asked: BridgeRequest) -> str:
-        told = {key: asked.payload[key] for key in [*ASKED, *asked.payload] if key in asked.payload}
-        for key in TOLD_BY_THE_REQUEST:
-            told.pop(key, None)
-        return ", ".join(f"{ASKED.get(key, key)}: {value}" for key, value in told.items())[:200] or NOTHING
+        told = {key: value for key, value in asked.payload.items() if key not in TOLD_BY_THE_REQUEST}
+        return asked_in_words(told)[:200] or NOTHING
 
     @admin.display(description=_("status"), ordering="status")
     def outcome(self, asked: BridgeRequest) -> str:

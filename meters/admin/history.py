@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from auditlog.models import LogEntry
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
@@ -15,11 +16,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
+from meters.admin import bridge
 from meters.admin.base import NOTHING, Text, local
 from meters.models import Source
 
@@ -27,14 +29,24 @@ PAGE = 50
 # What our verbs note beside a table's own columns.
 NAMES: dict[str, Text] = {
     "wanted": _("wanted"),
+    "tried again": _("tried again"),
     "source": _("wanted by"),
     "reason": _("reason"),
+    "from": _("from"),
     "until": _("until"),
     "since": _("since"),
     "ended": _("ended"),
     "request": _("request"),
     "payload": _("asked"),
     "log_in": _("log-in"),
+    "asked": _("asked for"),
+    "token": _("token of a program"),
+    "taken along": _("taken along"),
+    "kWh": _("kWh"),
+    "import": _("brought in from a file"),
+    "replayed": _("replayed, was"),
+    "revoked": _("revoked"),
+    "told of package": _("told of the package"),
 }
 LOG_INS: dict[str, Text] = {
     "second_step_on": _("second step switched on"),
@@ -47,17 +59,45 @@ LOG_INS: dict[str, Text] = {
     "password_chosen": _("own password chosen"),
     "let_in": _("let in after wrong tries"),
 }
-CHOICES: dict[str, Any] = {"source": Source.choices, "log_in": LOG_INS.items()}
+CHOICES: dict[str, Any] = {
+    "source": Source.choices,
+    "request": list(bridge.WORDS.items()),
+    "token": [("made", _("made")), ("changed", _("changed")), ("removed", _("removed"))],
+    "taken along": [("all", _("all"))],
+    "log_in": LOG_INS.items(),
+}
 WANTED: dict[str, Text] = {"on": _("on"), "off": _("off"), "None": _("nothing")}
-ORDER = ["wanted", "source", "reason", "until"]
+ORDER = ["wanted", "source", "reason", "until", "request", "payload"]
 EMPTY = ("", "None", None)
 # What django-auditlog notes of a new row beside its columns.
 LEFT_OUT = re.compile(r"\{\}|\[\]|\w+\.\w+\.None")
 TRUTH: dict[str, Text] = {"True": _("yes"), "False": _("no")}
+HIDDEN = "•••"
+"""What the log has instead of a password."""
+OF_GUESTS_TOO = ("stay", "booking", "problemreport")
+"""Tables of bookings in which guests do something by themselves, without an account."""
+
+
+class Change(NamedTuple):
+    """`old` None: nothing stood there before, or what did does not matter."""
+
+    title: Text
+    old: str | None
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.new}" if self.old is None else f"{self.title}: {self.old} → {self.new}"
 
 
 def who(entry: LogEntry) -> str:
-    return str(entry.actor) if entry.actor else gettext("the software")
+    """Of the staff by name; of others what is known: who wanted it, else that it was nobody of the staff."""
+    if entry.actor:
+        return str(entry.actor)
+    source = str((entry.changes_dict.get("source") or [""])[-1]).rpartition(" ")[2]
+    if source == Source.GUEST:
+        return gettext("a guest")
+    is_of_guests_too = entry.content_type.app_label == "bookings" and entry.content_type.model in OF_GUESTS_TOO
+    return gettext("the software, or the guest") if is_of_guests_too else gettext("the software")
 
 
 def in_words(entry: LogEntry) -> str:
@@ -65,22 +105,40 @@ def in_words(entry: LogEntry) -> str:
     if entry.action == LogEntry.Action.DELETE:
         return gettext("deleted")
     html = '<span class="text-base-500">{}:</span> {}'
-    return format_html_join(" · ", html, _changes(entry)) or NOTHING
+    told = ((each.title, each.new if each.old is None else f"{each.old} → {each.new}") for each in changes(entry))
+    return format_html_join(" · ", html, told) or NOTHING
 
 
-def _changes(entry: LogEntry) -> Iterator[tuple[Text, str]]:
+def as_text(entry: LogEntry) -> str:
+    """The same for a file."""
+    if entry.action == LogEntry.Action.DELETE:
+        return gettext("deleted")
+    return " · ".join(map(str, changes(entry)))
+
+
+def changes(entry: LogEntry) -> Iterator[Change]:
     told = entry.changes_dict
     for name in sorted(told, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
-        values = told[name]
-        if name == "id" or not isinstance(values, list | tuple) or len(values) != 2:
-            continue
-        if LEFT_OUT.fullmatch(str(values[1])) or (values[0] in EMPTY and values[1] in EMPTY and name != "wanted"):
-            continue
-        field = _field(entry, name)
-        old, new = (_value(name, field, value) for value in values)
-        is_news = values[0] in EMPTY and name != "wanted"
+        field, values = _field(entry, name), told[name]
         title = NAMES.get(name) or getattr(field, "verbose_name", name)
-        yield title, new if is_news else format_html("{} → {}", old, new)
+        if isinstance(values, dict):
+            yield Change(title, None, _rows(values))
+        elif name != "id" and isinstance(values, list | tuple) and len(values) == 2:
+            yield from _change(name, title, field, *values)
+
+
+def _rows(told: dict[str, Any]) -> str:
+    """What was added to a choice of several, or taken out of it."""
+    sign = "+" if told.get("operation") == "add" else "−"
+    return ", ".join(f"{sign}{each}" for each in told.get("objects", ()))
+
+
+def _change(name: str, title: Text, field: Any, before: Any, after: Any) -> Iterator[Change]:
+    if LEFT_OUT.fullmatch(str(after)) or (before in EMPTY and after in EMPTY and name != "wanted"):
+        return
+    old, new = (_value(name, field, value) for value in (before, after))
+    is_news = (before in EMPTY and name != "wanted") or after == HIDDEN
+    yield Change(title, None if is_news else old, new)
 
 
 def _field(entry: LogEntry, name: str) -> Any:
@@ -96,12 +154,26 @@ def _value(name: str, field: Any, value: Any) -> str:
         return str(WANTED.get(value, value))
     if value in EMPTY:
         return NOTHING
+    if value == HIDDEN:
+        return gettext("set anew")
+    if name == "payload":
+        return _asked(str(value))
     if name in CHOICES:  # maybe behind the number of the row: "7 no_power"
         number, _space, code = str(value).rpartition(" ")
-        return f"{dict(CHOICES[name]).get(code, code)} {number}".rstrip()
+        words = dict(CHOICES[name])
+        return str(words[value]) if value in words else f"{words.get(code, code)} {number}".rstrip()
     words = dict(getattr(field, "choices", None) or TRUTH)
     moment = _moment(str(value))
     return local(moment) if moment else str(words.get(value, value))
+
+
+def _asked(payload: str) -> str:
+    """What a Zigbee2MQTT was asked, without the braces of JSON."""
+    try:
+        told = json.loads(payload)
+    except ValueError:  # long, and cut off
+        return payload
+    return bridge.asked_in_words(told) if isinstance(told, dict) else payload
 
 
 def _moment(text: str) -> datetime | None:

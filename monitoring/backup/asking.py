@@ -6,11 +6,14 @@ import logging
 from contextlib import suppress
 from datetime import datetime
 
+from auditlog.models import LogEntry
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from meters.people import Person
+from meters.people import Person, person
 from monitoring.backup import runs
 from monitoring.models import BackupRun, Origin
 
@@ -22,7 +25,14 @@ LONGEST_S = 4 * 3600
 def ask(by: Person) -> None:
     """Have one made as soon as a background worker is free; what becomes of it is seen in the list of backups."""
     asked_at = timezone.now().isoformat()
-    async_task("monitoring.tasks.back_up_for", by and by.pk, asked_at, q_options={"timeout": LONGEST_S})
+    with transaction.atomic():
+        async_task("monitoring.tasks.back_up_for", by and by.pk, asked_at, q_options={"timeout": LONGEST_S})
+        LogEntry.objects.create(  # of one that is still to be made
+            content_type=ContentType.objects.get_for_model(BackupRun),
+            action=LogEntry.Action.CREATE,
+            changes={"asked": ["", "True"]},
+            actor=person(by),
+        )
 
 
 def make_asked(by_id: int | None, asked_at: str) -> None:

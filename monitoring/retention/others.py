@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from auditlog.models import LogEntry
@@ -9,6 +11,7 @@ from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.conf import settings
 from django.contrib.admin.models import LogEntry as AdminEntry
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.db.models import Min, Q, QuerySet
 from django_q.models import Failure
 
@@ -17,6 +20,8 @@ from meters.forgetting import forget
 HUNG = Q(content_type__app_label="meters", content_type__model="installation")
 OF_MONEY = Q(content_type__app_label="bookings") | HUNG
 """Entries that explain an account: bookings, stays, tariffs, charges; and which meter hung where."""
+
+SAY = "SELECT set_config('campsite.audit_log', %s, true)"
 
 
 def audit_of_money() -> QuerySet[LogEntry]:
@@ -29,13 +34,23 @@ def audit_else() -> QuerySet[LogEntry]:
     return found
 
 
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """Within this part of a transaction entries of the audit log may go: its triggers refuse that to all others."""
+    with connection.cursor() as cursor:
+        cursor.execute(SAY, ["forget"])
+        yield
+        cursor.execute(SAY, [""])
+
+
 def prune_audit_of_money(before: datetime) -> int:
-    return forget(audit_of_money().filter(timestamp__lt=before))
+    return forget(audit_of_money().filter(timestamp__lt=before), forgetting)
 
 
 def prune_audit(before: datetime) -> int:
     """All other entries of the audit log, and the admin's own short list of what each of the staff did."""
-    return forget(audit_else().filter(timestamp__lt=before)) + forget(AdminEntry.objects.filter(action_time__lt=before))
+    gone = forget(audit_else().filter(timestamp__lt=before), forgetting)
+    return gone + forget(AdminEntry.objects.filter(action_time__lt=before))
 
 
 def prune_failures(before: datetime) -> int:
