@@ -22,10 +22,12 @@ TESTING = "pytest" in sys.modules or "mypy" in sys.modules
 # --- who and where -------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=False)
+"""Errors are shown with all that the code knows, to whoever caused them: to develop with, never where others come."""
 PRODUCTION = env.bool("PRODUCTION", default=not (DEBUG or TESTING))
 """Whether guests and staff rely on this site: it then refuses to start with what is only good for trying out
 (campsite/production.py), and expects to be called by https://. Default: where DEBUG is off."""
 SECRET_KEY = env.str("SECRET_KEY", default="only-for-tests-and-tools" if DEBUG or TESTING else "")
+"""Signs sessions and cookies: 50 random letters or more (openssl rand -base64 48). A secret; a new one logs all out."""
 if not SECRET_KEY:
     raise ImproperlyConfigured(
         "SECRET_KEY is not set. Put a long random text into SECRET_KEY or name a file in SECRET_KEY_FILE."
@@ -33,7 +35,9 @@ if not SECRET_KEY:
 DEFAULT_EXCEPTION_REPORTER = "campsite.errors.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "campsite.errors.WithoutAddresses"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+"""The names under which the site may be called, without https:// and port; all other calls are refused."""
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+"""Addresses with https:// from which forms are taken, where a proxy stands before us: https://power.example.com."""
 _ORIGIN = next((each for each in CSRF_TRUSTED_ORIGINS if "*" not in each), "")
 SITE_URL = (env.str("SITE_URL", default="") or _ORIGIN).rstrip("/")
 """What the site is called from outside, for the addresses that guests and Sirvoy get: https://power.example.com. By
@@ -42,18 +46,25 @@ if SITE_URL and not re.fullmatch(r"https?://[^/\s]+", SITE_URL):
     raise ImproperlyConfigured(f"SITE_URL must be like https://power.example.com, without a path: {SITE_URL}")
 
 SITE_NAME = env.str("SITE_NAME", default="") or _("Electricity")
+"""What the site is called, on pages, in mails and alerts; empty: Electricity, in the reader's language."""
 SITE_PHONE = env.str("SITE_PHONE", default="")
+"""Reception's telephone; told on guests' pages. Empty: none is told."""
 SITE_EMAIL = env.str("SITE_EMAIL", default="")
-"""How guests reach reception; told on their pages. Empty: they are asked to come."""
+"""Reception's e-mail; told on guests' pages. Without telephone and e-mail guests are asked to come."""
 SITE_ADDRESS = env.str("SITE_ADDRESS", default="")
+"""Where the business is; told on guests' statements. Empty: they say nothing."""
 SITE_CVR = env.str("SITE_CVR", default="")
-"""Where the business is, and its number in Denmark's register; told on guests' statements. Empty: they say nothing."""
+"""The business's number in Denmark's register; told on guests' statements. Empty: they say nothing."""
 
 # --- services: no defaults, so that nothing is written to the wrong place ------------------------
 
 DATABASE_URL = env.str("DATABASE_URL", default="")
+"""PostgreSQL (tried with 18): postgres://user:password@host:5432/name; over a network with ?sslmode=verify-full.
+A secret."""
 REDIS_URL = env.str("REDIS_URL", default="")
+"""Redis or Valkey: redis://:password@host:6379/0. It holds nothing that may not be lost. A secret."""
 MQTT_URL = env.str("MQTT_URL", default="")
+"""The broker of all Zigbee2MQTTs: mqtt://user:password@host:1883, or mqtts://…:8883 with TLS. A secret."""
 MQTT_CLIENT_ID = env.str("MQTT_CLIENT_ID", default="campsite-ingest")
 """The broker keeps messages for this name while the worker is away: never the same for two installations."""
 MQTT_PERSISTENT_SESSION = env.bool("MQTT_PERSISTENT_SESSION", default=True)
@@ -71,8 +82,9 @@ DATABASES["default"] |= {
         "options": "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000",
     },
 }
-# Only for the web process: a pool breaks qcluster's forks.
-if env.bool("DATABASE_POOL", default=False):
+DATABASE_POOL = env.bool("DATABASE_POOL", default=False)
+"""At most eight connections that wait for whoever calls. Only for the web process: a pool breaks qcluster's forks."""
+if DATABASE_POOL:
     # A pool that tries again and again waits twice as long each time: after an hour's outage, for minutes more.
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 5}
 else:
@@ -198,14 +210,15 @@ LANGUAGES = [
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = ["campsite.formats"]
 TIME_ZONE = env.str("TIME_ZONE", default="Europe/Copenhagen")
+"""The campsite's clock, by which its days begin, guests leave and reception opens; all times are stored in UTC."""
 
 # --- static files --------------------------------------------------------------------------------
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
-# Serve static files from where they lie, without collectstatic: for developing and trying out.
 WHITENOISE_USE_FINDERS = env.bool("STATIC_IN_PLACE", default=DEBUG or TESTING)
+"""Static files are served from where they lie, without collectstatic: for developing and trying out."""
 WHITENOISE_AUTOREFRESH = DEBUG or TESTING  # a file is looked for when it is asked for, not all of them at each start
 
 # --- security ------------------------------------------------------------------------------------
@@ -292,7 +305,7 @@ if READINGS_KEPT_DAYS < 2 or HOURS_KEPT_YEARS < 2 or READINGS_KEPT_DAYS > 366 * 
 COMMAND_ANSWER_S = env.float("COMMAND_ANSWER_S", default=35)
 """Seconds until a command without an answer is known to have failed; Zigbee needs up to 30. Never resent sooner."""
 COMMAND_DEADLINE_S = env.float("COMMAND_DEADLINE_S", default=900)
-"""A command that could not be sent for so long (the meter was offline) is never sent."""
+"""A command that could not be sent for so many seconds (the meter was offline) is never sent."""
 CORRECTIONS_AN_HOUR = env.int("CORRECTIONS_AN_HOUR", default=3)
 """A meter that was switched by itself so often within an hour is left alone, and reported."""
 AUTOMATIC_OFFS_AN_HOUR = env.int("AUTOMATIC_OFFS_AN_HOUR", default=40)
@@ -303,8 +316,9 @@ AUTOMATIC_OFFS_AN_HOUR = env.int("AUTOMATIC_OFFS_AN_HOUR", default=40)
 CHECK_OUT_AT = env.str("CHECK_OUT_AT", default="11:00")
 """When guests leave on their last day, by the campsite's clock."""
 RECEPTION_OPENS = env.str("RECEPTION_OPENS", default="08:00")
+"""When somebody is there to help guests, by the campsite's clock."""
 RECEPTION_CLOSES = env.str("RECEPTION_CLOSES", default="20:00")
-"""Between these somebody can help a guest: only then the power of one who is still here is ended."""
+"""Until when: only between these two the power of a guest who is still here is ended."""
 for _at in (CHECK_OUT_AT, RECEPTION_OPENS, RECEPTION_CLOSES):
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", _at):
         raise ImproperlyConfigured(f"This is no time of day like 08:00: {_at}")
@@ -326,8 +340,9 @@ SIRVOY_ALLOWED_NETWORKS = [ip_network(told, strict=False) for told in env.list("
 63.34.80.48, 54.194.0.85 and 2a05:d018:e34:5300::/56. Behind a proxy it needs TRUSTED_PROXIES."""
 
 PORTAL_OPEN_BEFORE_H = env.int("PORTAL_OPEN_BEFORE_H", default=24)
+"""A guest's link works from so many hours before the day of arrival."""
 PORTAL_OPEN_AFTER_H = env.int("PORTAL_OPEN_AFTER_H", default=24)
-"""A guest's link works from so many hours before the day of arrival until so many after the departure."""
+"""And until so many hours after the departure."""
 PORTAL_WRONG_LINKS_A_MINUTE = env.int("PORTAL_WRONG_LINKS_A_MINUTE", default=20)
 """Wrong links that an address may try; more are answered 429. Right ones are never refused."""
 PORTAL_CHOICES_A_MINUTE = env.int("PORTAL_CHOICES_A_MINUTE", default=6)
@@ -355,9 +370,10 @@ _ROUTES = (line.split(maxsplit=1) for line in env.str("ALERT_URLS", default="").
 ALERT_URLS = {route[0]: route[1].strip() for route in _ROUTES if len(route) == 2}
 """A line each: a route's name, and the address that Apprise tells: "on_duty ntfy://…". A secret: ALERT_URLS_FILE."""
 EMERGENCY_URL = env.str("EMERGENCY_URL", default="")
-"""Whom the MQTT worker tells by itself when the database or the background jobs are away: an address for Apprise."""
+"""Whom the MQTT worker tells by itself when the database or the background jobs are away: an address for Apprise.
+A secret."""
 EMERGENCY_AFTER_S = env.float("EMERGENCY_AFTER_S", default=120)
-"""So long it must have been so."""
+"""So many seconds it must have been so."""
 DEAD_MANS_SWITCH_URL = env.str("DEAD_MANS_SWITCH_URL", default="")
 """Called each minute in which nothing critical is found; whoever answers there tells when we fall silent. A secret."""
 if DEAD_MANS_SWITCH_URL and not DEAD_MANS_SWITCH_URL.startswith(("https://", "http://")):
@@ -418,6 +434,7 @@ except ValueError as _wrong:
 COMMANDS_KEPT_DAYS = env.int("COMMANDS_KEPT_DAYS", default=90)
 """Finished commands, ended wants and answered requests; the audit log keeps what people did."""
 HEALTH_KEPT_DAYS = env.int("HEALTH_KEPT_DAYS", default=14)
+"""What each Zigbee2MQTT told of its health."""
 INCIDENTS_KEPT_DAYS = env.int("INCIDENTS_KEPT_DAYS", default=730)
 """Incidents, their alerts, and when somebody looked: what availability is computed of."""
 ONLINE_KEPT_DAYS = env.int("ONLINE_KEPT_DAYS", default=730)
@@ -429,6 +446,7 @@ REJECTED_KEPT_DAYS = env.int("REJECTED_KEPT_DAYS", default=90)
 EVENTS_KEPT_DAYS = env.int("EVENTS_KEPT_DAYS", default=730)
 """That Sirvoy called, and what came of it; what it said is erased with the guest."""
 AUDIT_KEPT_DAYS = env.int("AUDIT_KEPT_DAYS", default=730)
+"""The audit log, apart from what is about money."""
 MONEY_AUDIT_KEPT_YEARS = env.int("MONEY_AUDIT_KEPT_YEARS", default=6)
 """Danish law wants the accounts, and what explains them, for five years after the financial year."""
 FAILURES_KEPT_DAYS = env.int("FAILURES_KEPT_DAYS", default=90)
@@ -440,7 +458,7 @@ for _name, _kept in list(globals().items()):
 # --- mail to guests ------------------------------------------------------------------------------
 
 EMAIL_URL = env.str("EMAIL_URL", default="consolemail://" if DEBUG else "")
-"""smtp+tls://user:password@host:587, or consolemail:// (printed, for trying out); empty: no mail is sent."""
+"""smtp+tls://user:password@host:587, or consolemail:// (printed, for trying out); empty: no mail is sent. A secret."""
 _MAIL = env.email_url_config(EMAIL_URL or "dummymail://")
 globals().update({name: value for name, value in _MAIL.items() if value is not None})
 EMAIL_TIMEOUT = 10  # seconds: a mail server that hangs holds up one job, not all
@@ -451,6 +469,8 @@ UNFOLD = theme.unfold(SITE_NAME)
 
 # --- logging: one line an event, to standard error; no tokens, no guests' data -------------------
 
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+"""DEBUG, INFO, WARNING or ERROR: what is less than that is not written."""
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -462,7 +482,7 @@ LOGGING = {
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django.channels": {"level": "WARNING"},
         "django-q": {"level": "WARNING"},
