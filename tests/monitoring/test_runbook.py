@@ -99,3 +99,23 @@ def test_it_asks_the_database_only_who_reads(django_assert_num_queries) -> None:
     client = reader("en")
     with django_assert_num_queries(4):
         client.get(reverse("runbook"))
+
+
+DO = {
+    "docs/runbook.md": "add back close correct delete do end exchange find give go hold let look make mend move"
+    " open pull press put read renew restart run see send set start stop switch tell wait",
+    "docs/runbook.da.md": "afslut bed check find fjern flyt forny få genstart giv gå hold kør lad lav læs luk opret"
+    " prøv ret se send sig skab skaf skift skriv slet sluk slå spørg stil stop start sæt tag tilføj tilkald tryk vent",
+}
+"""What somebody at night can do at once."""
+NOTHING = {"docs/runbook.md": "nothing to do", "docs/runbook.da.md": "ikke noget at gøre"}
+
+
+@pytest.mark.parametrize("path", runbook.FILES.values())
+def test_each_paragraph_says_what_it_means_and_what_to_do(path: str) -> None:
+    """More than one sentence, and in them an imperative, or that nothing is to be done."""
+    asks = re.compile(rf"(?:^|[.:;,–(?] |\b(?:and|then|first|og|så|først) )(?:{DO[path].replace(' ', '|')})\b", re.I)
+    for each in runbook.read(path)[1:]:
+        text = " ".join(re.sub(r"<pre>.*?</pre>|<[^>]+>", "", each.html, flags=re.DOTALL).split())
+        assert len(re.findall(r"[.:;] ", text)) >= 1, f"{each.anchor} is one sentence"
+        assert asks.search(text) or NOTHING[path] in text or "manage.py" in text, f"{each.anchor} leaves one alone"
