@@ -46,7 +46,8 @@ COLOURS = 96
 def test_what_the_handbook_quotes_of_the_screen_is_what_the_screen_says() -> None:
     """Words in italics are the pages' own; where a page changes its words, the handbook must."""
     said = {text for message in translations.read("da") for text in _texts(message.string)}
-    quoted = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", HANDBOOK.read_text(encoding="utf-8")))
+    written = HANDBOOK.read_text(encoding="utf-8").replace("**", "")
+    quoted = {" ".join(words.split()) for words in re.findall(r"\*([^*]+)\*", written)}
     assert len(quoted) > 40
     assert quoted - said == set()
 
