@@ -92,7 +92,12 @@ class RejectedMessageAdmin(ReadOnlyAdmin):
 
 @admin.register(WorkerState)
 class WorkerStateAdmin(ReadOnlyAdmin):
-    list_display = ["name", "state", "heartbeat", "queued", "lag_s", "stored", "rejected"]
+    list_display = ["called", "state", "heartbeat", "queued", "lag_s", "stored", "rejected"]
+    exclude = ["name"]
+
+    @admin.display(description=_("name"), ordering="name")
+    def called(self, worker: WorkerState) -> str:
+        return worker.name
 
     @admin.display(description=_("state"))
     def state(self, worker: WorkerState) -> str:
