@@ -28,7 +28,7 @@ from meters.admin.base import NOTHING, NeverWritten, Text
 from meters.people import person
 
 
-def hidden(_value: str) -> str:
+def withheld(_value: str) -> str:
     """What the audit log has of a password: that it is another one."""
     return history.HIDDEN
 
@@ -37,7 +37,7 @@ auditlog.register(
     User,
     exclude_fields=["last_login"],
     mask_fields=["password"],
-    mask_callable=f"{__name__}.{hidden.__name__}",
+    mask_callable=f"{__name__}.{withheld.__name__}",
     m2m_fields={"groups", "user_permissions"},
 )
 auditlog.register(Group, m2m_fields={"permissions"})
@@ -116,12 +116,13 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         return fields if request.user.is_superuser else [*fields, "is_superuser"]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        fieldsets = super().get_fieldsets(request, obj)
-        if request.user.is_superuser:
-            return fieldsets
+        """No single permissions but for a superuser; of a password nothing, but for who may set it anew."""
+        hidden = set() if request.user.is_superuser else {"user_permissions"}
+        if obj and not self.has_change_permission(request, obj):
+            hidden.add("password")
         return [
-            (title, told | {"fields": [name for name in told["fields"] if name != "user_permissions"]})
-            for title, told in fieldsets
+            (title, told | {"fields": [name for name in told["fields"] if name not in hidden]})
+            for title, told in super().get_fieldsets(request, obj)
         ]
 
     def formfield_for_manytomany(self, db_field: Any, request: Any, **kwargs: Any) -> Any:

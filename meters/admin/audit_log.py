@@ -19,6 +19,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import NoReverseMatch, URLPattern, path
 from django.utils import timezone, translation
+from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -195,7 +196,7 @@ class AuditLogAdmin(NeverWritten, ModelAdmin):
 
     @admin.display(description=_("what changed"))
     def what(self, entry: LogEntry) -> str:
-        return history.in_words(entry)
+        return format_html("<div>{}</div>", history.in_words(entry))  # one piece, also where columns lie side by side
 
 
 def about(entry: LogEntry) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from auditlog.models import LogEntry
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.core.paginator import Paginator
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
+from django.utils import formats, timezone
+from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -162,9 +165,30 @@ def _value(name: str, field: Any, value: Any) -> str:
         number, _space, code = str(value).rpartition(" ")
         words = dict(CHOICES[name])
         return str(words[value]) if value in words else f"{words.get(code, code)} {number}".rstrip()
+    if isinstance(field, ArrayField):
+        return _several(field.base_field, str(value))
     words = dict(getattr(field, "choices", None) or TRUTH)
-    moment = _moment(str(value))
-    return local(moment) if moment else str(words.get(value, value))
+    return str(words[value]) if value in words else _figure(field, str(value))
+
+
+def _several(field: Any, text: str) -> str:
+    """The parts of a list, as it was written down."""
+    words = {str(code): str(word) for code, word in field.choices or ()}
+    codes = (part.strip(" '\"").rpartition(".")[2] for part in text.strip("[]").split(","))
+    return ", ".join(words.get(code.lower(), code) for code in codes)
+
+
+def _figure(field: Any, text: str) -> str:
+    """A number or a time as it is written here; any other text as it is."""
+    with suppress(ArithmeticError):
+        if isinstance(field, models.DecimalField | models.FloatField):
+            return formats.number_format(Decimal(text))
+    if type(field) is models.DateField and (day := _parsed(parse_date, text)):
+        return formats.date_format(day, "SHORT_DATE_FORMAT")
+    moment = _parsed(parse_datetime, text)
+    if moment and timezone.is_naive(moment) and isinstance(field, models.DateTimeField):
+        moment = moment.replace(tzinfo=UTC)  # as django-auditlog writes it
+    return local(moment) if moment and timezone.is_aware(moment) else text
 
 
 def _asked(payload: str) -> str:
@@ -176,11 +200,9 @@ def _asked(payload: str) -> str:
     return bridge.asked_in_words(told) if isinstance(told, dict) else payload
 
 
-def _moment(text: str) -> datetime | None:
-    """A time as our verbs note it."""
+def _parsed(parse: Callable[[str], Any], text: str) -> Any:
     with suppress(ValueError):
-        moment = parse_datetime(text)
-        return moment if moment and timezone.is_aware(moment) else None
+        return parse(text)
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -258,7 +259,7 @@ class AutomaticStop(models.Model):
         verbose_name_plural = _("stops of everything automatic")
 
     def __str__(self) -> str:
-        return f"{self.since:%Y-%m-%d %H:%M}"
+        return f"{timezone.localtime(self.since):%Y-%m-%d %H:%M}"
 
     @property
     def whose(self) -> str:

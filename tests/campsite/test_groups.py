@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from auditlog.models import LogEntry
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
@@ -224,6 +225,49 @@ def test_a_manager_touches_nobody_who_may_more_even_while_the_account_is_inactiv
         user.is_active = False
         user.save()
         assert not may_touch(client, user)
+
+
+def test_nothing_of_a_password_is_shown_to_who_may_not_set_it_anew():
+    for who, whose, is_shown in (
+        (person("auditor"), make.staff("Anna"), False),
+        (person("manager"), make.superuser(), False),
+        (make.client_of("manager"), make.staff("Bo"), True),
+    ):
+        html = who.get(reverse("admin:auth_user_change", args=[whose.pk])).content.decode()
+        assert ('id_password"' in html or "algorithm" in html or "No password set" in html) == is_shown
+
+
+def test_a_manager_sets_no_superusers_password_and_takes_no_mark_from_one(greater):
+    client, chief = person("manager"), make.superuser()
+    chief.set_password("Teltpløk-2026")
+    chief.save()
+    form = {"password1": "Sovepose-2026", "password2": "Sovepose-2026"}
+    assert client.post(reverse("admin:auth_user_password_change", args=[chief.pk]), form).status_code == 403
+    assert save(client, chief, is_superuser="", is_active="").status_code == 403
+    chief.refresh_from_db()
+    assert chief.check_password("Teltpløk-2026")
+    assert chief.is_superuser
+    assert chief.is_active
+
+
+def test_a_manager_raises_not_even_the_own_account():
+    client, manager = person("manager"), User.objects.get(username="one of manager")
+    everything = [each.pk for each in Permission.objects.all()]
+    save(client, manager, Group.objects.get(name="manager"), is_superuser="on", user_permissions=everything)
+    manager = User.objects.get(pk=manager.pk)
+    assert not manager.is_superuser
+    assert not manager.user_permissions.exists()
+    assert not manager.has_perm("auth.change_group")
+
+
+def test_an_account_that_did_something_is_made_inactive_not_removed():
+    client, anna, slip = person("manager"), make.staff("Anna"), make.staff("a slip")
+    LogEntry.objects.log_create(make.area(), action=1, changes={"name": ["A", "B"]}, actor=anna)
+    assert client.post(reverse("admin:auth_user_delete", args=[anna.pk]), {"post": "yes"}).status_code == 403
+    assert client.post(reverse("admin:auth_user_delete", args=[slip.pk]), {"post": "yes"}).status_code == 302
+    both = {"action": "delete_selected", "_selected_action": [anna.pk], "post": "yes"}
+    client.post(reverse("admin:auth_user_changelist"), both)
+    assert list(User.objects.filter(pk__in=[anna.pk, slip.pk])) == [anna]
 
 
 def test_a_manager_changes_no_group(greater):

@@ -7,6 +7,7 @@ test_access.py asks the whole site: the log-in, and the mark against forms of ot
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -318,6 +319,19 @@ def test_the_menu_leads_each_to_all_that_he_may_open_and_nowhere_else(site, grou
         for line in lines:
             address = reverse(line.view)
             assert (ask(user, address).status == 200) == (address in shown), address
+
+
+@pytest.mark.parametrize("group", groups.GROUPS)
+def test_the_first_page_leads_nobody_to_a_closed_door(site, group):
+    client = make.client_of(group)
+    user = User.objects.get(username=group)
+    html = client.get(reverse("admin:index")).content.decode()
+    shown = set(re.findall(r'href="(/[^"#?]+)', html)) - {
+        reverse(line.view) for _title, lines in menu.MENU for line in lines
+    }
+    closed = {address for address in shown if not address.startswith("/static/") and ask(user, address).status == 403}
+    assert shown
+    assert not closed
 
 
 # --- the audit log ---------------------------------------------------------------------------------------------------

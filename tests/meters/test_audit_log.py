@@ -3,7 +3,8 @@
 import csv
 import io
 import re
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from bookings import accounts
 from meters import commands, requests
 from meters.admin import audit_log
 from meters.models import Source
+from monitoring.models import MaintenanceWindow
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -87,6 +89,21 @@ def test_money_is_told_with_the_booking_and_who_noted_it(auditor):
     make.used(make.stay(make.pitch(), booking=booking), "10")
     accounts.charge(booking, make.staff("Anna"))
     assert listed(auditor)[0] == ("Anna", f"booking {booking.sirvoy_id}", "charged in Sirvoy: 45.00")
+
+
+def test_times_numbers_and_lists_are_told_as_here_and_not_as_they_are_stored(auditor):
+    window = MaintenanceWindow.objects.create(
+        from_at=datetime(2026, 7, 1, 10, tzinfo=UTC), to_at=datetime(2026, 7, 1, 12, tzinfo=UTC), why="cable"
+    )
+    tariff = make.tariff(kinds=["touring", "cabin"], price=Decimal("4.50"), valid_from=date(2026, 5, 1))
+    auditor.defaults["HTTP_ACCEPT_LANGUAGE"] = "da"
+    told = {about: what for _, about, what in listed(auditor)}
+    assert "01.07.2026 12.00" in next(what for what in told.values() if window.why in what)
+    of_tariff = next(what for about, what in told.items() if str(tariff) in about)
+    assert "4,50" in of_tariff
+    assert "01.05.2026" in of_tariff
+    assert "Kind" not in of_tariff
+    assert "'" not in of_tariff
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
