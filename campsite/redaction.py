@@ -23,8 +23,14 @@ def redact(text: str) -> str:
     return SECRETS.sub(lambda found: f"{found[found.lastgroup or 0]}…", text)
 
 
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
 class WithoutSecrets(logging.Formatter):
-    """For every handler: also of what stands in a traceback."""
+    """For every handler: also of what stands in a traceback. An event is a line, whatever names stand in it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return UNSEEN.sub(lambda found: f"‹{ord(found[0]):x}›", super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))

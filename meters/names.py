@@ -44,6 +44,13 @@ def check(device: Device, name: str) -> None:
         raise BadName(_("Another device of this area has this name."), "name_taken")
 
 
+def leads_to(name: str, ieee_address: str) -> bool:
+    """Whether what is sent to this name reaches no other device, and nothing else of the Zigbee2MQTT. A device may have
+    come with any name, or may have been given it there.
+    """
+    return _problem(name) is None and (not OF_OTHERS.fullmatch(name) or name.lower() == ieee_address)
+
+
 def _problem(name: str) -> Text | None:
     """What Zigbee2MQTT refuses (lib/util/utils.ts, validateFriendlyName), and what it cannot work with."""
     if zigbee2mqtt.UNFIT.search(name):

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import apprise
 
-USUAL = {"cto": 5, "rto": 10, "overflow": "truncate"}
+USUAL = {"cto": 5, "rto": 10, "overflow": "truncate", "redirect": "no"}
 """Unless the address says otherwise: seconds to connect, and to wait for an answer; of what is too long for those who
-carry it, the beginning is told. Apprise would send all of it, and they would refuse it.
+carry it, the beginning is told (Apprise would send all of it, and they would refuse it). Nobody leads us elsewhere.
 """
 
 

@@ -34,6 +34,8 @@ class Sink:
 
             def answer(self) -> None:
                 self.send_response(sink.status)
+                if sink.status in (301, 302, 307):
+                    self.send_header("Location", f"http://127.0.0.1:{sink.port}/elsewhere")
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

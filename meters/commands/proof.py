@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from meters import notify
+from meters import names, notify
 from meters.commands import queue
 from meters.commands.follow import LAST_WORD
 from meters.commands.rules import NO_LOAD_A
@@ -122,6 +122,7 @@ class Proofs:
                 complaint.reason == "unknown_device"
                 and (attempt.version or "").startswith("1.")
                 and not attempt.by_name
+                and names.leads_to(attempt.name, attempt.ieee_address)
             ):
                 moved_on = queue.call_by_name(attempt.id, attempt.claimed_at)
             else:

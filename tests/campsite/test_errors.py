@@ -1,5 +1,8 @@
 """The pages that are shown when something fails: in the reader's language, with a way on, without a database."""
 
+import logging
+import sys
+
 import pytest
 from django.contrib.auth.models import Group
 from django.db import OperationalError
@@ -9,7 +12,7 @@ from django.test import Client, override_settings
 from django.urls import include, path, reverse
 
 from campsite.errors import WithoutAddresses
-from campsite.redaction import redact
+from campsite.redaction import WithoutSecrets, redact
 from monitoring.backup import sealing
 from tests import make
 
@@ -91,3 +94,18 @@ def test_a_form_sent_twice_at_once_is_saved_once_and_the_second_is_led_to_it(mon
     assert "at the same moment" not in first.content.decode()
     assert second.redirect_chain == [(reverse("admin:auth_group_changelist"), 302)]
     assert "The same was saved at the same moment" in second.content.decode()
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\x1b", "\x85", "\u2028", "\u202e", "\0"])
+def test_an_event_is_one_line_of_the_log_whatever_name_stands_in_it(sign: str):
+    told = ("meters", logging.WARNING, "x.py", 1, "%s is offline", (f"101{sign}2026-01-01 ERROR all is lost",), None)
+    line = WithoutSecrets("{levelname} {message}", style="{").format(logging.LogRecord(*told))
+    assert line == f"WARNING 101‹{ord(sign):x}›2026-01-01 ERROR all is lost is offline"
+
+
+def test_a_traceback_keeps_its_lines():
+    try:
+        broken(HttpRequest())
+    except OperationalError:
+        told = ("meters", logging.ERROR, "x.py", 1, "it failed", (), sys.exc_info())
+    assert "it failed\nTraceback (most recent call last):\n" in WithoutSecrets().format(logging.LogRecord(*told))

@@ -1,6 +1,7 @@
 """How often somebody may ask: counted by all processes together, and by each alone while Redis is away."""
 
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings as ours
 from django.core.cache import cache, caches
@@ -169,6 +171,17 @@ def test_other_installations_on_the_same_redis_have_counters_of_their_own(own_re
         assert tried(4)[0] == [True, True, True, False]
         cache.clear()
     assert tried(1)[0] == [False]
+
+
+def test_what_stands_in_redis_is_never_run(own_redis: Valkey):
+    """A pickle would be: it is no JSON, and no value."""
+    cache.set("a", {"b": [1, "æ"]})
+    assert cache.get("a") == {"b": [1, "æ"]}
+    with redis.Redis.from_url(own_redis.url) as server:
+        (key,) = server.keys("*:a")
+        server.set(key, pickle.dumps(os.getpid))
+    with pytest.raises(ValueError, match=r"codec|Expecting"):
+        cache.get("a")
 
 
 def test_without_redis_tries_are_still_counted_and_nobody_waits_for_it(own_redis: Valkey):

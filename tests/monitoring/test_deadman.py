@@ -45,3 +45,10 @@ def test_who_refuses_or_is_away_stops_nothing_and_the_log_holds_no_secret(
     assert not deadman.sign_of_life([])
     assert caplog.text.count("could not be reached") == 2
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_who_answers_there_leads_us_nowhere_else(sink: Sink, status: int) -> None:
+    sink.status = status
+    assert not deadman.sign_of_life([])
+    assert sink.called == ["/ping/secret"]

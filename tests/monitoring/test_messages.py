@@ -103,3 +103,12 @@ def test_how_it_goes_on_is_told() -> None:
     seen.incident.seen_at = timezone.now() - timedelta(hours=1)
     assert "it goes on" in messages.text([seen])
     assert "it got worse" in messages.text([alert(kind="worse")])
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_who_carries_messages_leads_us_nowhere_else(status: int) -> None:
+    sink = Sink()
+    sink.status = status
+    assert not outbound.tell(f"json://127.0.0.1:{sink.port}/", "A title", "x")
+    sink.close()
+    assert sink.called == sink.told == []

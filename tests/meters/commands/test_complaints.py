@@ -6,7 +6,7 @@ import pytest
 
 from meters.commands import queue
 from meters.ingest import Ingest
-from meters.models import Command, Meter
+from meters.models import Command, Device, Meter
 from tests import make
 from tests.meters.messages import T0, inventory, listed, message
 
@@ -162,6 +162,18 @@ def test_a_1_x_that_does_not_know_the_address_is_called_by_name_at_once() -> Non
     assert area2.says(UNKNOWN_ADDRESS, 0.1) == ("queued", "")
     command = area2.command
     assert (command.by_name, command.attempts, command.not_before) == (True, 0, None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["0xa4c138d630000005", "coordinator", "bridge/request/device/remove", "101/set", "a/get/b", "x/availability"],
+)
+def test_a_name_that_means_something_else_is_never_published_to(name: str) -> None:
+    """Whatever a device was called there: another device's address, the antenna, a topic of the Zigbee2MQTT's own."""
+    area2 = Area2("1.42.0")
+    Device.objects.filter(ieee_address=IEEE).update(friendly_name=name)
+    assert area2.says(UNKNOWN_ADDRESS, 0.1) == ("queued", "unknown_device")
+    assert not area2.command.by_name
 
 
 def test_a_1_x_that_does_not_know_the_name_either_fails_the_attempt() -> None:
