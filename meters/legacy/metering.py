@@ -45,7 +45,7 @@ def meters(found: Found, areas: Mapping[str, Area], report: Report, now: datetim
         else:
             told.append(each)
     by_name = gathered.by_name(told)
-    here = {meter.device.ieee_address: meter for meter in Meter.objects.select_related("device")}
+    here = {meter.device.ieee_address: meter for meter in Meter.objects.select_related("device__area")}
     known: dict[str, Meter] = {}
     for name, several in by_name.items():
         if meter := _meter(several, found, areas, here, report, now):
@@ -130,9 +130,24 @@ def _meter(
     if Device.objects.filter(ieee_address=first.ieee).exists():
         report.kept("meter", first.name, "is here, and measures nothing", first.where)
         return None
+    if namesake := _namesake(first, here):
+        why = f"{namesake.device.ieee_address} has this name here, and {first.ieee} is not listed: it was exchanged"
+        report.ask("meter", first.name, why, "say by hand where the new one hangs", first.where)
+        return None
     here[first.ieee] = registry.expect(first.ieee, areas.get(first.base_topic), first.name, first.model, now)
     report.made("meter", first.name, f"{first.ieee} in {first.base_topic or 'no area'}: {AWAITS}", first.where)
     return here[first.ieee]
+
+
+def _namesake(identity: Identity, here: Mapping[str, Meter]) -> Meter | None:
+    """The other meter that has this name in the same area today."""
+    name = plain(identity.name)
+    for meter in here.values():
+        device = meter.device
+        topic = device.area.base_topic if device.area and device.removed_at is None else None
+        if topic == identity.base_topic and plain(device.friendly_name) == name:
+            return meter
+    return None
 
 
 def _known_by_name(

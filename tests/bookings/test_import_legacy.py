@@ -191,6 +191,14 @@ def test_of_a_name_that_was_exchanged_the_newer_meter_has_it(files: Path, at: da
     assert "0xa4c1380000000017 (old.sql:39): was X1 before 0xa4c1380000000007" in told
 
 
+def test_a_meter_that_was_exchanged_since_is_a_question_and_no_second_one_is_made(files: Path, at: datetime):
+    area = make.area("north", base_topic="zigbee2mqtt")
+    make.meter("101", area=area, ieee="0xa4c13800000000ff")
+    told = run(files, at, "--apply")
+    assert "meter 101 (old.sql:32): 0xa4c13800000000ff has this name here" in told
+    assert not Device.objects.filter(ieee_address="0xa4c1380000000001").exists()
+
+
 def test_a_repeater_is_no_meter(files: Path, at: datetime):
     told = run(files, at, "--apply", "--all")
     assert "repeater - plads 207 v hæk (old.sql:44): is a repeater" in told
