@@ -9,16 +9,17 @@ from django.contrib.auth.forms import SetPasswordForm
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-AS_CODE = {"autocomplete": "one-time-code", "autocapitalize": "none", "spellcheck": "false", "autofocus": True}
+AS_CODE = {"autocomplete": "one-time-code", "autocapitalize": "none", "spellcheck": "false"}
 
 
 class CodeForm(forms.Form):
-    """A code of the telephone or, where `takes_paper`, a recovery code."""
+    """A code of the telephone or, where `takes_paper`, a recovery code. `is_all`: nothing else is on the page."""
 
     code = forms.CharField(label=_("Code"), max_length=20, widget=UnfoldAdminTextInputWidget(attrs=AS_CODE))
 
-    def __init__(self, *args: Any, takes_paper: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, takes_paper: bool = True, is_all: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["code"].widget.attrs["autofocus"] = is_all
         if not takes_paper:
             self.fields["code"].widget.attrs["inputmode"] = "numeric"
 

@@ -87,7 +87,7 @@ def own_password(request: HttpRequest, user: User) -> HttpResponse:
 @_step
 def code(request: HttpRequest, user: User) -> HttpResponse:
     """The second step."""
-    form = CodeForm(request.POST or None)
+    form = CodeForm(request.POST or None, is_all=True)
     if not attempts.is_allowed(request, user):
         return get_lockout_response(request, credentials={"username": user.username})
     if request.method == "POST" and form.is_valid() and factors.has_one(user):
