@@ -53,8 +53,11 @@ class Engine:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        while process.poll() is None:
-            self._serve()
+        try:
+            while process.poll() is None:
+                self._serve()
+        finally:
+            process.kill()
         return subprocess.CompletedProcess(words, process.returncode, log.read_text())
 
     def _serve(self) -> None:
@@ -85,8 +88,8 @@ class Engine:
                 return done.returncode, done.stdout + done.stderr
             case ["up", "--detach", "--no-deps", "--no-build", *services]:
                 self.site.use(version)
+                self.site.stop(*services)
                 for service in services:
-                    self.site.stop(service)
                     self.site.start(service)
                 return 0, ""
             case ["logs", *_]:

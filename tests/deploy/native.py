@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -236,13 +237,24 @@ class Site(Installation):
             raise Failed(done.stdout + done.stderr)
         return done.stdout
 
-    def stop(self, name: str) -> None:
-        grace = self.services[name].told["stop_grace_period"]
-        self.running.pop(name).stop(float(str(grace).removesuffix("s")))
+    def stop(self, *names: str) -> None:
+        """All at once, each for as long as compose.yaml lets it."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._stop, names))
+
+    def _stop(self, name: str) -> None:
+        grace = str(self.services[name].told["stop_grace_period"])
+        self.running.pop(name).stop(float(grace.removesuffix("s")))
 
     def down(self) -> None:
-        for name in reversed(list(self.running)):
-            self.stop(name)
+        ours = [name for name in self.running if name not in self.needed]
+        self.stop(*ours)
+        self.stop(*reversed(list(self.running)))
+
+    @cached_property
+    def needed(self) -> set[str]:
+        """Whom others need: they end last."""
+        return {needed for service in self.services.values() for needed in service.needs}
 
     # --- from outside --------------------------------------------------------------------------------------------
 

