@@ -59,6 +59,7 @@ AUDITOR = frozenset().union(
     *(ACCOUNTS, _each("bookings.view_webhooktoken")),
     *(_each("meters.view_*"), _each("monitoring.view_*")),
     *(_each("auditlog.view_logentry"), _each("auth.view_user view_group"), _each("django_q.view_failure")),
+    _each("axes.view_accesslog view_accessfailurelog"),
 )
 """Sees power, money, meters, bookings, configuration and the log, and changes nothing. Bookings by number: whose they
 are stands in Sirvoy, where an auditor of the accounts asks reception.
@@ -69,7 +70,6 @@ MANAGER = frozenset().union(
     _each("bookings.add_packagepattern change_packagepattern delete_packagepattern"),
     _each("bookings.change_powerrule add_webhooktoken change_webhooktoken add_webhookevent delete_guest"),
     _each("monitoring.add_alertroute change_alertroute delete_alertroute"),
-    _each("axes.view_accesslog view_accessfailurelog"),
     _each("auth.add_user change_user delete_user"),  # not groups: who could change them would give themselves anything
 )
 """bookings.add_webhookevent: bring in a file of Sirvoy's; delete_guest: erase a guest on request."""

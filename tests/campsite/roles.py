@@ -222,12 +222,18 @@ API: list[Act] = [
     board("Let go by the API", "api:meter-release wanted_ieee", "RTM"),
     board("Cancel by the API", "api:command-cancel command", "RTM"),
 ]
+LOG_IN: list[Act] = [
+    done("Log somebody out everywhere", "admin:auth_user_leave user", "M"),
+    done("Take somebody's second step away", "admin:auth_user_telephone user", "M"),
+    done("Let somebody in after wrong tries", "admin:auth_user_let-in user", "M"),
+]
 ACTS = {
     "At the desk": DESK,
     "Money and files": MONEY,
     "Power": POWER,
     "Meters, pitches, Zigbee2MQTT": TECHNIQUE,
     "Watching": WATCH,
+    "Log-ins": LOG_IN,
     "By programs": API,
 }
 
@@ -295,6 +301,8 @@ TABLES: dict[str, Table] = {
     "auth.Group": Table("MA", added={"name": "bookkeeping"}, changed={"name": "keepers"}),
     "authtoken.TokenProxy": Table("", added={"user": "user"}),
     "auditlog.LogEntry": Table("TMA"),
+    "axes.AccessLog": Table("MA"),
+    "axes.AccessFailureLog": Table("MA"),
     "django_q.Failure": Table("TMA"),
 }
 
