@@ -134,7 +134,7 @@ def test_without_any_memory_the_next_readings_come_and_no_command_is_sent_twice(
 def test_an_old_copy_of_its_memory_doubles_nothing_and_believes_no_dead_zigbee2mqtt(site: Site) -> None:
     """The copy holds messages that were stored since, and the word of a Zigbee2MQTT that died with the first broker."""
     north, south = site.north, site.south
-    harness.kill(site.worker)
+    harness.terminate(site.worker)  # what the north said is acknowledged
     south.report(300)
     south.talker.flush()
     memory = site.broker.remember(site.root / "copy")
