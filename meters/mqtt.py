@@ -24,7 +24,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 logger = logging.getLogger(__name__)
 
 KEEPALIVE_S = 30
-LONGEST_GAP_S = 30
+LONGEST_GAP_S = 5
+"""A broker that lost its memory keeps nothing for us until we are there: Zigbee2MQTT is back within a second or two."""
 CONNECT_TIMEOUT_S = 5.0
 ROUND_TRIP_TOPIC = "campsite/round-trip"
 """One topic for all, each with a word of its own: some brokers keep something of every topic there ever was."""

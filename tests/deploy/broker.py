@@ -80,7 +80,8 @@ class CampsiteBroker:
         self.address = f"mqtt://127.0.0.1:{self.port}"
         self.inventory.write_text(INVENTORY.format(homeassistant=homeassistant, broker=self.address))
         self.make("--tls", "localhost", "127.0.0.1")
-        for user, rule in (rules or {}).items():
+        self.rules = rules or {}
+        for user, rule in self.rules.items():
             self._add(user, rule)
         self.file = root / "mosquitto.conf"
         self.file.write_text(self._configuration(lines or {}))
@@ -92,7 +93,7 @@ class CampsiteBroker:
         shutil.copytree(self.config, root / "config")
         if memory:
             shutil.copytree(memory, root / "data")
-        return CampsiteBroker(root, port=self.port)
+        return CampsiteBroker(root, port=self.port, rules=self.rules)
 
     def remember(self, folder: Path) -> Path:
         """A copy of what it keeps, as of now: it saves on SIGUSR1."""
