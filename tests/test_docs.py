@@ -58,8 +58,9 @@ def anchors(page: str) -> set[str]:
 
 def is_made(path: str) -> bool:
     """Where it is installed: git is told to leave it alone."""
-    told = ["git", "check-ignore", "--quiet", path, f"{path}/"]  # git tells a folder that is not there by its slash
-    return subprocess.run(told, cwd=ROOT, timeout=30).returncode == 0
+    asked = (path, f"{path}/")  # a folder that is not there is told by its slash
+    told = (subprocess.run(["git", "check-ignore", "--quiet", each], cwd=ROOT, timeout=30) for each in asked)
+    return any(each.returncode == 0 for each in told)
 
 
 def target_of(page: str, link: str) -> tuple[str, str]:

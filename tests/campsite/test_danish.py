@@ -35,7 +35,20 @@ SAME = {
         "model",
     ),
     *("mqtt", "offline", "online", "parquet", "radio", "reception", "scan", "service", "sirvoy", "status", "token"),
-    *("type", "version", "webhook", "zigbee", "zigbee2mqtt", "broker", "adresse", "rfc3339", "ieee", "json", "esc", "browser"),
+    *(
+        "type",
+        "version",
+        "webhook",
+        "zigbee",
+        "zigbee2mqtt",
+        "broker",
+        "adresse",
+        "rfc3339",
+        "ieee",
+        "json",
+        "esc",
+        "browser",
+    ),
 }
 """Words that both languages share, and names."""
 CODE = re.compile(r"[\w.]*[_.\d/:^$]\w*|[A-Z_]+|https?://\S+|…|kW|CEST|CET")

@@ -224,9 +224,7 @@ def test_wrong_codes_count_as_wrong_passwords_do(mette: Any):
 
 @pytest.mark.usefixtures("mette")
 def test_without_redis_wrong_tries_are_counted_all_the_same(settings: Any):
-    settings.CACHES = {
-        "default": {"BACKEND": "campsite.shared_cache.SharedCache", "LOCATION": ["redis://127.0.0.1:1"]}
-    }
+    settings.CACHES = {"default": {"BACKEND": "campsite.shared_cache.SharedCache", "LOCATION": ["redis://127.0.0.1:1"]}}
     client = steps.browser()
     assert guess(client, 5) == 429
     assert not opens(client)
