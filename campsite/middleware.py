@@ -33,10 +33,7 @@ ADMIN_POLICY = "; ".join(
 
 PERMISSIONS_POLICY = ", ".join(
     ["camera=(self)"]  # a technician's scanner
-    + [
-        f"{each}=()"
-        for each in ("geolocation", "microphone", "payment", "usb", "serial", "bluetooth", "display-capture")
-    ]
+    + [f"{each}=()" for each in ("geolocation", "microphone", "payment", "usb", "serial", "display-capture")]
 )
 
 

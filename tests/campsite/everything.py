@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from auditlog.models import LogEntry
+from axes.models import AccessFailureLog, AccessLog
 from django.core import signing
 from django.utils import timezone
 from django_q.models import Failure
@@ -49,6 +50,8 @@ def site(settings: Any) -> dict[str, Any]:
     told["failure"] = Failure.objects.create(
         id="f", name="failed", func="x", started=timezone.now(), stopped=timezone.now(), success=False
     )
+    told["accesslog"] = AccessLog.objects.create(username="anna", ip_address="192.0.2.7")
+    told["accessfailurelog"] = AccessFailureLog.objects.create(username="anna", ip_address="192.0.2.7")
     told["logentry"] = LogEntry.objects.log_create(told["area"], action=1, changes={"name": ["A", "B"]})
     return told
 

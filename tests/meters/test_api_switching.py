@@ -811,7 +811,7 @@ def test_the_schema_describes_switching():
     paths = schema(client_of(make.staff())).json()["paths"]
     power = paths["/api/v1/meters/{ieee}/power/"]["post"]
     assert [parameter["name"] for parameter in power["parameters"]] == ["Idempotency-Key", "ieee"]
-    assert set(power["responses"]) == {"202", "400", "401", "403", "404", "409", "415"}
+    assert set(power["responses"]) == {"202", "400", "401", "403", "404", "409", "415", "429"}
     assert list(power["requestBody"]["content"]) == ["application/json"]
     assert "Location" in power["responses"]["202"]["headers"]
     for path in ("/api/v1/commands/", "/api/v1/commands/{id}/"):
