@@ -209,6 +209,25 @@ def test_a_redis_that_is_back_is_asked_again(own_redis: Valkey, monkeypatch: pyt
     assert tried(4)[0] == [True, True, True, False], "this one knows nothing of it"
 
 
+def test_a_count_whose_minute_ends_while_it_is_counted_has_an_end_all_the_same(
+    own_redis: Valkey, monkeypatch: pytest.MonkeyPatch
+):
+    """Django asks Redis whether the key is there, then counts: without one Redis begins at 1, for ever."""
+    there_is = redis.Redis.exists
+
+    def ends_just_then(server: Any, key: str) -> Any:
+        found = there_is(server, key)
+        server.delete(key)
+        return found
+
+    monkeypatch.setattr(redis.Redis, "exists", ends_just_then)
+    assert tried(1)[0] == [True]
+    with redis.Redis.from_url(own_redis.url) as server:
+        lasting = [server.ttl(key) for key in server.keys("*somebody*")]
+    assert len(lasting) == 2
+    assert min(lasting) > 0
+
+
 @pytest.mark.django_db
 def test_without_redis_pages_and_webhook_answer_quickly(own_redis: Valkey, settings: Any):
     settings.PORTAL_WRONG_LINKS_A_MINUTE = 2
