@@ -102,6 +102,19 @@ def test_a_key_that_somebody_saw_and_left_is_worth_nothing_to_him():
 
 
 @pytest.mark.usefixtures("asked")
+def test_a_key_that_was_shown_to_somebody_else_in_the_same_browser_is_no_telephones_of_the_next():
+    """Both stand at one counter: the first goes as far as the picture and no further."""
+    steps.somebody("jens", group="technician")
+    steps.somebody("mette", group="manager")
+    counter, seen = steps.browser(), []
+    for name in ("jens", "mette"):
+        steps.tell_password(counter, name)
+        counter.get(reverse("login-enrol"))
+        seen.append(steps.key_of(counter))
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.usefixtures("asked")
 def test_reception_may_and_need_not():
     user = steps.somebody(group="reception")
     client = steps.browser()
