@@ -40,6 +40,15 @@ def follow(request: HttpRequest, user: User) -> None:
     request.session[KEY] = request.session[KEY] | {"hash": user.get_session_auth_hash()}
 
 
+def prove(request: HttpRequest) -> None:
+    """A code of his telephone, or of his paper, was right."""
+    request.session[KEY] = request.session[KEY] | {"proven": True}
+
+
+def is_proven(request: HttpRequest) -> bool:
+    return bool(request.session[KEY].get("proven"))
+
+
 def end(request: HttpRequest) -> str:
     """Returns where to go."""
     then: str = request.session.pop(KEY)["then"]

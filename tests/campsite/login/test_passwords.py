@@ -93,6 +93,17 @@ def test_then_comes_the_second_step_where_it_is_asked(settings: Any):
     assert not steps.is_in(client)
 
 
+def test_who_has_only_the_password_that_was_given_and_not_the_telephone_changes_nothing():
+    key = steps.with_telephone(steps.somebody(last_login=None))
+    client = steps.browser()
+    assert steps.tell_password(client).headers["Location"] == reverse("login-code")
+    assert own(client).headers["Location"] == reverse("login-code")
+    assert steps.tell_code(client, steps.code(key)).headers["Location"] == reverse("login-own-password")
+    assert not steps.is_in(client)
+    assert own(client).headers["Location"] == "/board/"
+    assert steps.is_in(client)
+
+
 def test_a_password_that_a_manager_sets_is_given_and_ends_what_was_open():
     user, chief = steps.somebody(), make.client_of("manager")
     client = steps.browser()
