@@ -188,7 +188,7 @@ def _log_in(request: HttpRequest, user: User, backend: str) -> str:
 
 def _tell_of_paper(request: HttpRequest, user: User, code: str) -> None:
     """That a recovery code was used, and how many are left."""
-    if not code.strip().isdecimal():
+    if not factors.is_of_telephone(code):
         left = factors.codes_left(user)
         messages.warning(request, _("That recovery code is used up. %(left)d are left.") % {"left": left})
 

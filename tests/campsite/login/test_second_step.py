@@ -6,6 +6,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from auditlog.models import LogEntry
 from django.contrib.auth.models import User
+from django.contrib.messages import get_messages
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -274,6 +275,17 @@ def test_a_recovery_code_lets_in_once_however_it_is_typed_and_tells_how_many_are
         assert steps.is_in(client) is opens
     assert factors.codes_left(user) == factors.RECOVERY_CODES - 1
     assert noted()[-1] == "recovery_code_used"
+
+
+def test_a_telephones_code_that_is_typed_as_it_is_shown_is_no_recovery_code():
+    """With a blank in the middle."""
+    key = steps.with_telephone(steps.somebody())
+    client = steps.browser()
+    steps.tell_password(client)
+    shown = steps.code(key)
+    answer = steps.tell_code(client, f"{shown[:3]} {shown[3:]}")
+    assert steps.is_in(client)
+    assert not list(get_messages(answer.wsgi_request))
 
 
 def test_new_recovery_codes_replace_those_before():
