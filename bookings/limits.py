@@ -21,12 +21,14 @@ def wait_s(what: str, most: int, per: str, who: object) -> int | None:
     the first try on. It is counted first and looked at then: of many at once no more get through.
     """
     key, long_s, now = f"{what}-{who}", SECONDS[per], time.time()
-    if cache.add(key, 0, long_s):
-        cache.set(f"{key}-began", now, long_s)
+    cache.add(key, 0, long_s)
     try:
         tries = cache.incr(key)
     except ValueError:  # it just ended, or Redis went or came between the two
         tries = 1
+    if tries == 1:
+        cache.touch(key, long_s)  # what ended while it was counted would else be counted on for ever, and nobody let in
+        cache.set(f"{key}-began", now, long_s)
     if tries <= most:
         return None
     began: float = cache.get(f"{key}-began", now)

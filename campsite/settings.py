@@ -67,7 +67,8 @@ REDIS_URL = env.str("REDIS_URL", default="")
 MQTT_URL = env.str("MQTT_URL", default="")
 """The broker of all Zigbee2MQTTs: mqtt://user:password@host:1883, or mqtts://…:8883 with TLS. A secret."""
 MQTT_CLIENT_ID = env.str("MQTT_CLIENT_ID", default="campsite-ingest")
-"""The broker keeps messages for this name while the worker is away: never the same for two installations."""
+"""The broker keeps messages for this name while the worker is away: never the same for two installations. Whoever may
+come to the broker and knows it can end the worker's connection: campsite- and 14 random letters (deploy/install)."""
 MQTT_PERSISTENT_SESSION = env.bool("MQTT_PERSISTENT_SESSION", default=True)
 """Off for try-outs on somebody else's broker, which would else keep messages for ever after they have ended."""
 

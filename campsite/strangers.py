@@ -1,7 +1,8 @@
 """How often somebody may ask whom nobody knows, and whom we know: more is answered 429, with when to come again.
 
-Each address of the site is limited here, for strangers by where they come from, for guests by their link, but for the
-views that count wrong tries by themselves (limits.counts_itself): these never refuse a right one.
+Each address of the site is limited here, for strangers by where they come from, for guests by their link, for browsers
+in which staff have logged in before each by itself; but for the views that count wrong tries by themselves
+(limits.counts_itself): these never refuse a right one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rest_framework.response import Response
 
 from bookings import limits
 from bookings.portal import door
+from campsite.login import browsers
 from meters.api import errors
 
 
@@ -65,6 +67,8 @@ def _wait_s(request: HttpRequest) -> int | None:
         return limits.wait_s("guest", settings.PORTAL_PAGES_A_MINUTE, "minute", mark)
     if not request.path.startswith("/health/") and request.user.is_authenticated:
         return None
+    if known := browsers.number(request):  # a guest behind the same address keeps nobody from logging in
+        return limits.wait_s("known", settings.STRANGERS_A_MINUTE, "minute", known)
     return limits.wait_s("stranger", settings.STRANGERS_A_MINUTE, "minute", limits.address(request))
 
 

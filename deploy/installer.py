@@ -203,6 +203,8 @@ def make(place: Place, told: Dict[str, str], asked: argparse.Namespace) -> None:
     told["BACKUPS"] = backups if is_folder else backups.partition("://")[0] + "://…"
     told["BACKUP_FOLDER"], told["CAMPSITE_DATA"] = str(folder), str(data)
     told["CAMPSITE_UID"], told["CAMPSITE_GID"] = str(os.getuid()), str(os.getgid())
+    if not before:  # never anew: the broker keeps what waits for the worker by this name
+        told["MQTT_CLIENT_ID"] = f"campsite-{secrets.token_hex(7)}"
     told["BACKUP_RECIPIENTS"] = before.get("BACKUP_RECIPIENTS") or make_backup_key(place)
     place.set(told)
 

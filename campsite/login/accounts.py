@@ -87,10 +87,14 @@ class Accounts(UserAdmin):
             sessions.shut(obj, request.user)
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        """A password that somebody else set is one that he is given."""
-        before = User.objects.filter(pk=id).values_list("password", flat=True).first()
+        """A password that somebody else set is one that he is given. One's own needs the one before: whoever finds the
+        browser open does not know it.
+        """
+        user = self.get_object(request, id)
+        if user == request.user:
+            return redirect("admin:password_change")
         response: HttpResponse = super().user_change_password(request, id, form_url)
-        user = User.objects.filter(pk=id).exclude(pk=request.user.pk or 0).first()
-        if user is not None and user.password != before:
-            passwords.given(user, request.user)
+        now = User.objects.filter(pk=user.pk).first() if user else None
+        if user and now and now.password != user.password:
+            passwords.given(now, request.user)
         return response

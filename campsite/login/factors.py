@@ -86,7 +86,7 @@ def switch_on(user: User, key: str, code: str) -> list[str]:
     """
     proof = TOTP(unhexlify(key))
     proof.time = time.time()
-    if not re.fullmatch("[0-9]{6}", _plain(code)) or not proof.verify(int(_plain(code)), tolerance=1):
+    if not is_of_telephone(code) or not proof.verify(int(_plain(code)), tolerance=1):
         raise Refused
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)  # one telephone, however often the button is pressed
@@ -115,17 +115,21 @@ def _new_codes(user: User) -> list[str]:
 # --- the step itself -------------------------------------------------------------------------------------------------
 
 
+def is_of_telephone(code: str) -> bool:
+    """Else it is one from the paper, or none at all."""
+    return re.fullmatch("[0-9]{6}", _plain(code)) is not None
+
+
 def prove(user: User, code: str) -> None:
     """A code of the telephone, or one from the paper, which is used up. Raises Refused.
 
     None is taken twice, and after each wrong one the next must wait twice as long: django-otp sees to both.
     """
-    is_of_telephone = re.fullmatch("[0-9]{6}", _plain(code)) is not None
     with transaction.atomic():
-        model = TOTPDevice if is_of_telephone else StaticDevice
+        model = TOTPDevice if is_of_telephone(code) else StaticDevice
         device = model.objects.select_for_update().filter(user=user, confirmed=True).first()
         refused = _refused(device, _plain(code))
-        if refused is None and not is_of_telephone:
+        if refused is None and not is_of_telephone(code):
             audit.note(user, "recovery_code_used", user)
     if refused:  # after the wrong try was counted
         raise refused

@@ -15,11 +15,13 @@ KEY = "half_logged_in"
 
 
 def begin(request: HttpRequest, user: User, then: str) -> None:
-    """The password was right. `then`: where to go when all is done. The session gets a new key, as at a log-in."""
-    if request.session.get(SESSION_KEY) not in (None, str(user.pk)):
-        request.session.flush()
-    else:
+    """The password was right. `then`: where to go when all is done. The session gets a new key, as at a log-in, and
+    keeps nothing of whoever else began here: the key that was shown to him would be this one's telephone's.
+    """
+    if request.session.get(SESSION_KEY) == str(user.pk):
         request.session.cycle_key()
+    else:
+        request.session.flush()
     told = {"user": user.pk, "hash": user.get_session_auth_hash(), "at": time.time(), "then": then}
     request.session[KEY] = told
 
@@ -36,6 +38,15 @@ def who(request: HttpRequest) -> User | None:
 def follow(request: HttpRequest, user: User) -> None:
     """The password was changed by himself, on the way."""
     request.session[KEY] = request.session[KEY] | {"hash": user.get_session_auth_hash()}
+
+
+def prove(request: HttpRequest) -> None:
+    """A code of his telephone, or of his paper, was right."""
+    request.session[KEY] = request.session[KEY] | {"proven": True}
+
+
+def is_proven(request: HttpRequest) -> bool:
+    return bool(request.session[KEY].get("proven"))
 
 
 def end(request: HttpRequest) -> str:

@@ -73,8 +73,8 @@ def _step(page: HalfPage) -> Callable[[HttpRequest], HttpResponse]:
 
 @_step
 def own_password(request: HttpRequest, user: User) -> HttpResponse:
-    """Somebody else chose the present one."""
-    if not passwords.is_given(user):
+    """Somebody else chose the present one. Who has a telephone proves it first: the password alone changes nothing."""
+    if not passwords.is_given(user) or _owes_code(request, user):
         return _go_on(request, user)
     form = OwnPasswordForm(user, request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -99,7 +99,8 @@ def code(request: HttpRequest, user: User) -> HttpResponse:
                 attempts.failed(request, user)
         else:
             _tell_of_paper(request, user, form.cleaned_data["code"])
-            return _done(request, user, backends.BY_BOTH)
+            halfway.prove(request)
+            return _go_on(request, user)
     return _page(request, "code", _("Second step"), whose=user, form=form)
 
 
@@ -157,13 +158,19 @@ def shut(request: HttpRequest, response: HttpResponse | None = None, credentials
 
 def _go_on(request: HttpRequest, user: User) -> HttpResponse:
     """What is asked next of who has told his password."""
+    if _owes_code(request, user):
+        return redirect("login-code")
     if passwords.is_given(user):
         return redirect("login-own-password")
-    if factors.has_one(user):
-        return redirect("login-code")
+    if halfway.is_proven(request):
+        return _done(request, user, backends.BY_BOTH)
     if factors.is_asked_of(user):
         return redirect("login-enrol")
     return _done(request, user, backends.BY_PASSWORD)
+
+
+def _owes_code(request: HttpRequest, user: User) -> bool:
+    return factors.has_one(user) and not halfway.is_proven(request)
 
 
 def _done(request: HttpRequest, user: User, backend: str) -> HttpResponse:
@@ -181,7 +188,7 @@ def _log_in(request: HttpRequest, user: User, backend: str) -> str:
 
 def _tell_of_paper(request: HttpRequest, user: User, code: str) -> None:
     """That a recovery code was used, and how many are left."""
-    if not code.strip().isdecimal():
+    if not factors.is_of_telephone(code):
         left = factors.codes_left(user)
         messages.warning(request, _("That recovery code is used up. %(left)d are left.") % {"left": left})
 

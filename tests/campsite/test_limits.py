@@ -27,6 +27,7 @@ from campsite import asgi, shared_cache
 from campsite.embedded.state import State
 from campsite.embedded.valkey import Valkey
 from tests import make
+from tests.campsite.login import steps
 from tests.campsite.test_access import ADDRESSES
 from tests.meters import harness
 
@@ -90,6 +91,20 @@ def test_staff_who_are_logged_in_are_no_strangers(once: None):
     browser = Client()
     browser.force_login(make.superuser())
     assert [browser.get(reverse("board")).status_code for _ in range(4)] == [200] * 4
+
+
+@pytest.mark.django_db
+def test_a_stranger_keeps_nobody_behind_the_same_address_from_logging_in_where_he_did_before(settings: Any):
+    settings.STRANGERS_A_MINUTE = 8
+    steps.somebody()
+    reception, stranger = steps.browser(), steps.browser()
+    steps.tell_password(reception)
+    reception.post(reverse("admin:logout"))
+    assert [stranger.get("/admin/login/").status_code for _ in range(9)][-1] == 429
+    steps.tell_password(reception)
+    assert steps.is_in(reception)
+    reception.post(reverse("admin:logout"))
+    assert 429 in [reception.get("/admin/login/").status_code for _ in range(9)], "it, too, has a limit"
 
 
 @pytest.mark.django_db
@@ -207,6 +222,25 @@ def test_a_redis_that_is_back_is_asked_again(own_redis: Valkey, monkeypatch: pyt
     assert tried(4)[0] == [True, True, True, False]
     own_redis.start()
     assert tried(4)[0] == [True, True, True, False], "this one knows nothing of it"
+
+
+def test_a_count_whose_minute_ends_while_it_is_counted_has_an_end_all_the_same(
+    own_redis: Valkey, monkeypatch: pytest.MonkeyPatch
+):
+    """Django asks Redis whether the key is there, then counts: without one Redis begins at 1, for ever."""
+    there_is = redis.Redis.exists
+
+    def ends_just_then(server: Any, key: str) -> Any:
+        found = there_is(server, key)
+        server.delete(key)
+        return found
+
+    monkeypatch.setattr(redis.Redis, "exists", ends_just_then)
+    assert tried(1)[0] == [True]
+    with redis.Redis.from_url(own_redis.url) as server:
+        lasting = [server.ttl(key) for key in server.keys("*somebody*")]
+    assert len(lasting) == 2
+    assert min(lasting) > 0
 
 
 @pytest.mark.django_db

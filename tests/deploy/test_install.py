@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -30,6 +31,15 @@ def test_what_it_makes_belongs_to_one_user_alone(installed: Installation) -> Non
 def test_no_secret_stands_in_the_env_file(installed: Installation) -> None:
     text = (installed.deploy / ".env").read_text()
     assert not [name for name, secret in installed.secrets().items() if secret.strip() and secret.strip() in text]
+
+
+def test_the_workers_name_at_the_broker_cannot_be_guessed(installed: Installation) -> None:
+    """Whoever may come to the broker and knows it could come in its place."""
+    name = installed.services["mqtt_worker"].environment["MQTT_CLIENT_ID"]
+    assert re.fullmatch("campsite-[0-9a-f]{14}", name)
+    assert not [
+        other for other, told in installed.services.items() if name in str(told.told) and other != "mqtt_worker"
+    ]
 
 
 def test_each_secret_is_long_and_its_own(installed: Installation) -> None:

@@ -141,6 +141,26 @@ def test_a_retained_word_is_withheld_as_a_live_one_is(site: CampsiteBroker) -> N
 
 
 @with_mosquitto
+def test_who_does_not_know_the_workers_client_id_cannot_take_its_place(site: CampsiteBroker) -> None:
+    """Who knows it can, whatever the rules say: that is why it is random. What waited for the worker is gone then."""
+    own, worker = Somebody(site, "zigbee2mqtt_south"), Somebody(site, "campsite", client_id="campsite-0a1b2c")
+    worker.listen(f"{SOUTH}/#")
+    guesser = Somebody(site, "zigbee2mqtt_north", client_id="campsite-ingest")
+    own.say(f"{SOUTH}/plug", "heard")
+    worker.hears(f"{SOUTH}/plug", "heard")
+    worker.leave()
+    own.say(f"{SOUTH}/plug", "waits")
+    knows = Somebody(site, "zigbee2mqtt_north", client_id="campsite-0a1b2c")
+    knows.say(f"{NORTH}/plug", "x")
+    knows.leave()
+    back = Somebody(site, "campsite", client_id="campsite-0a1b2c")
+    back.listen("end")
+    assert (guesser.heard, knows.heard, back.heard) == ([], [], [])
+    for each in (own, guesser, back):
+        each.leave()
+
+
+@with_mosquitto
 @pytest.mark.parametrize(
     ("user", "password"), [("", ""), ("campsite", ""), ("campsite", "guess"), ("root", "x"), ("zigbee2mqtt_east", "x")]
 )

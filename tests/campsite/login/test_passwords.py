@@ -93,6 +93,17 @@ def test_then_comes_the_second_step_where_it_is_asked(settings: Any):
     assert not steps.is_in(client)
 
 
+def test_who_has_only_the_password_that_was_given_and_not_the_telephone_changes_nothing():
+    key = steps.with_telephone(steps.somebody(last_login=None))
+    client = steps.browser()
+    assert steps.tell_password(client).headers["Location"] == reverse("login-code")
+    assert own(client).headers["Location"] == reverse("login-code")
+    assert steps.tell_code(client, steps.code(key)).headers["Location"] == reverse("login-own-password")
+    assert not steps.is_in(client)
+    assert own(client).headers["Location"] == "/board/"
+    assert steps.is_in(client)
+
+
 def test_a_password_that_a_manager_sets_is_given_and_ends_what_was_open():
     user, chief = steps.somebody(), make.client_of("manager")
     client = steps.browser()
@@ -103,14 +114,16 @@ def test_a_password_that_a_manager_sets_is_given_and_ends_what_was_open():
     assert steps.tell_password(client, password=GIVEN).headers["Location"] == reverse("login-own-password")
 
 
-def test_a_manager_who_changes_his_own_was_given_nothing():
+def test_whoever_finds_a_managers_browser_open_sets_no_password_of_his():
     chief = make.client_of("manager")
     user = User.objects.get(username="manager")
     form = {"password1": OWN, "password2": OWN, "usable_password": "true"}
-    chief.post(reverse("admin:auth_user_password_change", args=[user.pk]), form)
+    for pk in (user.pk, f"0{user.pk}", f" {user.pk}"):
+        chief.post(reverse("admin:auth_user_password_change", args=[pk]), form)
     user.refresh_from_db()
-    assert user.check_password(OWN)
-    assert not passwords.is_given(user)
+    assert not user.check_password(OWN)
+    page = chief.get(reverse("admin:auth_user_password_change", args=[user.pk]))
+    assert page.headers["Location"] == reverse("admin:password_change")
 
 
 def test_a_new_account_begins_with_a_password_that_was_given():

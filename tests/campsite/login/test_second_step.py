@@ -6,6 +6,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from auditlog.models import LogEntry
 from django.contrib.auth.models import User
+from django.contrib.messages import get_messages
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -99,6 +100,19 @@ def test_a_key_that_somebody_saw_and_left_is_worth_nothing_to_him():
         steps.tell_password(client)
         client.get(reverse("login-enrol"))
     assert steps.key_of(first) != steps.key_of(second)
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_key_that_was_shown_to_somebody_else_in_the_same_browser_is_no_telephones_of_the_next():
+    """Both stand at one counter: the first goes as far as the picture and no further."""
+    steps.somebody("jens", group="technician")
+    steps.somebody("mette", group="manager")
+    counter, seen = steps.browser(), []
+    for name in ("jens", "mette"):
+        steps.tell_password(counter, name)
+        counter.get(reverse("login-enrol"))
+        seen.append(steps.key_of(counter))
+    assert seen[0] != seen[1]
 
 
 @pytest.mark.usefixtures("asked")
@@ -261,6 +275,17 @@ def test_a_recovery_code_lets_in_once_however_it_is_typed_and_tells_how_many_are
         assert steps.is_in(client) is opens
     assert factors.codes_left(user) == factors.RECOVERY_CODES - 1
     assert noted()[-1] == "recovery_code_used"
+
+
+def test_a_telephones_code_that_is_typed_as_it_is_shown_is_no_recovery_code():
+    """With a blank in the middle."""
+    key = steps.with_telephone(steps.somebody())
+    client = steps.browser()
+    steps.tell_password(client)
+    shown = steps.code(key)
+    answer = steps.tell_code(client, f"{shown[:3]} {shown[3:]}")
+    assert steps.is_in(client)
+    assert not list(get_messages(answer.wsgi_request))
 
 
 def test_new_recovery_codes_replace_those_before():
