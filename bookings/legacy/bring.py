@@ -24,6 +24,7 @@ from meters.models import Meter
 
 NOTE = "Former system"
 """Begins the note of what was brought over: by it the next run knows it again."""
+BY_HAND = "correct the stay's kWh by hand, or leave it"
 COUNTED_APART = timedelta(hours=1)
 """The former system and ours noted one check-in so far apart at most."""
 
@@ -68,9 +69,8 @@ def outlets(
             elif line := _give(stay, meter, exported_at, by, outlet, report):
                 tally = tallies.get(rooms.plain(outlet.meter))
                 _used_before(stay, outlet, tally, line.period.lower, exported_at, by, report)
-        before = sum((each.before_kwh for each in packages.get(customer.booking, ())), ZERO)
-        if before and not stay.lines.filter(period__startswith__lt=exported_at).exists():
-            _correct(stay, "meters before", before, f"{before} kWh", by, report)
+        if before := sum((each.before_kwh for each in packages.get(customer.booking, ())), ZERO):
+            _used_on_others(stay, before, exported_at, by, report)
 
 
 def packages(guests: Guests, by: User, report: Report) -> None:
@@ -145,17 +145,21 @@ def _used_before(
     the same kWh must not be counted twice.
     """
     name = f"{stay.booking} {outlet.meter}"
-    do = "correct the stay's kWh by hand, or leave it"
-    if stay.corrections.filter(reason__startswith=f"{NOTE}, {outlet.meter}:").exists():
+    do = BY_HAND
+    if _is_noted(stay, outlet.meter):
         report.kept("used before", name, "is here", outlet.where)
     elif since < exported_at:
-        if outlet.start_at and outlet.start_at < since - COUNTED_APART:
-            why = f"the ledger counts since {since:%Y-%m-%d %H:%M} UTC, and the guest came before"
-            report.ask("used before", name, why, do, outlet.where)
-        else:
+        if outlet.start_at and outlet.start_at >= since - COUNTED_APART:
             report.kept("used before", name, "all of it is counted here", outlet.where)
+        else:
+            came = "the guest came before" if outlet.start_at else "since when the guest had it is not told"
+            why = f"the ledger counts since {since:%Y-%m-%d %H:%M} UTC, and {came}"
+            report.ask("used before", name, why, do, outlet.where)
     elif outlet.start_kwh is None or tally is None or tally.last is None:
         why = "how much was used before is not told: a counter is missing at check-in, or now"
+        report.ask("used before", name, why, do, outlet.where)
+    elif tally.last[0] > exported_at:
+        why = "its last value is newer than the export: what came after that is counted here"
         report.ask("used before", name, why, do, outlet.where)
     elif (used := tally.last[1] - outlet.start_kwh) < 0:
         why = f"its counter stood at {outlet.start_kwh} at check-in, and last at {tally.last[1]} kWh"
@@ -164,14 +168,30 @@ def _used_before(
         _correct(stay, outlet.meter, used, f"from {outlet.start_kwh} to {tally.last[1]} kWh", by, report)
 
 
+def _used_on_others(stay: Stay, kwh: Decimal, exported_at: datetime, by: User, report: Report) -> None:
+    """What the former system measured on meters that the guest had before. Where the ledger has counted since before
+    the export nobody can tell whether it is in there.
+    """
+    name = "meters before"
+    if stay.lines.filter(period__startswith__lt=exported_at).exists() and not _is_noted(stay, name):
+        why = f"{kwh} kWh were used on other meters, and the ledger counts since before the export"
+        report.ask("used before", f"{stay.booking} {name}", why, BY_HAND)
+    else:
+        _correct(stay, name, kwh, f"{kwh} kWh", by, report)
+
+
+def _is_noted(stay: Stay, name: str) -> bool:
+    """Whether an earlier run noted what was used on this meter."""
+    return bool(stay.corrections.filter(reason__startswith=f"{NOTE}, {name}:").exists())
+
+
 def _correct(stay: Stay, name: str, kwh: Decimal, text: str, by: User, report: Report) -> None:
-    mark = f"{NOTE}, {name}:"
     subject = f"{stay.booking} {name}"
-    if stay.corrections.filter(reason__startswith=mark).exists():
+    if _is_noted(stay, name):
         report.kept("used before", subject, "is here")
         return
     try:
-        ledger.correct(stay, kwh, f"{mark} {text}", by)
+        ledger.correct(stay, kwh, f"{NOTE}, {name}: {text}", by)
     except ledger.LedgerError as why:
         report.ask("used before", subject, str(why), "correct the stay's kWh by hand")
     else:

@@ -87,7 +87,7 @@ class Guests:
     used_up: int = 0
 
     def outlets(self, customer: Customer) -> list[Outlet]:
-        return [*customer.outlets, *(outlet for of, outlet in self.extra if of == customer.id)]
+        return [*customer.outlets, *(outlet for of, outlet in self.extra if of and of == customer.id)]
 
 
 def gather(records: Iterable[Record], clock: tzinfo, read: Read) -> Guests:
@@ -186,7 +186,8 @@ def _season_package(record: Record, booking: int) -> Package | None:
 
 def _package(record: Record) -> Package | None:
     """None: it is over."""
-    told = {name: "" if value is None else str(value) for name, value in values.document(record.cells["data"]).items()}
+    document = values.document(record.cells.get("data", ""))
+    told = {name: "" if value is None else str(value) for name, value in document.items()}
     if told.get("status", OPEN[0]).casefold() not in OPEN:
         return None
     kwh = values.kwh(told.get("enheder") or told.get("kwh") or "")

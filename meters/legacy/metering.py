@@ -91,7 +91,10 @@ def start(found: Found, brought: Brought, exported_at: datetime, now: datetime, 
         elif tally is None or tally.last is None:
             where = tally.where if tally else None
             report.kept("counter", str(meter), f"never told a value{_oddities(tally)}", where)
-        elif why := _unfit(tally.last[0], exported_at, now):
+        elif tally.last[0] > exported_at:
+            do = "say by --exported when the files were made, and by --utc whose times they tell; then run this again"
+            report.ask("counter", str(meter), "its last value is newer than the export", do, tally.where)
+        elif why := _unfit(tally.last[0], now):
             report.kept("counter", str(meter), why, tally.where)
         else:
             _start(meter, known[meter.device.ieee_address], tally, *tally.last, by, report)
@@ -196,10 +199,8 @@ def _install(
         report.made("hanging", str(meter), f"on {pitch}{how}", where)
 
 
-def _unfit(at: datetime, exported_at: datetime, now: datetime) -> str:
+def _unfit(at: datetime, now: datetime) -> str:
     """Why a counter's last value is not taken over; empty: nothing speaks against it."""
-    if at > exported_at:
-        return "its last value is newer than the export"
     if at < now - timedelta(days=settings.READINGS_KEPT_DAYS - 1):
         return f"its last value is older than readings are kept ({settings.READINGS_KEPT_DAYS} days): it begins anew"
     if now - at < online.SHORTEST_EXPECTED:

@@ -317,7 +317,41 @@ def test_what_our_ledger_has_counted_is_not_counted_twice(files: Path, at: datet
     told = run(files, at, "--apply", "--all")
     assert "booking 48001 (regular_customers_rows.csv:2): is known here" in told
     assert "used before 48001 101" in told
-    assert not stay.corrections.filter(reason__startswith="Former system, 101:").exists()
+    assert "used before 48001 meters before: 3.5" in told.partition("What could not be decided")[2]
+    assert not stay.corrections.exclude(reason__startswith="Former system, 101,2:").exists()
+
+
+def test_what_was_used_on_an_earlier_meter_is_noted_once_however_often_it_is_exported(files: Path, at: datetime):
+    run(files, at, "--apply")
+    told = run(files, at + timedelta(minutes=30), "--apply", "--all")
+    assert "used before 48001 meters before: is here" in told
+    assert Stay.objects.get(booking__sirvoy_id=48001).corrections.count() == 3
+
+
+def test_since_when_a_guest_had_his_meter_is_not_guessed(files: Path, at: datetime):
+    rows = files / "regular_customers_rows.csv"
+    rows.write_bytes(re.sub(rb"(;101;850,00;)[^;]*", rb"\1", rows.read_bytes()))
+    known = make.meter("101", ieee="0xa4c1380000000001")
+    stay = make.stay(make.pitch("101"), booking=make.booking(sirvoy_id=48001, is_checked_in=True), began_at=at)
+    make.line(stay, known, pitch=stay.pitch, since=at - timedelta(hours=2))
+    told = run(files, at, "--apply", "--all")
+    assert "since when the guest had it is not told" in told
+    assert "all of it is counted here" not in told
+
+
+def test_a_value_that_is_newer_than_the_export_is_a_question(files: Path):
+    now = timezone.now()
+    row = f"1,101,{now - timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ},900"
+    (files / "meter_readings_history_rows.csv").write_text(f"id,meter_id,time,energy\n{row}\n")
+    told = run(files, now - timedelta(hours=2), "--apply").partition("What could not be decided")[2]
+    assert "counter 101 (meter_readings_history_rows.csv:2): its last value is newer than the export" in told
+    assert "used before 48001 101 (regular_customers_rows.csv:2): its last value is newer than the export" in told
+    assert not CounterEpoch.objects.filter(meter=meter("101")).exists()
+
+
+def test_a_package_of_which_nothing_is_told_costs_no_other(files: Path, at: datetime):
+    (files / "plugin_data_rows.csv").write_text("id,module,data\n1,pakker,\n")
+    assert "plugin_data_rows.csv:2: plugin_data: this JSON cannot be read" in run(files, at)
 
 
 def test_a_chosen_outlet_stays_the_guests(files: Path, at: datetime):

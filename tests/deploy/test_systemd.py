@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from campsite import reference
 from tests.deploy.broker import DEPLOY
 
 UNITS = {
@@ -24,6 +26,7 @@ UNITS = {
 """Unit → service of compose.yaml."""
 FOLDER = DEPLOY / "systemd"
 COMPOSE = DEPLOY / "compose.yaml"
+README = (FOLDER / "README.md").read_text()
 with_systemd = pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="systemd is not installed: apt-get install systemd"
 )
@@ -108,3 +111,18 @@ def test_systemd_finds_each_well_protected(name: str) -> None:
     found = re.search(r"exposure level for \S+: ([0-9.]+)", told)
     assert found
     assert float(found[1]) < 2
+
+
+def test_what_one_is_told_to_type_is_not_refused() -> None:
+    """Production is the default, and wants a key that nobody guesses."""
+    ((settings, command),) = re.findall(r"^(.*)\.venv/bin/python (manage\.py collectstatic .*)$", README, re.MULTILINE)
+    environment = dict(word.split("=", 1) for word in settings.split())
+    words = [sys.executable, *command.split(), "--dry-run"]
+    done = subprocess.run(words, cwd=DEPLOY.parent, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_setting_that_one_is_told_to_write_is_one() -> None:
+    named = set(re.findall(r"`([A-Z_]+)=", README))
+    assert "SITE_URL" in named
+    assert named - {each.name for each in reference.settings(reference.SOURCE.read_text())} == set()

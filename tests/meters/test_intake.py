@@ -1,5 +1,6 @@
 """What waits between the broker and the tables."""
 
+import socket
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from meters import intake, mqtt
 from meters.intake import Intake
+from tests.meters.harness import Listener, until
 
 LARGE = bytes(5_000_000)
 
@@ -33,3 +35,22 @@ def test_large_messages_wait_with_the_broker_instead_of_filling_the_memory(setti
     made._store(made._next_batch())
     network.join(10)
     assert made.queued == 1
+
+
+@pytest.mark.parametrize("broker", ["iotcore"], indirect=True)
+def test_at_each_connection_each_zigbee2mqtt_is_asked_whether_it_lives(broker: Any, settings: Any) -> None:
+    """What the broker retains proves nothing: without its answer an area of silent meters would be unknown."""
+    settings.MQTT_URL = broker.url
+    made, ear = Intake(), Listener(broker.url, "+/bridge/request/health_check")
+    north, south = "zigbee2mqtt/bridge/request/health_check", "zigbee2mqtt_area2/bridge/request/health_check"
+    made.look_again(["zigbee2mqtt"])
+    try:
+        made._client.start()
+        until(lambda: [topic for topic, _ in ear.heard] == [north], "the first connection's question")
+        made.look_again(["zigbee2mqtt", "zigbee2mqtt_area2"])
+        until(lambda: [topic for topic, _ in ear.heard] == [north, south], "the new area's alone")
+        made._client._paho.socket().shutdown(socket.SHUT_RDWR)
+        until(lambda: [topic for topic, _ in ear.heard[2:]] == [north, south], "the next connection's")
+    finally:
+        made._client.stop()
+        ear.stop()
