@@ -197,7 +197,7 @@ CACHES = {
         "BACKEND": "campsite.shared_cache.SharedCache"
         if REDIS_URL
         else "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": [REDIS_URL],
+        "LOCATION": [REDIS_URL] if REDIS_URL else "",
         "KEY_PREFIX": CHANNEL_PREFIX,
     }
 }
