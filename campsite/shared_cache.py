@@ -35,11 +35,18 @@ class SharedCache(RedisCache):
         return _client(tuple(self._servers), self.key_prefix)
 
 
+class _NotKept(Exception):
+    """It is no JSON."""
+
+
 class _Json:
     """What stands in Redis: nothing that could be anything else when it is read, as a pickle could."""
 
     def dumps(self, value: Any) -> str:
-        return json.dumps(value)
+        try:
+            return json.dumps(value)
+        except TypeError as error:
+            raise _NotKept from error
 
     def loads(self, told: bytes) -> Any:
         return json.loads(told)
@@ -74,6 +81,8 @@ class _Client:
         if time.monotonic() >= self._away_until:
             try:
                 return getattr(self._shared, verb)(*told)
+            except _NotKept:  # the admin's search keeps objects: it has to find them anew each time
+                return None
             except (redis.RedisError, OSError) as failure:
                 logger.warning("Redis is away (%s): each process counts for itself.", type(failure).__name__)
                 self._away_until = time.monotonic() + TRY_AGAIN_S

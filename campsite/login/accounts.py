@@ -65,6 +65,9 @@ class Accounts(UserAdmin):
         return _("%(user)s is logged out everywhere.") % {"user": user}
 
     def take_away(self, request: HttpRequest, user: User) -> str:
+        """Somebody else's; one's own needs a code: my-log-in."""
+        if user == request.user:
+            raise PermissionDenied
         factors.take_away(user, request.user)
         sessions.end(user, request.user)
         return _("%(user)s has no second step any more, and is logged out everywhere.") % {"user": user}

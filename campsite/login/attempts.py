@@ -27,7 +27,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from bookings import addresses
-from campsite.login import audit, browsers
+from campsite.login import audit, browsers, factors
 from meters.people import Person
 
 LONGEST = timedelta(hours=4)
@@ -139,4 +139,5 @@ def let_in(user: User, by: Person) -> None:
     """Forget what was tried in this person's name."""
     with transaction.atomic():
         AccessAttempt.objects.filter(username=user.username).delete()
+        factors.forget_tries(user)
         audit.note(user, "let_in", by)

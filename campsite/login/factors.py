@@ -144,6 +144,12 @@ def _refused(device: TOTPDevice | StaticDevice | None, code: str) -> Refused | N
     return None if device.verify_token(code) else Refused()
 
 
+def forget_tries(user: User) -> None:
+    """The next code is looked at: who knew the password may have made it wait for days."""
+    for model in TABLES:
+        model.objects.filter(user=user).update(throttling_failure_timestamp=None, throttling_failure_count=0)
+
+
 def take_away(user: User, by: Person) -> None:
     """As if there had never been one: the telephone is lost, or no longer wanted. Sessions that it opened end."""
     with transaction.atomic():

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from campsite.login import attempts, backends, factors, pages, sessions
+from campsite.login import attempts, backends, factors, halfway, pages, sessions
 from campsite.login.forms import CodeForm
 
 
@@ -53,16 +53,21 @@ def switch_on(request: HttpRequest) -> HttpResponse:
 @require_POST
 @admin.site.admin_view
 def change(request: HttpRequest) -> HttpResponse:
-    """New recovery codes, or no second step any more. Whoever found the browser open cannot do it: it needs a code."""
+    """New recovery codes, or this telephone no more: for who must have one, another in its place. Whoever found the
+    browser open cannot do it: it needs a code.
+    """
     user: Any = request.user
     form = CodeForm(request.POST)
     if not form.is_valid() or not _is_proven(request, user, form):
         return _shown(request, form)
     if "new_codes" in request.POST:
         return pages.show_codes(request, factors.new_codes(user), reverse("my-log-in"))
-    if not factors.is_asked_of(user):
-        factors.take_away(user, user)
-        login(request, user, backends.BY_PASSWORD)
+    factors.take_away(user, user)
+    sessions.end(user, user, but=request.session.session_key)  # else the next telephone would open them again
+    if factors.is_asked_of(user):
+        halfway.begin(request, user, reverse("my-log-in"))
+        return redirect("login-enrol")
+    login(request, user, backends.BY_PASSWORD)
     return redirect("my-log-in")
 
 

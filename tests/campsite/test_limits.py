@@ -199,6 +199,13 @@ def test_what_stands_in_redis_is_never_run(own_redis: Valkey):
         cache.get("a")
 
 
+@pytest.mark.django_db
+def test_the_search_in_the_admins_menu_finds_though_what_it_would_keep_is_no_json(own_redis: Valkey):
+    chief = make.client_of("manager")
+    for _time in range(2):
+        assert "/admin/meters/" in chief.get(reverse("admin:search"), {"s": "pitch"}).content.decode()
+
+
 def test_without_redis_tries_are_still_counted_and_nobody_waits_for_it(own_redis: Valkey):
     assert tried(1)[0] == [True]
     assert own_redis.process

@@ -11,6 +11,7 @@ from django.db.models import F
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import formats, timezone, translation
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from campsite.login import attempts, browsers
 from tests import make
@@ -274,6 +275,19 @@ def test_a_manager_lets_somebody_in_at_once_and_the_audit_log_tells(mette: Any):
     chief.post(reverse("admin:auth_user_let-in", args=[mette.pk]))
     assert opens(client)
     assert str(LogEntry.objects.get(changes__log_in__1="let_in").actor) == "manager"
+
+
+def test_who_is_let_in_need_not_wait_for_the_codes_that_somebody_else_tried(mette: Any):
+    """Who had the password, and no telephone."""
+    key = steps.with_telephone(mette)
+    thief, own = steps.browser(FAR), steps.browser()
+    for client in (thief, own):
+        steps.tell_password(client)
+    steps.tell_code(thief, "000000")
+    TOTPDevice.objects.update(throttling_failure_count=20)
+    make.client_of("manager").post(reverse("admin:auth_user_let-in", args=[mette.pk]))
+    steps.tell_code(own, steps.code(key))
+    assert steps.is_in(own)
 
 
 @pytest.mark.usefixtures("mette")

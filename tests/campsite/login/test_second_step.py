@@ -340,10 +340,37 @@ def test_with_a_code_the_second_step_is_switched_off_and_one_stays_logged_in():
     assert steps.is_in(client)
 
 
-def test_who_must_have_it_cannot_switch_it_off(settings: Any):
+def test_who_must_have_it_enrols_another_telephone_in_its_place(settings: Any):
     settings.TWO_FACTOR_GROUPS = ["manager"]
     client, user, key = logged_in("manager")
+    answer = client.post(reverse("my-log-in-change"), {"code": steps.code(key), "off": "1"})
+    assert answer.headers["Location"] == reverse("login-enrol")
+    assert not steps.is_in(client), "until the new one is proven"
+    client.get(reverse("login-enrol"))
+    new = steps.key_of(client)
+    client.post(reverse("login-enrol"), {"code": steps.code(new)})
+    assert steps.is_in(client)
+    assert TOTPDevice.objects.get(user=user).key == new != key
+
+
+def test_what_a_telephone_opened_elsewhere_is_not_open_again_with_the_next_one():
+    """It was stolen, with a log-in in it."""
+    client, user, key = logged_in()
+    stolen = steps.browser()
+    steps.tell_password(stolen)
+    steps.tell_code(stolen, steps.code(key))
+    assert steps.is_in(stolen)
+    TOTPDevice.objects.update(last_t=-1)
     client.post(reverse("my-log-in-change"), {"code": steps.code(key), "off": "1"})
+    steps.with_telephone(user)
+    assert not steps.is_in(stolen)
+
+
+def test_whoever_finds_a_managers_browser_open_does_not_take_his_second_step_away():
+    client, user, _key = logged_in("manager")
+    assert client.post(reverse("admin:auth_user_telephone", args=[user.pk])).status_code == 403
+    page = client.get(reverse("admin:auth_user_change", args=[user.pk])).content.decode()
+    assert "Take the second step away" not in page
     assert factors.has_one(user)
 
 
