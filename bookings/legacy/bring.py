@@ -19,6 +19,7 @@ from bookings.legacy.customers import ZERO, Customer, Guests, Outlet, Package
 from bookings.models import Booking, Stay, StayMeter, WebhookEvent
 from meters import clock
 from meters.legacy.found import Tally
+from meters.legacy.metering import Brought
 from meters.legacy.report import Report
 from meters.models import Meter
 
@@ -50,7 +51,7 @@ def bookings(guests: Guests, exported_at: datetime, now: datetime, by: User, rep
 
 def outlets(
     guests: Guests,
-    meters: Mapping[str, Meter],
+    brought: Brought,
     tallies: Mapping[str, Tally],
     exported_at: datetime,
     by: User,
@@ -62,13 +63,15 @@ def outlets(
         if not (stay := _stay(customer)):
             continue
         for outlet in guests.outlets(customer):
-            meter = meters.get(rooms.plain(outlet.meter))
+            name = rooms.plain(outlet.meter)
+            meter = brought.by_name.get(name)
             if meter is None:
                 why, do = "its meter is not known by that name", "add it to the stay at reception"
                 report.ask("outlet", f"{customer.booking} {outlet.meter}", why, do, outlet.where)
             elif line := _give(stay, meter, exported_at, by, outlet, report):
-                tally = tallies.get(rooms.plain(outlet.meter))
-                _used_before(stay, outlet, tally, line.period.lower, exported_at, by, report)
+                is_exchanged = name in brought.exchanged
+                measured = _measured(outlet, tallies.get(name), exported_at, is_exchanged=is_exchanged)
+                _used_before(stay, outlet, measured, line.period.lower, exported_at, by, report)
         if before := sum((each.before_kwh for each in packages.get(customer.booking, ())), ZERO):
             _used_on_others(stay, before, exported_at, by, report)
 
@@ -135,7 +138,7 @@ def _give(stay: Stay, meter: Meter, at: datetime, by: User, outlet: Outlet, repo
 def _used_before(
     stay: Stay,
     outlet: Outlet,
-    tally: Tally | None,
+    measured: tuple[Decimal | None, str],
     since: datetime,
     exported_at: datetime,
     by: User,
@@ -144,8 +147,7 @@ def _used_before(
     """What the former system measured up to the export. Where the ledger has counted since before that, it is asked:
     the same kWh must not be counted twice.
     """
-    name = f"{stay.booking} {outlet.meter}"
-    do = BY_HAND
+    name, (used, text) = f"{stay.booking} {outlet.meter}", measured
     if _is_noted(stay, outlet.meter):
         report.kept("used before", name, "is here", outlet.where)
     elif since < exported_at:
@@ -154,18 +156,31 @@ def _used_before(
         else:
             came = "the guest came before" if outlet.start_at else "since when the guest had it is not told"
             why = f"the ledger counts since {since:%Y-%m-%d %H:%M} UTC, and {came}"
-            report.ask("used before", name, why, do, outlet.where)
-    elif outlet.start_kwh is None or tally is None or tally.last is None:
-        why = "how much was used before is not told: a counter is missing at check-in, or now"
-        report.ask("used before", name, why, do, outlet.where)
-    elif tally.last[0] > exported_at:
-        why = "its last value is newer than the export: what came after that is counted here"
-        report.ask("used before", name, why, do, outlet.where)
-    elif (used := tally.last[1] - outlet.start_kwh) < 0:
-        why = f"its counter stood at {outlet.start_kwh} at check-in, and last at {tally.last[1]} kWh"
-        report.ask("used before", name, why, do, outlet.where)
+            report.ask("used before", name, why, BY_HAND, outlet.where)
+    elif used is None:
+        report.ask("used before", name, text, BY_HAND, outlet.where)
     elif used:
-        _correct(stay, outlet.meter, used, f"from {outlet.start_kwh} to {tally.last[1]} kWh", by, report)
+        _correct(stay, outlet.meter, used, text, by, report)
+
+
+def _measured(
+    outlet: Outlet, tally: Tally | None, exported_at: datetime, *, is_exchanged: bool
+) -> tuple[Decimal | None, str]:
+    """The kWh that the former system measured from check-in to export, and between which values. None: nobody can
+    tell, and why.
+    """
+    if outlet.start_kwh is None or tally is None or tally.last is None:
+        return None, "how much was used before is not told: a counter is missing at check-in, or now"
+    at, last = tally.last
+    if is_exchanged:
+        return None, "two meters have had its name, and the files do not say whose the counter was at check-in"
+    if at > exported_at:
+        return None, "its last value is newer than the export: what came after that is counted here"
+    if tally.fell_at and (outlet.start_at is None or tally.fell_at > outlet.start_at):
+        return None, f"its counter fell on {tally.fell_at:%Y-%m-%d}, and not certainly before the check-in"
+    if last < outlet.start_kwh:
+        return None, f"its counter stood at {outlet.start_kwh} at check-in, and last at {last} kWh"
+    return last - outlet.start_kwh, f"from {outlet.start_kwh} to {last} kWh"
 
 
 def _used_on_others(stay: Stay, kwh: Decimal, exported_at: datetime, by: User, report: Report) -> None:

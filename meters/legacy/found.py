@@ -48,6 +48,7 @@ class Tally:
     rows: int = 0
     nulls: int = 0
     falls: int = 0
+    fell_at: datetime | None = None
     last: tuple[datetime, Decimal] | None = None
     still_since: datetime | None = None
 
@@ -56,7 +57,8 @@ class Tally:
         if kwh is None:
             self.nulls += 1
         elif self.last is None or at >= self.last[0]:
-            self.falls += self.last is not None and kwh < self.last[1]
+            if self.last is not None and kwh < self.last[1]:
+                self.falls, self.fell_at = self.falls + 1, at
             if self.last is None or kwh != self.last[1]:
                 self.still_since = at
             self.last, self.where = (at, kwh), where

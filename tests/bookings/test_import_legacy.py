@@ -328,6 +328,22 @@ def test_what_was_used_on_an_earlier_meter_is_noted_once_however_often_it_is_exp
     assert Stay.objects.get(booking__sirvoy_id=48001).corrections.count() == 3
 
 
+def test_what_was_used_is_not_reckoned_over_a_fall_of_the_counter(files: Path, at: datetime):
+    history = files / "meter_readings_history_rows.csv"
+    history.write_bytes(history.read_bytes().replace(b",855.5,", b",3.5,"))  # the evening after the check-in
+    told = run(files, at, "--apply").partition("What could not be decided")[2]
+    assert "used before 48001 101 (regular_customers_rows.csv:2): its counter fell on" in told
+    assert not Stay.objects.get(booking__sirvoy_id=48001).corrections.filter(reason__contains="850").exists()
+
+
+def test_what_was_used_is_not_reckoned_over_two_meters_of_one_name(files: Path, at: datetime):
+    history, guests = files / "meter_readings_history_rows.csv", files / "regular_customers_rows.csv"
+    history.write_bytes(history.read_bytes() + f'100,"X1",{at - timedelta(hours=9):%Y-%m-%d %H:%M:%SZ},40\n'.encode())
+    guests.write_bytes(guests.read_bytes().replace(b";X1;;", b";X1;2,5;"))
+    told = run(files, at, "--apply").partition("What could not be decided")[2]
+    assert "used before 48008 X1 (regular_customers_rows.csv:6): two meters have had its name" in told
+
+
 def test_since_when_a_guest_had_his_meter_is_not_guessed(files: Path, at: datetime):
     rows = files / "regular_customers_rows.csv"
     rows.write_bytes(re.sub(rb"(;101;850,00;)[^;]*", rb"\1", rows.read_bytes()))

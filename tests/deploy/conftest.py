@@ -17,4 +17,5 @@ def site() -> Iterator[Site]:
         assert done.returncode == 0, done.stdout + done.stderr
         made.fit()
         made.up()
+        made.wait_well("web", "caddy")  # for whom nobody waits in compose.yaml; any test may be the first
         yield made

@@ -215,6 +215,10 @@ class Site(Installation):
         elif condition == "service_healthy":
             process.wait_ready(lambda: self.is_healthy(name), FIRST_START_S)
 
+    def wait_well(self, *names: str) -> None:
+        for name in names:
+            self._wait(name, "service_healthy")
+
     def is_healthy(self, name: str) -> bool:
         """By the healthcheck of compose.yaml."""
         return self.probe(name).returncode == 0

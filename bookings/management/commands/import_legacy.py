@@ -120,7 +120,7 @@ def _bring(gathered: Found, guests: Guests, exported_at: datetime, now: datetime
     metering.hang(gathered, brought, pitches, exported_at, by, report)
     metering.start(gathered, brought, exported_at, now, by, report)
     bring.bookings(guests, exported_at, now, by, report)
-    bring.outlets(guests, brought.by_name, gathered.tallies, exported_at, by, report)
+    bring.outlets(guests, brought, gathered.tallies, exported_at, by, report)
     bring.packages(guests, by, report)
 
 
