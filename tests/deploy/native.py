@@ -273,9 +273,9 @@ class Site(Installation):
     @cached_property
     def tls(self) -> ssl.SSLContext:
         """Who trusts Caddy's own authority, as a device does that was told of it."""
-        root = Path(self.fitted("/data")) / "caddy/pki/authorities/local/root.crt"
-        wait_until(root.exists, 30, "Caddy's own authority")
-        return ssl.create_default_context(cafile=str(root))
+        data = Path(self.fitted("/data")) / "caddy"
+        wait_until((data / f"certificates/local/{HOST}/{HOST}.crt").exists, 30, "Caddy's certificate")
+        return ssl.create_default_context(cafile=str(data / "pki/authorities/local/root.crt"))
 
 
 def caddy(folder: Path) -> str:
