@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 from urllib.parse import urlencode
@@ -217,7 +218,7 @@ def unknown_instances() -> list[dict[str, Any]]:
 
 
 def add_url(instance: FoundInstance) -> str:
-    name = instance.base_topic.replace("_", " ").capitalize()
+    name = re.sub(r"^(zigbee2mqtt|z2m)[-_/ ]+", "", instance.base_topic).replace("_", " ").capitalize()
     filled = {"base_topic": instance.base_topic, "name": name[:60], "slug": slugify(name)[:40]}
     if instance.channel:
         filled["expected_channel"] = str(instance.channel)
