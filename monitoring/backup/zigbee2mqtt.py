@@ -66,31 +66,25 @@ class NotBackedUp(BackupError):
 
 
 def collect(by: Person = None) -> Iterator[Piece | Missing]:
-    """One for each area, called by its short name, as they come; takes little more than TIMEOUT_S in all.
-
-    An area that is being commissioned is backed up, too, once its Zigbee2MQTT is online; nobody misses it before.
-    """
+    """One for each area in service, called by its short name, as they come; takes little more than TIMEOUT_S in all."""
     now = timezone.now()
     link = online.link(now)
     asked: dict[int, Area] = {}
-    for area in Area.objects.order_by("slug"):
-        if not (area.in_service or link.bridge(area.pk) == AreaState.Bridge.ONLINE):
-            continue
+    for area in Area.objects.filter(in_service=True).order_by("slug"):
         try:
             asked[_ask(area, link, by).pk] = area
         except NotBackedUp as why:
-            yield from _missing(area, why)
+            yield _missing(area, why)
     for row in _answered(set(asked)):
         try:
             yield piece(asked[row.pk], row, now)
         except (NotBackedUp, Unusable) as why:
-            yield from _missing(asked[row.pk], why)
+            yield _missing(asked[row.pk], why)
 
 
-def _missing(area: Area, why: NotBackedUp | Unusable) -> Iterator[Missing]:
+def _missing(area: Area, why: NotBackedUp | Unusable) -> Missing:
     logger.warning("No backup of the area %s: %s", area.slug, why.code)
-    if area.in_service:
-        yield Missing(area.slug, Kind.ZIGBEE2MQTT, str(why))
+    return Missing(area.slug, Kind.ZIGBEE2MQTT, str(why))
 
 
 def _ask(area: Area, link: online.Link, by: Person) -> BridgeRequest:

@@ -165,9 +165,9 @@ def test_who_is_offline_is_not_asked_and_said_to_be(area: Area) -> None:
     assert not BridgeRequest.objects.exists()
 
 
-def test_nobody_misses_an_area_that_is_not_in_service_and_not_there() -> None:
+def test_areas_out_of_service_are_left_out() -> None:
     make.worker()
-    make.area(in_service=False, bridge="offline")
+    make.area(in_service=False)
     assert list(zigbee2mqtt.collect()) == []
 
 
@@ -209,18 +209,16 @@ def hear(ingest: Ingest, *instances: Instance) -> None:
 def test_each_area_is_backed_up_or_told_of_on_its_own(settings: Any, tmp_path: Any, caplog: Any) -> None:
     settings.BACKUP_HISTORY = str(tmp_path / "history")
     make.worker()
-    names = ("broken", "good", "refused", "new", "new_and_broken")
+    names = ("broken", "good", "refused")
     for name in names:
-        make.area(name, slug=name, base_topic=f"z2m_{name}", in_service=not name.startswith("new"))
+        make.area(name, slug=name, base_topic=f"z2m_{name}", in_service=True)
     instances = {name: started("101", "102", base=f"z2m_{name}", log_mqtt=True, log_level="info") for name in names}
     for name, instance in instances.items():
-        instance.requests.back_up({"good": "ok", "new": "ok", "new_and_broken": "broken"}.get(name, name))
+        instance.requests.back_up(name if name != "good" else "ok")
         instance.start()
     with bridges(*instances.values()):
         found = {each.name: each for each in zigbee2mqtt.collect(make.superuser())}
-    broken, good, refused = (found.pop(name) for name in names[:3])
-    assert list(found) == ["new"]  # being commissioned, and online: kept, too; what goes wrong there alarms nobody
-    assert isinstance(found["new"], Piece)
+    broken, good, refused = (found[name] for name in names)
     assert isinstance(good, Piece)
     assert (good.facts["devices"], good.facts["listed"], good.warnings) == (2, 2, ())
     assert isinstance(broken, Missing)
