@@ -30,7 +30,6 @@ README = (FOLDER / "README.md").read_text()
 with_systemd = pytest.mark.skipif(
     not shutil.which("systemd-analyze"), reason="systemd is not installed: apt-get install systemd"
 )
-with_compose = pytest.mark.skipif(not COMPOSE.exists(), reason="there is no compose.yaml")
 
 
 def unit(name: str) -> list[tuple[str, str]]:
@@ -48,7 +47,6 @@ def seconds(text: str) -> int:
     return int(text.removesuffix("s"))
 
 
-@with_compose
 @pytest.mark.parametrize("name", UNITS)
 def test_each_unit_runs_what_its_container_runs(name: str) -> None:
     command = dict(unit(name))["ExecStart"].removeprefix("/opt/campsite/.venv/bin/")
@@ -56,7 +54,6 @@ def test_each_unit_runs_what_its_container_runs(name: str) -> None:
     assert command == inside.replace("--host 0.0.0.0", "--host 127.0.0.1")
 
 
-@with_compose
 @pytest.mark.parametrize("name", UNITS)
 def test_each_unit_has_its_containers_secrets_and_no_others(name: str) -> None:
     told = unit(name)
@@ -67,7 +64,6 @@ def test_each_unit_has_its_containers_secrets_and_no_others(name: str) -> None:
         assert ("Environment", f"{secret.upper()}_FILE=%d/{secret}") in told
 
 
-@with_compose
 @pytest.mark.parametrize("name", UNITS)
 def test_each_unit_has_its_containers_limits(name: str) -> None:
     told, inside = dict(unit(name)), container(name)
