@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
-from meters import notify
+from meters import notify, shards
 from meters.forgetting import forget
 from meters.models import Area, AreaHealth, AreaState, FoundInstance
 from meters.zigbee2mqtt import BridgeInfo, Groups, Health
@@ -62,17 +62,18 @@ def note_live(area_ids: Iterable[int], at: datetime) -> list[int]:
     return areas
 
 
-def doubt(connected_at: datetime) -> list[int]:
-    """Bridges silent since this connection came up are unknown: a broker that lost its memory tells no wills.
+def doubt(connected_at: datetime, areas: Sequence[int] | None = None) -> list[int]:
+    """Bridges of these areas (`shards.of`) silent since this connection came up are unknown: a broker that lost its
+    memory tells no wills.
 
     Returns the ids of the areas whose state changed.
     """
-    silent = AreaState.objects.filter(bridge=AreaState.Bridge.ONLINE).filter(
+    silent = AreaState.objects.filter(shards.of("area", areas), bridge=AreaState.Bridge.ONLINE).filter(
         Q(confirmed_at=None) | Q(confirmed_at__lt=connected_at)
     )
-    areas = list(silent.values_list("area_id", flat=True))
+    doubted = list(silent.values_list("area_id", flat=True))
     silent.update(bridge=AreaState.Bridge.UNKNOWN, bridge_since=connected_at)
-    return areas
+    return doubted
 
 
 def apply_info(area_id: int, info: BridgeInfo, at: datetime) -> None:
@@ -118,9 +119,9 @@ def note_retained_command(area_id: int, rest: str, *, lies: bool) -> list[int]:
     return [area_id]
 
 
-def forget_retained_commands() -> None:
-    """A new connection: the broker tells anew what lies there."""
-    AreaState.objects.exclude(retained_commands=[]).update(retained_commands=[])
+def forget_retained_commands(areas: Sequence[int] | None = None) -> None:
+    """A new connection to these areas (`shards.of`): the broker tells anew what lies there."""
+    AreaState.objects.filter(shards.of("area", areas)).exclude(retained_commands=[]).update(retained_commands=[])
 
 
 def note_inventory(area_id: int, at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -101,8 +101,7 @@ def of(meters: Mapping[int, Asked], now: datetime) -> dict[int, Closeup]:
         cursor.execute(METERS, told)
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    link = _link(rows, now)
-    return {row["meter_id"]: _closeup(_own(row, meters[row["meter_id"]].since), link, now) for row in rows}
+    return {row["meter_id"]: _closeup(_own(row, meters[row["meter_id"]].since), now) for row in rows}
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -117,15 +116,17 @@ SELECT m.id AS meter_id, d.friendly_name, d.ieee_address AS serial,
     a.control = 'act' AND NOT EXISTS (SELECT FROM meters_automaticstop WHERE ended_at IS NULL) AS is_switched,
     e.wh, e.told_at, told.wh AS since_counter_wh, u.hours, u.whs, u.most,
     d.area_id, d.removed_at, d.disabled, d.left_at, d.available, s.gap_s, b.bridge, b.confirmed_at AS bridge_at,
-    k.heartbeat_at, k.connected_at, k.lag_s,
-    (SELECT since FROM meters_watch WHERE until > %(listening)s ORDER BY until DESC LIMIT 1) AS watched_since
+    k.heartbeat_at, k.connected_at, k.lag_s, (
+        SELECT min(h.since) FROM meters_watch h
+        WHERE h.until > %(listening)s AND (h.area_id IS NULL OR h.area_id = d.area_id)
+    ) AS watched_since
 FROM unnest(%(meters)s::bigint[], %(since)s::timestamptz[], %(hours_since)s::timestamptz[])
     AS asked (meter_id, since, hours_since)
 JOIN meters_meter m ON m.id = asked.meter_id
 JOIN meters_device d ON d.id = m.device_id
 LEFT JOIN meters_area a ON a.id = d.area_id
 LEFT JOIN meters_areastate b ON b.area_id = d.area_id
-LEFT JOIN meters_workerstate k ON k.name = 'mqtt'
+LEFT JOIN meters_workerstate k ON k.areas IS NULL OR d.area_id = ANY(k.areas) OR (d.area_id IS NULL AND k.tells)
 LEFT JOIN meters_meterstate s ON s.meter_id = m.id
 LEFT JOIN ({snapshots.ENERGY_NOW}) e ON e.meter_id = m.id
 LEFT JOIN LATERAL ({commands.IN_FORCE}) w ON true
@@ -147,15 +148,16 @@ LEFT JOIN LATERAL (
 """  # noqa: S608  (only our own words)
 
 
-def _link(rows: Iterable[Mapping[str, Any]], now: datetime) -> online.Link:
-    worker, states, since = None, [], None
-    for row in rows:
-        if row["heartbeat_at"]:
-            worker = WorkerState(**{name: row[name] for name in ("heartbeat_at", "connected_at", "lag_s")})
-        if row["bridge"] is not None:
-            states.append(AreaState(area_id=row["area_id"], bridge=row["bridge"], confirmed_at=row["bridge_at"]))
-        since = row["watched_since"]
-    return online.link_from(worker, states, since, now)
+def _link(row: Mapping[str, Any], now: datetime) -> online.Link:
+    """From this meter to us."""
+    worker = WorkerState(**{name: row[name] for name in ("heartbeat_at", "connected_at", "lag_s")})
+    state = AreaState(area_id=row["area_id"], bridge=row["bridge"], confirmed_at=row["bridge_at"])
+    return online.Link(
+        [worker] if row["heartbeat_at"] else [],
+        {row["area_id"]: state} if row["bridge"] is not None else {},
+        {row["area_id"]: row["watched_since"]},
+        now,
+    )
 
 
 def _own(row: dict[str, Any], since: datetime | None) -> dict[str, Any]:
@@ -166,11 +168,12 @@ def _own(row: dict[str, Any], since: datetime | None) -> dict[str, Any]:
     return {name: None if name in old else value for name, value in row.items()}
 
 
-def _closeup(row: Mapping[str, Any], link: online.Link, now: datetime) -> Closeup:
+def _closeup(row: Mapping[str, Any], now: datetime) -> Closeup:
+    facts = online.Facts(*(row[name] for name in online.Facts._fields))
     hours = zip(row["hours"] or (), row["whs"] or (), row["most"] or (), strict=True)
     return Closeup(
         name=row["friendly_name"].strip() or row["serial"],
-        online=online.judge(online.Facts(*(row[name] for name in online.Facts._fields)), link, now),
+        online=online.judge(facts, _link(row, now), now),
         wish=Wish(row["source"], row["wanted"], row["reason"], row["hold"]) if row["source"] else None,
         attempt=_attempt(row),
         proved_at=row["proved_at"] if row["relay_at"] and row["proved_state"] == row["relay"] else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
@@ -46,21 +47,26 @@ class AreaEntry:
 
 @dataclass
 class Directory:
-    """Areas by base topic, devices by IEEE address. `kept_from`: readings from before were given up."""
+    """Areas by base topic, devices by IEEE address. `kept_from`: readings from before were given up; `elsewhere`: the
+    base topics of areas that other workers take.
+    """
 
     areas: dict[str, AreaEntry] = field(default_factory=dict)
     devices: dict[str, Known] = field(default_factory=dict)
     kept_from: datetime | None = None
+    elsewhere: frozenset[str] = frozenset()
 
     @cached_property
     def base_topics(self) -> list[str]:
         return sorted(self.areas)
 
 
-def load() -> Directory:
-    """Read the directory from the database: five queries."""
-    found = list(Area.objects.select_related("state"))
-    states = {area.pk: area.state for area in found if hasattr(area, "state")}
+def load(mine: Collection[int] | None = None) -> Directory:
+    """Read the directory from the database, with these areas (ids) or with all, and all devices: five queries."""
+    every = list(Area.objects.select_related("state"))
+    found = [area for area in every if mine is None or area.pk in mine]
+    elsewhere = frozenset(area.base_topic for area in every) - {area.base_topic for area in found}
+    states = {area.pk: area.state for area in every if hasattr(area, "state")}
     areas = {
         area.pk: AreaEntry(
             area.pk, area.base_topic, groups=frozenset(states[area.pk].groups if area.pk in states else ())
@@ -75,7 +81,7 @@ def load() -> Directory:
         device.ieee_address: _known(device, states.get(device.area_id or 0), *meters.get(device.pk, (None, 0)))
         for device in Device.objects.all()
     }
-    return Directory({entry.base_topic: entry for entry in areas.values()}, devices, _kept_from())
+    return Directory({entry.base_topic: entry for entry in areas.values()}, devices, _kept_from(), elsewhere)
 
 
 def _kept_from() -> datetime | None:

@@ -27,6 +27,7 @@ from meters.intake import Intake, first_line, is_passing
 from meters.leader import Ear
 from meters.models import Command, Meter
 from meters.mqtt import NotConnected
+from meters.shards import Shard
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,9 @@ CURRENT = json.dumps({"read": {"cluster": "haElectricalMeasurement", "attributes
 class Dispatcher:
     """`take_changes` tells the meters (ids) that boards must hear of."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, shard: Shard | None = None) -> None:
         self._intake = intake
+        self._shard = shard or Shard()
         self._ear = Ear((notify.COMMANDS,))
         self._pace = Pace()
         self._stopping = threading.Event()
@@ -101,7 +103,7 @@ class Dispatcher:
 
     def _wait(self, wait_s: float) -> None:
         """Until something is due or somebody calls. All that was called until now is answered by one step."""
-        payloads = self._ear.notifications(min(max(0.0, wait_s), 1.0))
+        payloads = [call.payload for call in self._ear.notifications(min(max(0.0, wait_s), 1.0))]
         if payloads:
             self._next_look = 0.0
             named = {int(word) for payload in payloads for word in payload.split(",") if word.isdecimal()}
@@ -124,19 +126,20 @@ class Dispatcher:
 
     def _look(self, now: datetime) -> bool:
         """Close what is overdue, find what is not as wanted, send requests; whether there are new commands."""
-        requests.close_overdue(now)
+        if self._shard.tells:  # of all areas: once is enough
+            requests.close_overdue(now)
+            self._note(commands.close_overdue(now) | commands.end_expired(now))
         self._requests(now)
         self._clear(now)
-        changed = commands.close_overdue(now) | commands.end_expired(now)
-        found = commands.correct(now, self._intake.connected_at)
-        self._note(changed | found.changed)
+        found = commands.correct(now, self._intake.connected_at, self._shard.scope)
+        self._note(found.changed)
         self._ask_positions(found.asking)
         return found.switched > 0
 
     # --- commands ----------------------------------------------------------------------------------------------------
 
     def _errands(self, now: datetime) -> float:
-        errands = open_errands(now)
+        errands = open_errands(now, self._shard.ids)
         if not errands:
             return LOOK_S
         if any(not errand.is_waiting for errand in errands):
@@ -264,7 +267,7 @@ class Dispatcher:
             self._asked[meter] = time.monotonic()
 
     def _requests(self, now: datetime) -> None:
-        for request_id, topic, payload in requests.waiting():
+        for request_id, topic, payload in requests.waiting(self._shard.ids):
             if self._intake.connected_at is None or not requests.claim(request_id, now):
                 continue
             try:
@@ -275,7 +278,7 @@ class Dispatcher:
 
     def _clear(self, now: datetime) -> None:
         """Who forgets having done so does it again: nothing is there then."""
-        for request_id, topic in requests.leftovers(now):
+        for request_id, topic in requests.leftovers(now, self._shard.ids):
             if request_id in self._cleared or self._intake.connected_at is None:
                 continue
             try:

@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from meters import clock, online, usage
-from meters.models import Meter, OnlineSpan, Reading, Watch
+from meters.models import Device, Meter, OnlineSpan, Reading, Watch
 
 HOUR = timedelta(hours=1)
 READINGS_SHOWN = 20
@@ -91,8 +91,9 @@ def stretches(meter: Meter, since: datetime, now: datetime) -> list[Stretch]:
         OnlineSpan.objects.filter(Q(until__gt=since) | Q(until=None), meter=meter, since__lt=now).order_by("since")
     )
     earlier = OnlineSpan.objects.filter(meter=meter, until__lte=since).order_by("-until").first()
-    watches = list(Watch.objects.filter(until__gt=since, since__lt=now).order_by("since"))
-    watched_until = watches[-1].until if watches else since
+    of_its_area = Q(area=None) | Q(area__in=Device.objects.filter(meter=meter).values("area"))
+    watches = list(Watch.objects.filter(of_its_area, until__gt=since, since__lt=now).order_by("since"))
+    watched_until = max((watch.until for watch in watches), default=since)
     reached = now if now - watched_until < online.WORKER_SILENCE else watched_until
     return list(_unwatched(list(_without_holes(earlier, spans, since, now, reached)), watches))
 

@@ -19,6 +19,7 @@ from meters.answers import Answers
 from meters.batch import Outcome, Pass
 from meters.directory import AreaEntry, Directory, Known
 from meters.mqtt import Message
+from meters.shards import Shard
 from meters.zigbee2mqtt import Rejected
 
 logger = logging.getLogger(__name__)
@@ -36,10 +37,11 @@ TRUST_AFTER = timedelta(seconds=60)
 class Ingest:
     """Keeps the directory between batches. Not for use by two threads.
 
-    `asked`: when a meter (by id) was last asked for its relay's position; others may write it.
+    `asked`: when a meter (by id) was last asked for its relay's position; others may write it. `shard`: whose areas.
     """
 
-    def __init__(self, asked: Mapping[int, datetime] | None = None) -> None:
+    def __init__(self, asked: Mapping[int, datetime] | None = None, shard: Shard | None = None) -> None:
+        self._shard = shard or Shard()
         self._answers = Answers({} if asked is None else asked)
         self._directory: Directory | None = None
         self._connected: tuple[int, datetime] | None = None
@@ -130,7 +132,9 @@ class Ingest:
     def _note_connection(self, message: Message) -> None:
         if self._connected is None or message.generation != self._connected[0]:
             self._connected = (message.generation, message.received_at)
-            areas.forget_retained_commands()  # the broker has just told those that still lie there, or will
+            areas.forget_retained_commands(
+                self._shard.ids
+            )  # the broker has just told those that still lie there, or will
             self._noted, self._early = {}, {}
 
     def _note_live(self, work: Pass, now: datetime) -> list[int]:
@@ -140,7 +144,7 @@ class Ingest:
 
     def _known(self) -> Directory:
         if self._directory is None:
-            self._directory = directory.load()
+            self._directory = directory.load(self._shard.ids)
         return self._directory
 
     def _route(self, work: Pass, message: Message) -> None:
@@ -209,6 +213,8 @@ class Ingest:
     def _discover(self, work: Pass, message: Message) -> None:
         base_topic, _, kind = message.topic.rpartition("/bridge/")
         if not base_topic or f"bridge/{kind}" not in DISCOVERY or not message.payload:
+            return
+        if base_topic in self._known().elsewhere:
             return
         told = zigbee2mqtt.parse(f"bridge/{kind}", message.payload)
         _, known = work.found.pop(base_topic, (None, None))

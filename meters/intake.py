@@ -21,6 +21,7 @@ from django.db import Error, connection
 from meters import mqtt
 from meters.batch import Outcome
 from meters.ingest import Ingest
+from meters.shards import Shard
 
 logger = logging.getLogger(__name__)
 
@@ -51,25 +52,27 @@ class Counts:
 class Intake:
     """Both threads and the queue between them, bounded in messages and in bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: Shard | None = None) -> None:
         self.counts = Counts()
+        self._shard = shard or Shard()
         self._stopping = threading.Event()
         self._stale = threading.Event()  # somebody changed areas or cards: look again
         self._inbox: queue.Queue[mqtt.Message] = queue.Queue(QUEUE_SIZE)
         self._held_bytes = 0
         self._has_room = threading.Condition()
         self._asked: dict[int, datetime] = {}
-        self._ingest = Ingest(self._asked)
+        self._ingest = Ingest(self._asked, self._shard)
         self._hurried_until = 0.0  # of time.monotonic()
         self._lock = threading.Lock()
         self._changed = Outcome()
         self._base_topics: frozenset[str] = frozenset()
+        self._elsewhere: frozenset[str] = frozenset()
         self._client = mqtt.Client(
             settings.MQTT_URL,
-            settings.MQTT_CLIENT_ID,
+            self._shard.client_id(settings.MQTT_CLIENT_ID),
             on_message=self._receive,
             topics=self._topics,
-            on_connect=lambda: self._ask_for_life(self._base_topics),
+            on_connect=self._connected,
             persistent=settings.MQTT_PERSISTENT_SESSION,
         )
         self._storing = threading.Thread(target=self._store_forever, name="store", daemon=True)
@@ -109,13 +112,26 @@ class Intake:
         with self._inbox.mutex:
             return self._inbox.queue[0].received_at if self._inbox.queue else None
 
-    def look_again(self, base_topics: Iterable[str]) -> None:
-        """Areas or cards may have changed: read them anew, listen to new areas and to gone ones no more."""
-        before, self._base_topics = self._base_topics, frozenset(base_topics)
+    def look_again(self, base_topics: Iterable[str], elsewhere: Iterable[str] = ()) -> None:
+        """Areas or cards may have changed: read them anew, listen to new areas and to gone ones no more. `elsewhere`:
+        the base topics that other workers take.
+        """
+        before, self._base_topics, self._elsewhere = self._base_topics, frozenset(base_topics), frozenset(elsewhere)
         self._stale.set()
         self._client.subscribe([(f"{base}/#", 1) for base in sorted(self._base_topics - before)])
         self._ask_for_life(self._base_topics - before)
         self._client.unsubscribe([f"{base}/#" for base in sorted(before - self._base_topics)])
+
+    def search(self) -> None:
+        """This worker looks for unknown Zigbee2MQTTs from now on."""
+        self._client.subscribe(SEARCH)
+
+    def _connected(self) -> None:
+        """A session may hold what this worker took, or did for all, in an earlier life."""
+        if not self._shard.tells:
+            self._client.unsubscribe([topic for topic, _ in SEARCH])
+        self._client.unsubscribe([f"{base}/#" for base in sorted(self._elsewhere)])
+        self._ask_for_life(self._base_topics)
 
     def _ask_for_life(self, base_topics: Iterable[str]) -> None:
         """What the broker retains is no proof that a Zigbee2MQTT runs: the answer is. One that is not yet connected
@@ -182,7 +198,7 @@ class Intake:
 
     def _topics(self) -> list[tuple[str, int]]:
         """Names may contain slashes, so that no narrower filter than `#` holds them all."""
-        return [*SEARCH, *((f"{base}/#", 1) for base in sorted(self._base_topics))]
+        return [*(SEARCH if self._shard.tells else ()), *((f"{base}/#", 1) for base in sorted(self._base_topics))]
 
     # --- the storing thread ------------------------------------------------------------------------------------------
 

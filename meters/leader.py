@@ -1,17 +1,28 @@
-"""Connections of their own that listen to the database's notifications; one of them holds the leader's lock."""
+"""Connections of their own that listen to the database's notifications; one of them holds the leader's locks."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connections
 
+from meters.shards import Shard
+
 logger = logging.getLogger(__name__)
 
 LOCK = 7_301_000
+"""Alone of the worker that takes all areas, shared by those that take some; with an area's id the lock of that area."""
+NAME_LOCK = LOCK + 6
+"""With a hash of the worker's name: two of one name would be one client to the broker."""
+TELLING_LOCK = LOCK + 5
 NOT_OURS = ("options", "prepare_threshold")
+
+
+class Call(NamedTuple):
+    channel: str
+    payload: str
 
 
 class Ear:
@@ -35,14 +46,17 @@ class Ear:
         for channel in self._channels:
             self._connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
 
-    def notifications(self, timeout_s: float) -> list[str]:
-        """The payloads of what was notified within the time; waits for the first where there is none.
+    def notifications(self, timeout_s: float) -> list[Call]:
+        """What was notified within the time; waits for the first where there is none.
 
         Raises psycopg.OperationalError when the connection is gone.
         """
         if self._connection is None:
             raise psycopg.OperationalError("no connection")
-        heard = [notify.payload for notify in self._connection.notifies(timeout=timeout_s, stop_after=1)]
+        heard = [
+            Call(notify.channel, notify.payload)
+            for notify in self._connection.notifies(timeout=timeout_s, stop_after=1)
+        ]
         if not heard:
             self._connection.execute("SELECT 1")  # a dead connection shows only when it is used
         return heard
@@ -54,13 +68,37 @@ class Ear:
 
 
 class Leader(Ear):
-    """The lock lives and dies with the connection: a worker that loses it must take it again or go."""
+    """The locks live and die with the connection: a worker that loses them must take them again or go."""
 
-    def acquire(self) -> bool:
-        """Try to become the leader. Raises psycopg.OperationalError while the database cannot be reached."""
+    def acquire(self, shard: Shard) -> str:
+        """Try to become the one that takes these areas; returns what stands in the way, nothing once it leads.
+
+        All or nothing, in an order: of several who want the same one has it. Raises psycopg.OperationalError while the
+        database cannot be reached.
+        """
         self.open()
-        row = self._connection and self._connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-        if not row or not row[0]:
+        if held := self._held(shard):
             self.release()
-            return False
-        return True
+        return held
+
+    def _held(self, shard: Shard) -> str:
+        if shard.is_whole:
+            return "" if self._try("pg_try_advisory_lock(%s)", LOCK) else "is at work"
+        if not self._try("pg_try_advisory_lock_shared(%s)", LOCK):
+            return "takes all areas"
+        if not self._try("pg_try_advisory_lock(%s, hashtext(%s))", NAME_LOCK, shard.name):
+            return f"is called {shard.name}"
+        for area, slug in shard.areas.items():
+            if not self._try("pg_try_advisory_lock(%s, %s)", LOCK, area):
+                return f"takes the area {slug}"
+        return ""
+
+    def tell(self) -> bool:
+        """Try to become the one of several that does what one does for all, until the connection ends."""
+        return self._try("pg_try_advisory_lock(%s)", TELLING_LOCK)
+
+    def _try(self, lock: str, *of: object) -> bool:
+        if self._connection is None:
+            raise psycopg.OperationalError("no connection")
+        row = self._connection.execute(f"SELECT {lock}", of).fetchone()
+        return bool(row and row[0])

@@ -29,42 +29,40 @@ SEND_TIMEOUT_S = 2.0
 def snapshot() -> dict[str, Any]:
     """The whole state as the database tells it now: worker, areas, meters, other devices."""
     now = timezone.now()
-    worker = WorkerState.objects.filter(pk="mqtt").first()
+    link = online.link(now)
+    areas = list(Area.objects.select_related("state"))
+    teller = next((worker for worker in link.workers if worker.tells), next(iter(link.workers), None))
     return {
         "type": "snapshot",
-        "boot": worker.boot if worker else "",
-        "tick": worker.tick if worker else 0,
+        "boot": teller.boot if teller else "",
+        "tick": teller.tick if teller else 0,
         "now": ms(now),
-        "worker": describe_worker(worker, now),
-        "areas": describe_areas(Area.objects.select_related("state"), worker),
-        "meters": describe_meters(worker, now),
+        "worker": describe_worker(link, (area.pk for area in areas)),
+        "areas": describe_areas(areas, link),
+        "meters": describe_meters(link),
         "devices": describe_devices(),
         "switching": describe_switching(now),
     }
 
 
 def changes(
-    boot: str,
-    tick: int,
-    meters: Collection[int],
-    areas: Collection[int],
-    worker: WorkerState,
-    *,
-    switching: bool = False,
+    boot: str, tick: int, meters: Collection[int], areas: Collection[int], *, switching: bool = False
 ) -> dict[str, Any]:
     """What one tick tells: the worker, and the named meters and areas (by id).
 
     `switching`: whether anything was switched or stopped; else the boards keep what they know of that.
     """
     now = timezone.now()
+    link = online.link(now)
+    told = Area.objects.select_related("state").filter(pk__in=areas) if areas else ()
     return {
         "type": "tick",
         "boot": boot,
         "tick": tick,
         "now": ms(now),
-        "worker": describe_worker(worker, now),
-        "areas": describe_areas(Area.objects.select_related("state").filter(pk__in=areas), worker) if areas else [],
-        "meters": describe_meters(worker, now, meters) if meters else [],
+        "worker": describe_worker(link),
+        "areas": describe_areas(told, link),
+        "meters": describe_meters(link, meters) if meters else [],
         "switching": describe_switching(now) if switching else None,
     }
 
@@ -113,18 +111,28 @@ def ms(moment: datetime | None) -> int | None:
 # --- descriptions ----------------------------------------------------------------------------------------------------
 
 
-def describe_worker(worker: WorkerState | None, now: datetime) -> dict[str, Any]:
+def describe_worker(link: online.Link, areas: Iterable[int] | None = None) -> dict[str, Any]:
+    """The best that is known of any worker; `unheard`: the areas (ids) that theirs does not hear, where others hear
+    something. `areas`: all there are; they are read unless given.
+    """
+    heard = [worker for worker in link.workers if online.is_listening(worker, link.now)]
+    last = max(heard or link.workers, key=lambda worker: worker.heartbeat_at, default=None)
+    unheard = []
+    if heard and not all(worker.areas is None for worker in heard):
+        every = Area.objects.values_list("pk", flat=True) if areas is None else areas
+        unheard = [area for area in every if not link.is_heard(area)]
     return {
-        "alive": worker is not None and now - worker.heartbeat_at < online.WORKER_SILENCE,
-        "connected": online.is_listening(worker, now),
-        "storing": worker is not None and worker.lag_s < online.MOST_LAG_S,
-        "heartbeat_at": ms(worker.heartbeat_at) if worker else None,
-        "until": ms(worker.heartbeat_at + online.WORKER_SILENCE) if worker else None,
+        "alive": last is not None and link.now - last.heartbeat_at < online.WORKER_SILENCE,
+        "connected": bool(heard),
+        "storing": last is not None and last.lag_s < online.MOST_LAG_S,
+        "heartbeat_at": ms(last.heartbeat_at) if last else None,
+        "until": ms(last.heartbeat_at + online.WORKER_SILENCE) if last else None,
+        "unheard": unheard,
     }
 
 
-def describe_areas(areas: Iterable[Area], worker: WorkerState | None) -> list[dict[str, Any]]:
-    return [_area(area, AreaState.of(area), worker) for area in areas]
+def describe_areas(areas: Iterable[Area], link: online.Link) -> list[dict[str, Any]]:
+    return [_area(area, AreaState.of(area), link.worker(area.pk)) for area in areas]
 
 
 def _area(area: Area, state: AreaState, worker: WorkerState | None) -> dict[str, Any]:
@@ -177,15 +185,12 @@ def describe_switching(now: datetime) -> dict[str, Any]:
     }
 
 
-def describe_meters(
-    worker: WorkerState | None, now: datetime, meters: Collection[int] | None = None
-) -> list[dict[str, Any]]:
+def describe_meters(link: online.Link, meters: Collection[int] | None = None) -> list[dict[str, Any]]:
     """All meters, or those named (by id), in one statement: this runs every second."""
-    link = online.link_of(worker, now)
     with connection.cursor() as cursor:
-        cursor.execute(METERS, {"now": now, "meters": None if meters is None else list(meters)})
+        cursor.execute(METERS, {"now": link.now, "meters": None if meters is None else list(meters)})
         names = [column.name for column in cursor.description or ()]
-        return [_meter(dict(zip(names, row, strict=True)), link, now) for row in cursor.fetchall()]
+        return [_meter(dict(zip(names, row, strict=True)), link, link.now) for row in cursor.fetchall()]
 
 
 def _meter(told: dict[str, Any], link: online.Link, now: datetime) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def together(
     meanwhile. `meters` come from `online.meters()`. At most one query.
     """
     heard = {meter: meter.state.heard_at for meter in meters if hasattr(meter, "state") and meter.state.heard_at}
-    listened_since = max((at for at in (link.since, state.bridge_since) if at), default=None)
+    listened_since = max((at for at in (link.since(state.area_id), state.bridge_since) if at), default=None)
     if not heard or listened_since is None:
         return []
     clock = _area_clock(max(heard.values()), state, now, known_since)

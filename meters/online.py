@@ -7,18 +7,20 @@ unknown, not offline: a silence counts only from when we listen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Greatest
 from django.utils.translation import gettext_lazy as _
 
+from meters import shards
 from meters.forgetting import forget
-from meters.models import AreaState, Meter, MeterState, OnlineSpan, Watch, WorkerState
+from meters.models import Area, AreaState, Meter, MeterState, OnlineSpan, Watch, WorkerState
 
 EXPECTED_GAPS = 2.5
 SHORTEST_EXPECTED = timedelta(minutes=15)
@@ -67,18 +69,44 @@ class Online:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The parts between a device and us, at a moment: does the worker take in what comes, each area's bridge.
+    """The parts between a device and us, at a moment: the workers, and each area's bridge as it was told.
 
-    `since`: from when on somebody has listened without a break; None where nobody does.
+    `watched`: by area (id), from when on somebody has listened to it without a break; None where nobody does.
     """
 
-    worker_ok: bool
-    bridges: Mapping[int, str]
-    since: datetime | None = None
+    workers: Sequence[WorkerState]
+    states: Mapping[int, AreaState]
+    watched: Mapping[int, datetime | None]
+    now: datetime
+
+    def worker(self, area_id: int | None) -> WorkerState | None:
+        """The one that takes this area."""
+        return next((worker for worker in self.workers if worker.takes(area_id)), None)
+
+    def is_heard(self, area_id: int | None) -> bool:
+        """Whether its worker lives, is connected, and stores what comes."""
+        return is_listening(self.worker(area_id), self.now)
+
+    @property
+    def is_any_heard(self) -> bool:
+        return any(is_listening(worker, self.now) for worker in self.workers)
+
+    def since(self, area_id: int | None) -> datetime | None:
+        """From when on somebody has listened without a break; None where nobody does."""
+        worker = self.worker(area_id)
+        return self.watched.get(area_id or 0) or (worker.connected_at if worker else None)
+
+    def connected_at(self, area_id: int | None) -> datetime | None:
+        """Since when its worker's present connection stands."""
+        worker = self.worker(area_id)
+        return worker.connected_at if worker else None
 
     def bridge(self, area_id: int | None) -> str:
         """Whether this area's Zigbee2MQTT runs: unknown, too, while nobody listens."""
-        return self.bridges.get(area_id or 0, AreaState.Bridge.UNKNOWN) if self.worker_ok else AreaState.Bridge.UNKNOWN
+        state = self.states.get(area_id or 0)
+        if state is None or not self.is_heard(area_id):
+            return AreaState.Bridge.UNKNOWN
+        return bridge(state, self.worker(area_id))
 
 
 def expected_interval(gap_s: float | None) -> timedelta:
@@ -87,23 +115,17 @@ def expected_interval(gap_s: float | None) -> timedelta:
 
 
 def link(now: datetime) -> Link:
-    """The link as the tables tell it."""
-    return link_of(WorkerState.objects.filter(pk="mqtt").first(), now)
+    """The link as the tables tell it. Two queries."""
+    watches = Watch.objects.filter(Q(area=None) | Q(area=OuterRef("area")), until__gt=now - WORKER_SILENCE)
+    unbroken = Subquery(watches.order_by("since").values("since")[:1])
+    states = list(AreaState.objects.only("area_id", "bridge", "confirmed_at").annotate(since=unbroken))
+    watched = {state.area_id: state.since for state in states}
+    return Link(workers(), {state.area_id: state for state in states}, watched, now)
 
 
-def link_of(worker: WorkerState | None, now: datetime) -> Link:
-    """The link where the worker's row is at hand. One query."""
-    unbroken = Watch.objects.filter(until__gt=now - WORKER_SILENCE).order_by("-until").values("since")[:1]
-    states = list(AreaState.objects.only("area_id", "bridge", "confirmed_at").annotate(since=Subquery(unbroken)))
-    return link_from(worker, states, next((state.since for state in states), None), now)
-
-
-def link_from(
-    worker: WorkerState | None, states: Iterable[AreaState], watched_since: datetime | None, now: datetime
-) -> Link:
-    """The link where all rows are at hand. `watched_since`: of the `Watch` that goes on, if one does."""
-    since = watched_since or (worker.connected_at if worker else None)
-    return Link(is_listening(worker, now), {state.area_id: bridge(state, worker) for state in states}, since)
+def workers() -> list[WorkerState]:
+    """The one that takes all areas, or those that take some."""
+    return list(WorkerState.objects.order_by("name"))
 
 
 def bridge(state: AreaState, worker: WorkerState | None) -> str:
@@ -118,12 +140,12 @@ def bridge(state: AreaState, worker: WorkerState | None) -> str:
 
 def is_listening(worker: WorkerState | None, now: datetime) -> bool:
     """Whether the worker lives, is connected, and stores what comes."""
-    return (
-        worker is not None
-        and now - worker.heartbeat_at < WORKER_SILENCE
-        and worker.connected_at is not None
-        and worker.lag_s < MOST_LAG_S
-    )
+    return worker is not None and is_connected(worker, now) and worker.lag_s < MOST_LAG_S
+
+
+def is_connected(worker: WorkerState, now: datetime) -> bool:
+    """Whether the worker lives and is connected."""
+    return now - worker.heartbeat_at < WORKER_SILENCE and worker.connected_at is not None
 
 
 def meters() -> QuerySet[Meter]:
@@ -157,10 +179,10 @@ def status(meter: Meter, link: Link, now: datetime) -> Online:
     return judge(Facts(*of_device, state.heard_at, state.gap_s), link, now)
 
 
-def statuses(now: datetime, worker: WorkerState | None = None) -> dict[int, Online]:
-    """The status of every meter by its id: small queries, no model instances. The worker's row is read unless given."""
-    now_link = link_of(worker, now) if worker else link(now)
-    rows = Meter.objects.values_list("id", *fact_fields())
+def statuses(now: datetime, areas: Sequence[int] | None = None) -> dict[int, Online]:
+    """The status of every meter of these areas (`shards.of`) by its id: small queries, no model instances."""
+    now_link = link(now)
+    rows = Meter.objects.filter(shards.of("device__area", areas)).values_list("id", *fact_fields())
     return {meter_id: judge(Facts(*facts), now_link, now) for meter_id, *facts in rows}
 
 
@@ -172,7 +194,7 @@ def judge(facts: Facts, link: Link, now: datetime) -> Online:
         return Online(Status.OFFLINE, "disabled")
     if facts.left_at:
         return Online(Status.OFFLINE, "left")
-    if not link.worker_ok:
+    if not link.is_heard(facts.area_id):
         return Online(Status.UNKNOWN, "worker")
     bridge = link.bridge(facts.area_id)
     if bridge == AreaState.Bridge.OFFLINE:
@@ -187,7 +209,8 @@ def judge(facts: Facts, link: Link, now: datetime) -> Online:
     until = facts.heard_at + expected
     if now < until:
         return Online(Status.ONLINE, "ok", until)
-    if link.since is not None and now < link.since + expected:
+    since = link.since(facts.area_id)
+    if since is not None and now < since + expected:
         return Online(Status.UNKNOWN, "unheard")
     return Online(Status.OFFLINE, "silent")
 
@@ -195,10 +218,21 @@ def judge(facts: Facts, link: Link, now: datetime) -> Online:
 # --- history ---------------------------------------------------------------------------------------------------------
 
 
-def watch(now: datetime) -> None:
-    """Note that somebody is listening now: without a break since the last call, unless that was long ago."""
-    if not Watch.objects.filter(until__gt=now - WORKER_SILENCE).update(until=now):
-        Watch.objects.create(since=now, until=now)
+def watch(now: datetime, areas: Iterable[int] | None = None) -> None:
+    """Note that somebody is listening now, to these areas (ids) or to all: without a break since the last call, unless
+    that was long ago. What another worker began is gone on with.
+    """
+    unbroken = Watch.objects.filter(until__gt=now - WORKER_SILENCE)
+    wanted: list[int | None] = [None]
+    if areas is not None:
+        wanted = list(Area.objects.filter(pk__in=list(areas)).values_list("pk", flat=True))
+    mine = unbroken.filter(area=None) if areas is None else unbroken.filter(area__in=wanted)
+    known = set(mine.values_list("area_id", flat=True))
+    mine.update(until=now)
+    begun = unbroken.filter(area=None).order_by("since").values_list("since", flat=True).first() if areas else None
+    Watch.objects.bulk_create(
+        Watch(area_id=area, since=begun or now, until=now) for area in wanted if area not in known
+    )
 
 
 def record(statuses: Mapping[int, Online], now: datetime) -> set[int]:
@@ -223,15 +257,14 @@ def record(statuses: Mapping[int, Online], now: datetime) -> set[int]:
     return turned
 
 
-def close_after_outage(last_sign_of_life: datetime | None) -> None:
-    """At the worker's start: nobody watched since its last sign of life, so no span may reach further."""
+def close_after_outage(last_sign_of_life: datetime | None, areas: Sequence[int] | None = None) -> None:
+    """At a worker's start: nobody watched its areas (`shards.of`) since their worker's last sign of life, so no span of
+    theirs may reach further.
+    """
     if last_sign_of_life is None:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE meters_onlinespan SET until = greatest(since, %s), ended_by = 'worker' WHERE until IS NULL",
-            [last_sign_of_life],
-        )
+    spans = OnlineSpan.objects.filter(shards.of("meter__device__area", areas), until=None)
+    spans.update(until=Greatest(F("since"), last_sign_of_life), ended_by="worker")
 
 
 def prune(before: datetime) -> int:

@@ -12,6 +12,7 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
+from meters import notify
 from meters.models import Area, Device, Listing, Meter
 from meters.zigbee2mqtt import Event, ListedDevice
 
@@ -19,6 +20,9 @@ REPORTED = (
     *("vendor", "model", "model_id", "manufacturer", "software_build"),
     *("interview_state", "disabled", "supported"),
 )
+DESCRIBED = (*REPORTED, "reportings", "kind", "phases", "has_relay", "relay_readable")
+"""What an inventory says of a device: the rest of its row others may have written meanwhile."""
+INVENTORY_LOCK = 7_301_004
 
 
 def apply_inventory(
@@ -28,6 +32,8 @@ def apply_inventory(
 
     `unreadable`: addresses that are listed too, in words that could not be read: their lines stay as they are.
     """
+    with connection.cursor() as cursor:  # two at once would not see each other's lines
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [INVENTORY_LOCK])
     entries = {entry.ieee_address: entry for entry in listed}
     known = {device.ieee_address: device for device in Device.objects.filter(ieee_address__in=entries)}
     for ieee_address, entry in entries.items():
@@ -35,7 +41,7 @@ def apply_inventory(
             ieee_address=ieee_address, friendly_name=entry.friendly_name, first_seen_at=at
         )
         if _describe(device, entry):
-            device.save()
+            device.save(update_fields=None if device.pk is None else DESCRIBED)
         known[ieee_address] = device
     names = {known[ieee].pk: entry.friendly_name for ieee, entry in entries.items()}
     kept = Listing.objects.filter(area=area_id, device__ieee_address__in=unreadable)
@@ -62,11 +68,14 @@ def expect(ieee_address: str, area: Area | None, friendly_name: str, model: str,
 
 
 def claim(device_id: int, area_id: int) -> None:
-    """This area has just heard the device itself: it owns it, under the name by which it lists it."""
+    """This area has just heard the device itself: it owns it, under the name by which it lists it. Other workers keep
+    in memory whose it was.
+    """
     name = Listing.objects.filter(area=area_id, device=device_id).values("friendly_name")[:1]
     Device.objects.filter(pk=device_id).update(
         area=area_id, friendly_name=name, available=True, removed_at=None, left_at=None
     )
+    notify.touch()
 
 
 def set_available(area_id: int, ieee_address: str, available: bool, at: datetime) -> int | None:

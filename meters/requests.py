@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from psycopg.types.json import Jsonb
 
-from meters import notify
+from meters import notify, shards
 from meters.forgetting import forget
 from meters.models import Area, BridgeRequest, Device, Listing
 from meters.people import Person, person
@@ -132,9 +132,9 @@ def under_way(area_ids: Iterable[int], request: str) -> dict[int, BridgeRequest]
 # --- the worker's road -----------------------------------------------------------------------------------------------
 
 
-def waiting() -> list[tuple[int, str, str]]:
-    """(id, topic, payload) of what is to be sent, the oldest first."""
-    queued = BridgeRequest.objects.filter(status=Status.QUEUED).order_by("pk")
+def waiting(areas: Sequence[int] | None = None) -> list[tuple[int, str, str]]:
+    """(id, topic, payload) of what is to be sent to these areas (`shards.of`), the oldest first."""
+    queued = BridgeRequest.objects.filter(shards.of("area", areas), status=Status.QUEUED).order_by("pk")
     rows = queued.values_list("pk", "area__base_topic", "request", "payload", "transaction")
     return [
         (pk, f"{base}/bridge/request/{request}", json.dumps(payload | {"transaction": transaction_id}))
@@ -188,12 +188,12 @@ def note_unreadable_backup(area_id: int, why: Rejected, at: datetime) -> None:
     )
 
 
-def leftovers(now: datetime) -> list[tuple[int, str]]:
-    """(id, topic) of what lies on the broker of devices that were removed of late: Zigbee2MQTT leaves their last
-    availability there for good, and whoever asks the broker is told that they are online. A name that another device
-    bears by now is left alone."""
+def leftovers(now: datetime, areas: Sequence[int] | None = None) -> list[tuple[int, str]]:
+    """(id, topic) of what lies on the broker of devices that were removed from these areas (`shards.of`) of late:
+    Zigbee2MQTT leaves their last availability there for good, and whoever asks the broker is told that they are online.
+    A name that another device bears by now is left alone."""
     removed = BridgeRequest.objects.filter(
-        request="device/remove", status=Status.DONE, finished_at__gt=now - LEFT_FOR
+        shards.of("area", areas), request="device/remove", status=Status.DONE, finished_at__gt=now - LEFT_FOR
     ).values_list("pk", "area_id", "area__base_topic", "payload__id")
     found = []
     for pk, area_id, base, ieee_address in removed:

@@ -273,6 +273,13 @@ BOARD = {
         "Nothing is known about any meter now; the power itself is not affected. "
         "The MQTT broker cannot be reached: tell the technician."
     ),
+    "unheard_title": _("Nothing is heard of {areas}"),
+    "unheard_text": _(
+        "Nothing is known about the meters there now; the power itself is not affected, and the other areas are heard. "
+        "The program that listens to these meters (mqtt_worker) has stopped, or cannot reach the broker: tell the "
+        "technician."
+    ),
+    "area_unheard": _("nothing is heard of it"),
     "orders_wait": _("What you order meanwhile waits, {n} minutes at most; after that it is never sent."),
     "worker_never_title": _("Nothing listens to the meters yet"),
     "worker_never_text": _("The program that listens to the meters (mqtt_worker) has never run."),

@@ -1,6 +1,7 @@
 """The MQTT worker's main thread: it leads, shows that it lives, notes who is online, and tells the browsers.
 
-The only module that writes WorkerState.
+Of several workers, each with areas of its own, one tells the browsers; the others tell that one. The only module that
+writes WorkerState.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from meters.asking import Asker, CounterAsker
 from meters.dispatch import Dispatcher
 from meters.emergency import Emergency, are_jobs_waiting
 from meters.intake import Intake, first_line, is_passing
-from meters.leader import Leader
+from meters.leader import Call, Leader
 from meters.models import Area, WorkerState
+from meters.shards import Shard
 
 logger = logging.getLogger(__name__)
 
@@ -38,21 +40,22 @@ DOUBT_AFTER = timedelta(seconds=30)
 class Worker:
     """`run` returns the process's exit code: 0 after a stop that was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: Shard | None = None) -> None:
         self.boot = secrets.token_hex(4)
+        self._shard = shard or Shard()
         self._stopping = threading.Event()
-        self._leader = Leader((notify.CHANGED,))
-        self._intake = Intake()
-        self._dispatcher = Dispatcher(self._intake)
+        self._leader = Leader((notify.CHANGED, notify.NEWS))
+        self._intake = Intake(self._shard)
+        self._dispatcher = Dispatcher(self._intake, self._shard)
         self._asker = Asker(self._intake.ask_position)
         self._counters = CounterAsker(self._intake.publish)
         self._next_tick = 0.0  # of time.monotonic()
         self._must_look = False  # somebody changed areas, pitches or cards
-        self._look = True  # tell the whole state at the next tick
+        self._news = notify.News(everything=True)  # what the browsers have not been told yet
         self._tick = 0
         self._emergency = Emergency()
         self._due: dict[str, float] = {}
-        self._state = WorkerState(name="mqtt", boot=self.boot)
+        self._state = WorkerState(name=self._shard.name, boot=self.boot)
         self._doubted: datetime | None = None  # the connection after which silent bridges were doubted
         self._told: dict[int, tuple[online.Status, str]] = {}  # meter → how the browsers know it
 
@@ -78,45 +81,61 @@ class Worker:
     # --- leading -----------------------------------------------------------------------------------------------------
 
     def _lead(self) -> bool:
-        """Wait until this is the only worker; False when told to stop before."""
-        waiting = False
+        """Wait until nobody else takes these areas; False when told to stop before. Raises shards.UnknownArea."""
+        waits_for = ""
         while not self._stopping.is_set():
             try:
-                if self._leader.acquire():
-                    self._emergency.see("database", is_wrong=False)
+                self._shard.resolve()
+                held = self._leader.acquire(self._shard)
+                self._emergency.see("database", is_wrong=False)
+                if not held:
                     return True
-                if not waiting:
-                    logger.warning("Another worker is at work; standing by")
-                waiting = True
-            except psycopg.OperationalError as error:
+                if held != waits_for:
+                    logger.warning("Another worker %s; standing by", held)
+                waits_for = held
+            except (psycopg.OperationalError, Error) as error:
                 logger.warning("The database cannot be reached: %s", first_line(error))
                 self._emergency.see("database", is_wrong=True)
+                connection.close()
             self._stopping.wait(1.0)
         return False
 
     def _lead_again(self) -> bool:
-        """The database was away and the lock with it: take it again, or leave it to who has it."""
+        """The database was away and the locks with it: take them again, or leave it to who has them."""
+        told, self._shard.tells = self._shard.tells, False
         while not self._stopping.is_set():
             connection.close()
             try:
-                if self._leader.acquire():
-                    self._look_again()
-                    self._emergency.see("database", is_wrong=False)
-                    return True
-                logger.error("Another worker has taken the lead; leaving")
-                return False
+                if held := self._leader.acquire(self._shard):
+                    logger.error("Another worker has taken the lead (it %s); leaving", held)
+                    return False
+                self._try_to_tell()
+                self._look_again()
+                self._emergency.see("database", is_wrong=False)
+                return True
             except (psycopg.OperationalError, Error) as error:
                 logger.warning("The database cannot be reached: %s", first_line(error))
-                self._emergency.see("database", is_wrong=True)
+                self._emergency.see("database", is_wrong=told)
             self._stopping.wait(1.0)
         return True
 
+    def _try_to_tell(self) -> None:
+        """Be the one that does what one does for all, once no other does. Whoever waited for news gets everything."""
+        if not self._leader.tell():
+            return
+        WorkerState.objects.exclude(pk=self._shard.name).update(tells=False)
+        self._shard.tells = True
+        self._intake.search()
+        self._news.everything = True
+        logger.info("This worker tells the browsers")
+
     def _begin(self) -> None:
-        before = WorkerState.objects.filter(pk="mqtt").first()
-        online.close_after_outage(before.heartbeat_at if before else None)
+        self._replace_others()
         partitions.ensure_ahead()
         now = timezone.now()
         told = {
+            "areas": self._shard.ids,
+            "tells": False,
             "boot": self.boot,
             "tick": 0,
             "host": socket.gethostname()[:100],
@@ -129,11 +148,22 @@ class Worker:
             "stored": 0,
             "rejected": 0,
         }
-        self._state, _ = WorkerState.objects.update_or_create(pk="mqtt", defaults=told)
+        self._state, _ = WorkerState.objects.update_or_create(pk=self._shard.name, defaults=told)
+        self._shard.tells = False
+        self._try_to_tell()
         self._look_again()
         self._intake.start()
         self._dispatcher.start()
-        logger.info("The worker has begun, broker %s", self._intake.broker)
+        logger.info("The worker has begun as %s, broker %s", self._shard.name, self._intake.broker)
+
+    def _replace_others(self) -> None:
+        """Who had these areas before is no more: its locks are ours."""
+        ours = self._shard.ids
+        for before in WorkerState.objects.all():
+            shared = before.areas if ours is None else [area for area in ours if before.takes(area)]
+            online.close_after_outage(before.heartbeat_at, shared)
+            if before.name != self._shard.name and shared != []:
+                before.delete()
 
     def _end(self) -> None:
         logger.info("The worker is ending, %d messages are still to be stored", self._intake.queued)
@@ -151,11 +181,13 @@ class Worker:
     def _round(self) -> bool:
         """Wait for a notification or the next tick; False when another worker has taken the lead."""
         try:
-            if self._leader.notifications(max(0.0, self._next_tick - time.monotonic())):
-                self._must_look = True  # at the tick: many may come at once
+            for call in self._leader.notifications(max(0.0, self._next_tick - time.monotonic())):
+                self._hear(call)
             if time.monotonic() < self._next_tick:
                 return True
             self._next_tick = time.monotonic() + TICK_S
+            if not self._shard.tells:
+                self._try_to_tell()
             if self._is_due("look again", LOOK_AGAIN_S) or self._must_look:
                 self._look_again()
             self._tell()
@@ -168,6 +200,13 @@ class Worker:
             return self._lead_again()
         return True
 
+    def _hear(self, call: Call) -> None:
+        """Noted until the tick: many may come at once."""
+        if call.channel == notify.CHANGED:
+            self._must_look = True
+        elif self._shard.tells:
+            self._news |= notify.understood(call.payload)
+
     def _is_due(self, name: str, every_s: float) -> bool:
         now = time.monotonic()
         if now < self._due.get(name, 0.0):
@@ -177,10 +216,11 @@ class Worker:
 
     def _look_again(self) -> None:
         """Somebody may have changed areas, pitches or cards."""
-        base_topics = list(Area.objects.values_list("base_topic", flat=True))
-        areas.forget_found(base_topics)
-        self._intake.look_again(base_topics)
-        self._look = True
+        found, ours = dict(Area.objects.values_list("pk", "base_topic")), self._shard.ids
+        areas.forget_found(found.values())
+        mine = {base for area, base in found.items() if ours is None or area in ours}
+        self._intake.look_again(mine, set(found.values()) - mine)
+        self._news.everything |= self._shard.tells  # who does not tell passes on what it changed itself
         self._must_look = False
 
     def _beat(self, connected_at: datetime | None) -> None:
@@ -189,6 +229,7 @@ class Worker:
         told = {
             "heartbeat_at": now,
             "tick": self._tick,
+            "tells": self._shard.tells,
             "connected_at": connected_at,
             "queued": self._intake.queued,
             "lag_s": max(0.0, (now - oldest).total_seconds()) if oldest else 0.0,
@@ -196,7 +237,7 @@ class Worker:
             "stored": counts.stored,
             "rejected": counts.rejected,
         }
-        WorkerState.objects.filter(pk="mqtt", boot=self.boot).update(**told)
+        WorkerState.objects.filter(pk=self._shard.name, boot=self.boot).update(**told)
         for name, value in told.items():
             setattr(self._state, name, value)
 
@@ -205,52 +246,66 @@ class Worker:
         connected_at = self._intake.connected_at
         if connected_at in (None, self._doubted) or now - connected_at < DOUBT_AFTER or self._intake.queued:
             return []
-        doubted = areas.doubt(connected_at)
+        doubted = areas.doubt(connected_at, self._shard.ids)
         self._doubted = connected_at
         return doubted
 
     def _watch(self, now: datetime) -> set[int]:
-        """Note who is online; returns the meters (ids) that turned. Some turn by the clock alone."""
+        """Note who is online; returns the meters (ids) that turned. Some turn by the clock alone, or as their worker
+        falls silent: of those, too, the browsers are told.
+        """
         if online.is_listening(self._state, now):
-            online.watch(now)
-        statuses = online.statuses(now, self._state)
-        self._asker.consider(statuses, self._state.connected_at)
-        self._counters.consider(statuses, now)
-        told, self._told = self._told, {meter: (each.status, each.reason) for meter, each in statuses.items()}
-        return online.record(statuses, now) | {meter for meter, each in self._told.items() if told.get(meter) != each}
+            online.watch(now, self._shard.ids)
+        ours = online.statuses(now, self._shard.scope)
+        self._asker.consider(ours, self._state.connected_at)
+        self._counters.consider(ours, now)
+        seen = online.statuses(now) if self._shard.tells and not self._shard.is_whole else ours
+        told, self._told = self._told, {meter: (each.status, each.reason) for meter, each in seen.items()}
+        return online.record(ours, now) | {meter for meter, each in self._told.items() if told.get(meter) != each}
 
     def _tell(self) -> None:
         """Note who turned on- or offline, then send the browsers what changed: one message."""
         close_old_connections()
         now = timezone.now()
-        changed = self._intake.take_changes()
-        changed.areas.update(self._doubtful(now))
-        self._asker.doubt(changed.moved)
-        switched, every = self._dispatcher.take_changes()
-        changed.meters |= switched
-        self._look |= every
+        self._gather(now)
         # After the changes were taken and before they are sent: who reads the whole state meanwhile, and in it this
         # number, has seen them.
         self._tick += 1
         before = self._state.connected_at
         self._beat(self._intake.connected_at)
-        self._look |= self._state.connected_at != before  # what was said on another connection may count no more
-        if self._is_due("jobs", JOBS_S):
+        self._news.everything |= self._state.connected_at != before  # what another connection said may count no more
+        if self._shard.tells and self._is_due("jobs", JOBS_S):
             self._emergency.see("jobs", are_jobs_waiting(now))
         if self._is_due("watch", WATCH_S):
-            changed.meters |= self._watch(now)
+            self._news.meters |= self._watch(now)
         self._asker.ask()
         self._counters.ask()
-        if self._look or changed.all_changed:
-            message = live.everything(self.boot, self._tick)
-            self._look = False
+        news, self._news = self._news, notify.News()
+        if self._shard.tells:
+            self._send(news)
         else:
-            message = live.changes(
-                self.boot, self._tick, changed.meters, changed.areas, self._state, switching=bool(switched)
-            )
+            notify.pass_on(news)
+
+    def _gather(self, now: datetime) -> None:
+        """Add what this worker changed since the last tick."""
+        changed = self._intake.take_changes()
+        self._asker.doubt(changed.moved)
+        switched, every = self._dispatcher.take_changes()
+        self._news |= notify.News(
+            changed.meters | switched,
+            changed.areas | set(self._doubtful(now)),
+            switching=bool(switched),
+            everything=every or changed.all_changed,
+        )
+
+    def _send(self, news: notify.News) -> None:
+        if news.everything:
+            message = live.everything(self.boot, self._tick)
+        else:
+            message = live.changes(self.boot, self._tick, news.meters, news.areas, switching=news.switching)
         try:
             live.send(message)
-            if message["type"] == "tick" and message.get("whole"):
+            if message.get("whole"):
                 last_known.keep(message)
         except Exception as error:  # noqa: BLE001  (whatever Redis raises: boards then poll, and ask for what they missed)
             logger.warning("The browsers could not be told: %s", first_line(error))

@@ -23,6 +23,8 @@ from monitoring.models import Incident
 HIDES = {
     "worker_silent": {"broker_away", "worker_lags"},
     "broker_away": {"worker_lags"},
+    "shard_silent": {"shard_deaf", "worker_lags"},
+    "shard_deaf": {"worker_lags"},
     "broker_no_round_trip": {"broker_slow", "broker_drops"},
     "certificate_refused": {"certificate_ends"},
     "many_silent": {"many_frozen"},
@@ -42,7 +44,7 @@ COUNTED = {"chatters", "many_chatter"}
 class Heard(NamedTuple):
     """What is heard of areas and their meters. `reasons`: address → why a meter is as it is said to be (meters.online);
     `doubtful`: area (by id) → of each of its meters, whether it may be silent; `reporting`: areas (by id) whose reports
-    of health are of now; `is_settled`: whether somebody has listened for as long as is counted.
+    of health are of now; `now`: the moment of all this.
     """
 
     link: Link
@@ -50,7 +52,12 @@ class Heard(NamedTuple):
     reasons: dict[str, str]
     doubtful: dict[int | None, list[bool]]
     reporting: set[int]
-    is_settled: bool
+    now: datetime
+
+    def is_settled(self, area_id: int | None) -> bool:
+        """Whether somebody has listened to it for as long as is counted."""
+        since = self.link.since(area_id)
+        return since is None or self.now - since >= radio.SETTLED
 
 
 def unseen(missing: Sequence[Incident], found: Collection[Finding], now: datetime) -> set[int]:
@@ -76,8 +83,7 @@ def _heard(missing: Sequence[Incident], now: datetime) -> Heard:
         reasons[meter.device.ieee_address] = reason
         doubtful[meter.device.area_id].append(reason not in {*WELL, "never"})
     reporting = radio.reporting(now) if any(_is_of_reports(each, reasons) for each in missing) else set()
-    is_settled = link.since is None or now - link.since >= radio.SETTLED
-    return Heard(link, in_service, reasons, doubtful, reporting, is_settled)
+    return Heard(link, in_service, reasons, doubtful, reporting, now)
 
 
 def _may_go_on(incident: Incident, heard: Heard) -> bool:
@@ -88,7 +94,7 @@ def _may_go_on(incident: Incident, heard: Heard) -> bool:
         return False
     if heard.link.bridge(incident.area_id) != AreaState.Bridge.ONLINE:
         return True
-    if incident.code in COUNTED and not heard.is_settled:
+    if incident.code in COUNTED and not heard.is_settled(incident.area_id):
         return True
     if _is_of_reports(incident, heard.reasons):
         return incident.area_id not in heard.reporting

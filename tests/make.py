@@ -75,12 +75,20 @@ def state(meter: Meter, **values: Any) -> MeterState:
 
 
 def worker(**values: Any) -> WorkerState:
-    """A worker that lives and is connected."""
+    """A worker that lives, is connected, and tells the browsers; it takes all areas unless `areas` (ids) are given."""
     now = timezone.now()
-    values = {"boot": "b", "started_at": now, "heartbeat_at": now, "connected_at": now} | values
+    values = {
+        "name": "mqtt",
+        "tells": "areas" not in values,
+        "boot": "b",
+        "started_at": now,
+        "heartbeat_at": now,
+        "connected_at": now,
+    } | values
     alive = values["heartbeat_at"]
-    Watch.objects.create(since=alive - timedelta(days=60), until=alive)
-    return WorkerState.objects.create(name="mqtt", **values)
+    for area in values.get("areas") or [None]:
+        Watch.objects.create(since=alive - timedelta(days=60), until=alive, area_id=area)
+    return WorkerState.objects.create(**values)
 
 
 def installed(meter: Meter, pitch: Pitch, since: datetime | None = None, until: datetime | None = None) -> Installation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import ngettext
 
-from meters import online
+from meters import online, shards
 from meters.commands import queue, stop, wants
 from meters.commands.errors import AlreadyStopped
 from meters.commands.rules import Act, Facts, Limits, decide
@@ -81,20 +82,27 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A want that may need something."""
+    """A want that may need something. `is_ours`: of this worker's areas; `session`: since when its worker's present
+    connection stands.
+    """
 
     want_id: int
     meter_id: int
     facts: Facts
+    is_ours: bool
+    session: datetime | None
 
 
-def correct(now: datetime, session: datetime | None) -> Findings:
-    """Look at every want in force and do what `rules.decide` says. `session` as in `rules.Limits`."""
-    limits = Limits(session, timedelta(seconds=settings.COMMAND_DEADLINE_S), settings.CORRECTIONS_AN_HOUR)
-    decided = [(case, decide(case.facts, limits, now)) for case in _look(now)]
+def correct(now: datetime, session: datetime | None, areas: Sequence[int] | None = None) -> Findings:
+    """Look at every want in force of these areas' meters (`shards.of`) and do what `rules.decide` says. `session` as in
+    `rules.Limits`.
+    """
+    decided = _decided(now, session, areas)
     found = Findings()
     for case, decision in decided:
         match decision:
+            case _ if not case.is_ours:
+                pass
             case Act.NOTHING:
                 found.changed |= _fulfilled(case, now)
             case Act.ASK:
@@ -102,9 +110,9 @@ def correct(now: datetime, session: datetime | None) -> Findings:
                 found.changed |= _hold(case, Want.Hold.ASKED, now)
             case Want.Hold():
                 found.changed |= _hold(case, decision, now)
-    due = [case for case, decision in decided if decision is Act.SWITCH]
-    found.switched = _switch(due, now)
-    found.changed |= {case.meter_id for case in due}
+    if due := {case.meter_id for case, decision in decided if case.is_ours and decision is Act.SWITCH}:
+        found.switched = _switch(now, session, areas)
+        found.changed |= due
     return found
 
 
@@ -119,7 +127,10 @@ def would_switch(now: datetime) -> list[Want]:
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _look(now: datetime) -> list[Case]:
+def _decided(
+    now: datetime, session: datetime | None, areas: Sequence[int] | None
+) -> list[tuple[Case, Act | Want.Hold]]:
+    """Of all areas: other workers' switch-offs count as ours do."""
     with connection.cursor() as cursor:
         cursor.execute(LOOK, {"now": now})
         names = [column.name for column in cursor.description or ()]
@@ -127,15 +138,22 @@ def _look(now: datetime) -> list[Case]:
     if not rows:
         return []
     link, is_stopped = online.link(now), stop.current() is not None
-    return [_case(row, link, is_stopped, now) for row in rows]
+    cases = [_case(row, link, is_stopped, now, areas) for row in rows]
+    return [(case, decide(case.facts, _limits(session if case.is_ours else case.session), now)) for case in cases]
 
 
-def _case(row: dict[str, Any], link: online.Link, is_stopped: bool, now: datetime) -> Case:
+def _limits(session: datetime | None) -> Limits:
+    return Limits(session, timedelta(seconds=settings.COMMAND_DEADLINE_S), settings.CORRECTIONS_AN_HOUR)
+
+
+def _case(row: dict[str, Any], link: online.Link, is_stopped: bool, now: datetime, areas: Sequence[int] | None) -> Case:
+    area = row["fact_area_id"]
     status = online.judge(online.Facts(*(row.pop(f"fact_{name}") for name in online.Facts._fields)), link, now)
     want_id, meter_id = row.pop("want_id"), row.pop("meter_id")
     told: dict[str, Any] = row | {name: row[name] or "" for name in ("last_status", "last_failure", "newest_failure")}
     told["may_act"] = bool(row["may_act"])
-    return Case(want_id, meter_id, Facts(**told, is_online=status.is_online, is_stopped=is_stopped))
+    facts = Facts(**told, is_online=status.is_online, is_stopped=is_stopped)
+    return Case(want_id, meter_id, facts, areas is None or (area or shards.NO_AREA) in areas, link.connected_at(area))
 
 
 def _fulfilled(case: Case, now: datetime) -> set[int]:
@@ -156,26 +174,34 @@ def _hold(case: Case, hold: str, now: datetime) -> set[int]:
     return {case.meter_id}
 
 
-def _switch(cases: list[Case], now: datetime) -> int:
-    """Commands for these, unless that would be too many switch-offs: then everything automatic stops, and asks.
+def _switch(now: datetime, session: datetime | None, areas: Sequence[int] | None) -> int:
+    """Commands for what is due, unless that would be too many switch-offs: then everything automatic stops, and asks.
 
-    Returns how many commands were made.
+    Returns how many commands were made. One worker at a time looks again, counts and makes them: two would each find
+    room for the same number, or count those that the other has made as due.
     """
-    if not cases:
-        return 0
-    offs = sum(not case.facts.state for case in cases)
-    if offs > stop.offs_left(now):
-        _halt(offs)
-        return 0
     with transaction.atomic():
-        meters = [case.meter_id for case in cases]
-        wants.lock(meters)
-        ruling = {want.pk for want in wants.in_force(meters, now).values()}
-        busy = set(Command.objects.filter(meter__in=meters, status__in=Command.OPEN).values_list("meter_id", flat=True))
-        chosen = [case for case in cases if case.want_id in ruling and case.meter_id not in busy]
-        due = list(Want.objects.filter(pk__in=[case.want_id for case in chosen]))
-        queue.make(due, now, automatic=True)
-        Want.objects.filter(pk__in=[want.pk for want in due]).exclude(hold="").update(hold="", hold_at=None)
+        stop.count_alone()
+        due = [case for case, decision in _decided(now, session, areas) if decision is Act.SWITCH]
+        offs = sum(not case.facts.state for case in due)
+        ours = [case for case in due if case.is_ours]
+        if not ours:
+            return 0
+        if offs > stop.offs_left(now):
+            _halt(offs)
+            return 0
+        return _make(ours, now)
+
+
+def _make(cases: Sequence[Case], now: datetime) -> int:
+    meters = [case.meter_id for case in cases]
+    wants.lock(meters)
+    ruling = {want.pk for want in wants.in_force(meters, now).values()}
+    busy = set(Command.objects.filter(meter__in=meters, status__in=Command.OPEN).values_list("meter_id", flat=True))
+    chosen = [case for case in cases if case.want_id in ruling and case.meter_id not in busy]
+    due = list(Want.objects.filter(pk__in=[case.want_id for case in chosen]))
+    queue.make(due, now, automatic=True)
+    Want.objects.filter(pk__in=[want.pk for want in due]).exclude(hold="").update(hold="", hold_at=None)
     return len(due)
 
 

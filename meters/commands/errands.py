@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
 
-from meters import online
+from meters import online, shards
 from meters.commands import queue
 from meters.commands.follow import Progress
 from meters.models import Command
@@ -62,8 +63,11 @@ class Errand(Progress):
         return f"{self.base_topic}/{self.name if self.by_name else self.ieee_address}/{kind}"
 
 
-def open_errands(now: datetime) -> list[Errand]:
-    """Open commands, and OFFs whose load is not yet known; the oldest first."""
-    found = Command.objects.filter(Q(finished_at=None) | queue.UNREAD & Q(finished_at__gt=now - queue.LATE))
+def open_errands(now: datetime, areas: Sequence[int] | None = None) -> list[Errand]:
+    """Open commands, and OFFs whose load is not yet known, of meters that these areas (`shards.of`) hear; the oldest
+    first.
+    """
+    is_open = Q(finished_at=None) | queue.UNREAD & Q(finished_at__gt=now - queue.LATE)
+    found = Command.objects.filter(is_open, shards.of("meter__device__area", areas))
     cut = len(FIELDS) - len(online.Facts._fields)
     return [Errand(*(*row[:cut], online.Facts(*row[cut:]))) for row in found.order_by("pk").values_list(*FIELDS)]

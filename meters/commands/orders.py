@@ -81,7 +81,7 @@ def preview(meters: Iterable[Meter], state: bool, now: datetime) -> Preview:
     return Preview(
         state=state,
         meters=len(chosen),
-        is_heard=link.worker_ok,
+        is_heard=link.is_any_heard,
         seconds=_seconds({meter.pk for meter in here}),
         offline=offline,
         already=sum(meter.relay is state for meter in here),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from auditlog.models import LogEntry
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -17,6 +17,7 @@ from meters.models import AutomaticStop, Command, Want
 from meters.people import Person, person
 
 HOUR = timedelta(hours=1)
+COUNTING_LOCK = 7_301_003
 
 
 def current() -> AutomaticStop | None:
@@ -53,6 +54,12 @@ def release(by: Person) -> AutomaticStop:
         notify.wake()
         notify.touch()
     return stop
+
+
+def count_alone() -> None:
+    """Until this transaction ends, nobody else counts what is left of the switch-offs."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [COUNTING_LOCK])
 
 
 def offs_left(now: datetime) -> int:

@@ -178,8 +178,12 @@ class OnlineSpan(models.Model):
 
 
 class Watch(models.Model):
-    """From when to when somebody listened; of other times nothing is known. Written only by meters/online.py."""
+    """From when to when somebody listened: to an area, or to all. Of other times nothing is known.
 
+    Written only by meters/online.py.
+    """
+
+    area = models.ForeignKey("meters.Area", models.CASCADE, null=True, related_name="+", verbose_name=_("area"))
     since = models.DateTimeField(_("from"))
     until = models.DateTimeField(_("to"), db_index=True)
 

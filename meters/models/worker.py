@@ -1,13 +1,22 @@
 """What the MQTT worker tells of itself, and what it could not use."""
 
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
 class WorkerState(models.Model):
-    """The worker's own report, one row. Written only by meters/worker.py."""
+    """A worker's own report. Written only by meters/worker.py.
 
-    name = models.CharField(primary_key=True, max_length=20, default="mqtt")
+    One row, or one for each shard: no area is in two of them, as whoever begins deletes the rows of those that it
+    replaces.
+    """
+
+    name = models.CharField(primary_key=True, max_length=100, default="mqtt")
+    areas = ArrayField(models.BigIntegerField(), verbose_name=_("areas"), null=True, help_text=_("None: all."))
+    tells = models.BooleanField(_("tells the browsers"), default=False)
     boot = models.CharField(_("run"), max_length=16, help_text=_("A new one at each start."))
     tick = models.PositiveBigIntegerField(_("last message to the browsers"), default=0)
     host = models.CharField(_("host"), max_length=100, blank=True)
@@ -28,6 +37,15 @@ class WorkerState(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def shard(self) -> str:
+        """What people call it; nothing where it takes all areas."""
+        return "" if self.areas is None else self.name.removeprefix("mqtt-")
+
+    def takes(self, area_id: int | None) -> bool:
+        """Whether it is this worker that listens to the area. Of what is in none, whoever tells the browsers knows."""
+        return self.areas is None or (self.tells if area_id is None else area_id in self.areas)
 
 
 class RejectedMessage(models.Model):

@@ -31,7 +31,7 @@ READ_STATES = f"""
 SELECT s.meter_id, s.heard_at, s.gap_s, s.epoch, (s.energy_kwh * 1000)::bigint, s.pending, e.last_at, e.last_wh,
     {WHOLE}, {", ".join(TIMES.values())}, {", ".join(column for column, _ in PHASES.values())}
 FROM meters_meterstate s LEFT JOIN meters_counterepoch e ON e.meter_id = s.meter_id AND e.number = s.epoch
-WHERE s.meter_id = ANY(%s) FOR UPDATE OF s
+WHERE s.meter_id = ANY(%s) ORDER BY s.meter_id FOR UPDATE OF s
 """  # noqa: S608  (only our own column names)
 STATE_COLUMNS = (
     *("heard_at", "gap_s", "epoch", "energy_kwh", "pending"),
@@ -84,7 +84,7 @@ VALUES (%s, %s, %s, %s, %s, now()) ON CONFLICT (meter_id, measured_at) DO NOTHIN
 
 
 def read_states(meter_ids: Iterable[int]) -> dict[int, Latest]:
-    """The states of these meters, locked; missing rows are made."""
+    """The states of these meters, locked in an order: who stores the same ones waits. Missing rows are made."""
     ids = sorted(set(meter_ids))
     with connection.cursor() as cursor:
         cursor.execute(READ_STATES, [ids])

@@ -89,7 +89,7 @@ def _missing(area: Area, why: NotBackedUp | Unusable) -> Missing:
 
 def _ask(area: Area, link: online.Link, by: Person) -> BridgeRequest:
     """Raises NotBackedUp where there is nobody to ask."""
-    if not link.worker_ok:
+    if not link.is_heard(area.pk):
         raise NotBackedUp("worker")
     if link.bridge(area.pk) == AreaState.Bridge.OFFLINE:
         raise NotBackedUp("offline")

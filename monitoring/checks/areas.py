@@ -91,7 +91,7 @@ def health_reports(now: datetime) -> Iterator[Finding]:
         told_at, minutes = last[state.area_id], state.setting("health", "interval") or DEFAULT_HEALTH_MIN
         if told_at is None or link.bridge(state.area_id) != AreaState.Bridge.ONLINE:
             continue
-        if now - max(told_at, link.since or told_at) > timedelta(minutes=HEALTH_MISSED * minutes):
+        if now - max(told_at, link.since(state.area_id) or told_at) > timedelta(minutes=HEALTH_MISSED * minutes):
             yield _of(state, "health_silent", Severity.WARNING, since=told_at)
 
 

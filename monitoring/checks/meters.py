@@ -39,9 +39,7 @@ def frozen(now: datetime) -> Iterator[Finding]:
     Many at once are one finding of their area: its Zigbee2MQTT asks them no more.
     """
     link = online.link(now)
-    if link.since is None or now - link.since < LISTENED:
-        return
-    heard = list(_heard(link, now))
+    heard = [meter for meter in _heard(link, now) if _is_listened(link.since(meter.device.area_id), now)]
     unmoved = _unmoved([meter.pk for meter in heard], now)
     found = {meter: since for meter in heard if (since := _frozen_since(meter, unmoved, now))}
     of_area, frozen_of_area = (Counter(meter.device.area for meter in meters) for meters in (heard, found))
@@ -122,6 +120,11 @@ def _heard(link: online.Link, now: datetime) -> Iterator[Meter]:
     for meter in online.meters().select_related("device__area").filter(device__area__in_service=True):
         if online.status(meter, link, now).is_online:
             yield meter
+
+
+def _is_listened(since: datetime | None, now: datetime) -> bool:
+    """Whether somebody has listened for long enough to know that nothing moves."""
+    return since is not None and now - since >= LISTENED
 
 
 def _frozen_since(meter: Meter, unmoved: set[int], now: datetime) -> datetime | None:

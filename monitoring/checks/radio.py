@@ -215,7 +215,10 @@ def _loud(now: datetime) -> list[Loud]:
         by_area[name, slug].append(Rate(*rate))
     areas = (Loud(*area, len(all_), [r for r in all_ if r.a_minute >= MOST_A_MINUTE]) for area, all_ in by_area.items())
     loud = [area for area in areas if area.loud]
-    return [] if loud and Watch.objects.filter(since__gt=now - SETTLED).exists() else loud
+    if not loud:
+        return []
+    unsettled = set(Watch.objects.filter(since__gt=now - SETTLED).values_list("area__slug", flat=True))
+    return [area for area in loud if unsettled.isdisjoint({area.slug, None})]
 
 
 def _chatters(address: str, name: str, area: str, a_minute: float, part_of: str = "") -> Finding:

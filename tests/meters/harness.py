@@ -184,10 +184,11 @@ class Workers:
         self._services, self._database_url, self._mqtt_url = services, database_url, mqtt_url
         self.started: list[Process] = []
 
-    def start(self, begun: bool = True, **environment: str) -> Process:
-        """`begun`: wait until it leads. `environment`: settings of this worker's own."""
+    def start(self, begun: bool = True, areas: str = "", **environment: str) -> Process:
+        """`begun`: wait until it leads. `areas`: it takes these alone. `environment`: settings of this worker's own."""
+        words = ["--areas", areas] if areas else []
         worker = self._services.manage(
-            "mqtt_worker", database_url=self._database_url, mqtt_url=self._mqtt_url, **environment
+            "mqtt_worker", *words, database_url=self._database_url, mqtt_url=self._mqtt_url, **environment
         )
         self.started.append(worker)
         if begun:

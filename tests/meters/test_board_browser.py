@@ -124,8 +124,7 @@ def tile(page: Page, meter: Meter) -> Any:
 
 def send_tick(number: int, *meters: Meter, switching: bool = False) -> None:
     """What the worker does; in a thread, for Playwright's loop runs in this one."""
-    worker = WorkerState.objects.get()
-    message = live.changes("b", number, [meter.pk for meter in meters], [], worker, switching=switching)
+    message = live.changes("b", number, [meter.pk for meter in meters], [], switching=switching)
     WorkerState.objects.update(tick=number)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(live.send, message).result()
@@ -196,6 +195,28 @@ def test_everything_turns_unknown_when_the_server_is_gone_and_comes_back_with_it
     page.clock.fast_forward(60_000)
     expect(tile(page, meter)).to_have_attribute("data-state", "load")
     expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_areas_that_nobody_hears_are_named_and_the_others_go_on(page: Page, area: Area) -> None:
+    """Each has a worker of its own, and one of them dies."""
+    other = make.area("South", in_service=True)
+    WorkerState.objects.update(areas=[area.pk])
+    make.worker(name="mqtt-south", areas=[other.pk], heartbeat_at=timezone.now() + LONG)
+    here, there = metering("101,1", area), metering("201,1", other)
+    open_board(page)
+    expect(tile(page, there)).to_have_attribute("data-state", "load")
+    expect(page.locator("#banner")).to_be_hidden()
+    WorkerState.objects.filter(pk="mqtt-south").update(heartbeat_at=timezone.now() - LONG)
+    send_tick(2)
+    expect(page.locator("#banner")).to_contain_text("Nothing is heard of South")
+    expect(page.locator("#banner")).not_to_contain_text("North")
+    expect(tile(page, there)).to_have_attribute("data-state", "unknown")
+    expect(tile(page, here)).to_have_attribute("data-state", "load")
+    expect(page.locator("#lamp")).to_have_attribute("data-link", "live")
+    WorkerState.objects.update(heartbeat_at=timezone.now() + LONG)
+    send_tick(3)
+    expect(page.locator("#banner")).to_be_hidden()
+    expect(tile(page, there)).to_have_attribute("data-state", "load")
 
 
 def test_a_silent_meter_turns_offline_by_itself(page: Page, area: Area) -> None:

@@ -67,14 +67,14 @@ def test_a_worker_that_cannot_store_what_comes_knows_nothing() -> None:
 
 def test_a_bridge_that_was_offline_before_we_connected_is_unknown_until_this_session_says_so() -> None:
     now = timezone.now()
-    worker = make.worker(connected_at=now - timedelta(seconds=2))
+    make.worker(connected_at=now - timedelta(seconds=2))
     made = make.meter(area=make.area(bridge="offline", reported={"confirmed_at": now - timedelta(minutes=3)}))
     make.state(made)
     assert status(made) == ("unknown", "bridge_unknown")
-    assert live.describe_areas(Area.objects.all(), worker)[0]["bridge"] == "unknown"
+    assert live.describe_areas(Area.objects.all(), online.link(now))[0]["bridge"] == "unknown"
     AreaState.objects.update(confirmed_at=now)  # retained by the broker
     assert status(made) == ("offline", "bridge")
-    assert live.describe_areas(Area.objects.all(), worker)[0]["bridge"] == "offline"
+    assert live.describe_areas(Area.objects.all(), online.link(now))[0]["bridge"] == "offline"
 
 
 def test_after_our_own_absence_a_silence_counts_only_from_when_we_listen_again() -> None:

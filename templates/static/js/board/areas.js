@@ -1,7 +1,7 @@
 // One section an area: its name, counts, what its Zigbee2MQTT told of itself, its tiles, its repeaters.
 
 import { copy, element, setAttribute, setHidden, setText, symbol } from "./dom.js";
-import { isLinked, totals, wouldSwitch } from "./truth.js";
+import { isHeard, isLinked, totals, wouldSwitch } from "./truth.js";
 import { byName, clock, number, say, sayMany } from "./words.js";
 
 export const SMALL = 6;
@@ -35,7 +35,7 @@ export class AreaSection {
     setAttribute(this.node, "data-commissioning", area.in_service ? null : "");
     setText(part(".area-name"), area.name);
     setText(part("h2 small"), area.in_service ? "" : say("commissioning"));
-    const count = say("area_online", { online: isLinked(store.worker, now) ? sum.online : "–", all: sum.all });
+    const count = say("area_online", { online: isHeard(store, area.id, now) ? sum.online : "–", all: sum.all });
     const power = sum.watts === null ? "" : `${number(sum.watts / 1000, 1)} kW`;
     const isPartial = sum.watts !== null && sum.lacking > sum.all - sum.online; // more than the count tells
     const lacking = isPartial ? say("total_lacking", { n: sum.lacking }) : "";
@@ -44,7 +44,7 @@ export class AreaSection {
     setText(part(".area-bridge"), problem);
     setHidden(part(".area-bridge"), !problem);
     setText(part(".area-facts"), facts(area).join(" · "));
-    const isKnown = isLinked(store.worker, now) && area.bridge === "online";
+    const isKnown = isHeard(store, area.id, now) && area.bridge === "online";
     this.#showMarks([...this.#switchingMarks(area, described), ...(area.in_service ? marks(area, isKnown) : [])]);
     this.#showRepeaters(area, store, now);
   }
@@ -81,7 +81,7 @@ export class AreaSection {
   }
 
   #showRepeaters(area, store, now) {
-    const known = isLinked(store.worker, now) && area.bridge === "online";
+    const known = isHeard(store, area.id, now) && area.bridge === "online";
     const list = store.devices
       .filter((device) => device.area === area.id && device.kind === "repeater")
       .map((device) => [device.name, known ? { true: "on", false: "offline" }[device.available] ?? "unknown" : "unknown"]);
@@ -108,7 +108,8 @@ function _repeater(tag, name, state) {
 /** Above all areas: which of them cannot be heard, each a way to its tiles. Returns whether that changed. */
 export function showSilentAreas(store, now) {
   const node = document.getElementById("silent-areas");
-  const silent = [...store.areas.values()].filter((area) => area.in_service && bridgeProblem(area, store, now));
+  const isSilent = (area) => isHeard(store, area.id, now) && bridgeProblem(area, store, now); // else the banner says it
+  const silent = [...store.areas.values()].filter((area) => area.in_service && isSilent(area));
   const wanted = silent.map((area) => [`?area=${area.slug}`, `${area.name}: ${bridgeProblem(area, store, now)}`]);
   if (JSON.stringify(wanted) === node.dataset.shown) return false;
   node.dataset.shown = JSON.stringify(wanted);
@@ -118,7 +119,9 @@ export function showSilentAreas(store, now) {
 }
 
 function bridgeProblem(area, store, now) {
-  if (!isLinked(store.worker, now) || area.bridge === "online") return "";
+  if (!isLinked(store.worker, now)) return "";
+  if (!isHeard(store, area.id, now)) return say("area_unheard");
+  if (area.bridge === "online") return "";
   if (area.bridge === "unknown") return say("bridge_unknown");
   return area.bridge_since ? say("bridge_since", { since: clock(area.bridge_since, now) }) : say("bridge_offline");
 }

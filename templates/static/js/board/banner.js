@@ -24,9 +24,16 @@ function _message(store, link, now) {
   if (link.state === "login") return [say("login_title"), say("login_text", { since })];
   if (page.kept_at) return [say("kept_title", { since: clock(page.kept_at, Date.now()) }), say("kept_text")];
   if (link.state === "lost") return [say("server_title", { since }), say("server_text")];
-  if (isLinked(store.worker, now)) return ["", ""];
-  const [title, text] = _ofTheLink(store, now);
+  const [title, text] = isLinked(store.worker, now) ? _ofAreas(store) : _ofTheLink(store, now);
+  if (!title) return ["", ""];
   return [title, page.may.switch ? `${text} ${say("orders_wait", { n: page.waits_min })}` : text];
+}
+
+// Each area may have a worker of its own, and one of them be away.
+function _ofAreas({ worker, areas }) {
+  const unheard = [...areas.values()].filter((area) => area.in_service && worker.unheard?.includes(area.id));
+  if (!unheard.length) return ["", ""];
+  return [say("unheard_title", { areas: unheard.map((area) => area.name).join(", ") }), say("unheard_text")];
 }
 
 function _ofTheLink(store, now) {

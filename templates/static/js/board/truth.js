@@ -12,10 +12,15 @@ export function isLinked(worker, now) {
   return worker.connected && now < worker.until;
 }
 
+/** Whether this area is being heard (its id; null: of what is in none): each may have a worker of its own. */
+export function isHeard(store, area, now) {
+  return isLinked(store.worker, now) && !store.worker.unheard?.includes(area);
+}
+
 /** {status: online|offline|unknown, reason: a key of the reasons}. */
 function statusOf(meter, store, now) {
   if (DELIBERATE.has(meter.reason)) return { status: "offline", reason: meter.reason };
-  if (!isLinked(store.worker, now)) return { status: "unknown", reason: store.worker.is_kept ? "kept" : "worker" };
+  if (!isHeard(store, meter.area, now)) return { status: "unknown", reason: store.worker.is_kept ? "kept" : "worker" };
   const area = store.areas.get(meter.area);
   if (area?.bridge === "offline") return { status: "offline", reason: "bridge" };
   if (area && area.bridge !== "online") return { status: "unknown", reason: "bridge_unknown" };
