@@ -24,6 +24,9 @@ OF: dict[str, Component] = {
     "broker_slow": Component.BROKER,
     "broker_drops": Component.BROKER,
     "worker_lags": Component.WORKER,
+    "shard_silent": Component.WORKER,
+    "shard_deaf": Component.WORKER,
+    "area_untaken": Component.WORKER,
     "jobs_wait": Component.JOBS,
     "job_failed": Component.JOBS,
     "not_forgotten": Component.JOBS,
@@ -87,7 +90,7 @@ OF: dict[str, Component] = {
 DOWN: dict[Component, frozenset[str]] = {
     Component.NETWORKS: frozenset({"bridge_offline", "coordinator_lost", "many_silent"}),
     Component.BROKER: frozenset({"broker_away"}),
-    Component.WORKER: frozenset({"worker_silent", "worker_lags"}),
+    Component.WORKER: frozenset({"worker_silent", "worker_lags", "shard_silent", "shard_deaf"}),
     Component.JOBS: frozenset({"jobs_wait"}),
     Component.BOOKINGS: frozenset({"events_wait"}),
 }

@@ -42,6 +42,18 @@ WORDS: dict[str, Words] = {
         _("Messages are stored %(seconds)s s late, %(queued)s of them wait"),
         _("Look whether the database is slow or its disk is full."),
     ),
+    "shard_silent": Words(
+        _("The MQTT worker %(worker)s gives no sign of life: nothing is heard or switched in %(areas)s"),
+        _("Start this worker (mqtt_worker) again. Power stays as it is; what is measured waits on the broker."),
+    ),
+    "shard_deaf": Words(
+        _("The MQTT worker %(worker)s is not connected to the broker: nothing is heard or switched in %(areas)s"),
+        _("The other workers are. Look at this one's log: the broker may refuse it. Start it again."),
+    ),
+    "area_untaken": Words(
+        _("No MQTT worker takes the area %(area)s: nothing is heard or switched there"),
+        _("Put %(slug)s into the list of areas of one of the workers (--areas), and start that worker again."),
+    ),
     "jobs_wait": Words(
         _("Background jobs are not being run: %(jobs)s are due"),
         _("Start the background jobs (qcluster) again. Check-ins still switch; time limits and mails do not happen."),

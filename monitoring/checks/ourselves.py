@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import redis as client
@@ -13,8 +13,8 @@ from django_q.models import Failure
 
 from meters import emergency, online
 from meters import partitions as tables
-from meters.models import ReadingDay, WorkerState
-from monitoring.findings import Fact, Finding, Severity
+from meters.models import Area, ReadingDay, WorkerState
+from monitoring.findings import Fact, Finding, Severity, key
 from monitoring.models import Forgetting
 
 LOOKED_BACK = timedelta(hours=1)
@@ -27,14 +27,47 @@ LITTLE, HARDLY_ANY = 0.10, 0.03
 
 
 def worker(now: datetime) -> Iterator[Finding]:
-    """Of an MQTT worker that is away, of its broker, and of one that does not keep up, only the first is told."""
-    state = WorkerState.objects.filter(pk="mqtt").first()
-    if state is None or now - state.heartbeat_at >= online.WORKER_SILENCE:
-        yield Finding("worker_silent", Severity.CRITICAL, since=state.heartbeat_at if state else None)
-    elif state.connected_at is None:
-        yield Finding("broker_away", Severity.CRITICAL, facts={"broker": state.broker})
-    elif state.lag_s >= online.MOST_LAG_S:
-        yield Finding("worker_lags", Severity.CRITICAL, facts={"seconds": round(state.lag_s), "queued": state.queued})
+    """Of an MQTT worker that is away, of its broker, and of one that does not keep up, only the first is told. Where
+    each takes some areas, those of one are named; that all are away is one finding, of which each one's is a part.
+    """
+    workers = online.workers()
+    alive = [each for each in workers if now - each.heartbeat_at < online.WORKER_SILENCE]
+    connected = [each for each in alive if each.connected_at]
+    part_of = ""
+    if not alive:
+        since = max((each.heartbeat_at for each in workers), default=None)
+        yield Finding("worker_silent", Severity.CRITICAL, since=since)
+        part_of = key("worker_silent")
+    elif not connected:
+        yield Finding("broker_away", Severity.CRITICAL, facts={"broker": alive[0].broker})
+        part_of = key("broker_away")
+    yield from _of_shards(workers, part_of, now)
+    for each in connected:
+        if each.lag_s >= online.MOST_LAG_S:
+            facts: dict[str, Fact] = {"seconds": round(each.lag_s), "queued": each.queued}
+            yield Finding("worker_lags", Severity.CRITICAL, each.shard, facts)
+    yield from _untaken(workers)
+
+
+def _of_shards(workers: Iterable[WorkerState], part_of: str, now: datetime) -> Iterator[Finding]:
+    """One that has no area in service any more is missed by nobody."""
+    shards = [each for each in workers if each.areas is not None and not online.is_connected(each, now)]
+    names = dict(Area.objects.filter(in_service=True).values_list("pk", "name")) if shards else {}
+    for each in shards:
+        if theirs := ", ".join(sorted(names[area] for area in each.areas or () if area in names)):
+            is_silent = now - each.heartbeat_at >= online.WORKER_SILENCE
+            code, since = ("shard_silent", each.heartbeat_at) if is_silent else ("shard_deaf", None)
+            facts: dict[str, Fact] = {"worker": each.shard, "areas": theirs}
+            yield Finding(code, Severity.CRITICAL, each.shard, facts, since, part_of)
+
+
+def _untaken(workers: Sequence[WorkerState]) -> Iterator[Finding]:
+    """Areas in service that stand in no worker's list, where workers have lists."""
+    if not workers or any(each.areas is None for each in workers):
+        return
+    taken = {area for each in workers for area in each.areas or ()}
+    for area in Area.objects.filter(in_service=True).exclude(pk__in=taken):
+        yield Finding("area_untaken", Severity.CRITICAL, area.slug, {"area": area.name, "slug": area.slug})
 
 
 def background_jobs(now: datetime) -> Iterator[Finding]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Min, Q, Sum
@@ -18,23 +19,36 @@ from monitoring.metrics.families import Metric, counter, gauge
 
 
 def worker(now: datetime) -> Iterator[Metric]:
-    """Where it is dead, nobody knows how much waits."""
-    state = WorkerState.objects.filter(pk="mqtt").first()
-    is_alive = state is not None and now - state.heartbeat_at < online.WORKER_SILENCE
-    yield gauge("campsite_worker_up", "Whether the MQTT worker gives signs of life.", [(is_alive,)])
-    is_connected = is_alive and state is not None and state.connected_at is not None
-    yield gauge("campsite_broker_connected", "Whether the worker is connected to the broker.", [(is_connected,)])
-    if state is None:
+    """Where it is dead, nobody knows how much waits. Where each worker takes some areas, `shard` says which it is."""
+    workers = online.workers()
+    labels = ("shard",) if any(each.areas is not None for each in workers) else ()
+
+    def rows(told: Callable[[WorkerState], Any], of: Iterable[WorkerState] = workers) -> list[tuple[Any, ...]]:
+        return [(*([each.shard] if labels else []), told(each)) for each in of]
+
+    alive = [each for each in workers if now - each.heartbeat_at < online.WORKER_SILENCE]
+    text = "Whether the MQTT worker gives signs of life."
+    yield gauge("campsite_worker_up", text, rows(lambda each: each in alive) or [(False,)], labels)
+    text = "Whether the worker is connected to the broker."
+    is_connected = rows(lambda each: online.is_connected(each, now)) or [(False,)]
+    yield gauge("campsite_broker_connected", text, is_connected, labels)
+    if not workers:
         return
     text = "The MQTT worker's last sign of life; it gives one every second."
-    yield gauge("campsite_worker_heartbeat_timestamp_seconds", text, [(state.heartbeat_at,)])
-    yield gauge("campsite_worker_start_timestamp_seconds", "When the MQTT worker started.", [(state.started_at,)])
-    yield counter("campsite_ingest_received_messages", "MQTT messages received since it started.", [(state.received,)])
-    yield counter("campsite_ingest_stored_messages", "MQTT messages stored since it started.", [(state.stored,)])
-    yield counter("campsite_ingest_rejected_messages", "MQTT messages that made no sense.", [(state.rejected,)])
-    if is_alive:
-        yield gauge("campsite_ingest_queue_messages", "Messages that wait to be stored.", [(state.queued,)])
-        yield gauge("campsite_ingest_lag_seconds", "Age of the oldest message that waits.", [(state.lag_s,)])
+    yield gauge("campsite_worker_heartbeat_timestamp_seconds", text, rows(lambda each: each.heartbeat_at), labels)
+    text = "When the MQTT worker started."
+    yield gauge("campsite_worker_start_timestamp_seconds", text, rows(lambda each: each.started_at), labels)
+    text = "MQTT messages received since it started."
+    yield counter("campsite_ingest_received_messages", text, rows(lambda each: each.received), labels)
+    text = "MQTT messages stored since it started."
+    yield counter("campsite_ingest_stored_messages", text, rows(lambda each: each.stored), labels)
+    text = "MQTT messages that made no sense."
+    yield counter("campsite_ingest_rejected_messages", text, rows(lambda each: each.rejected), labels)
+    if alive:
+        text = "Messages that wait to be stored."
+        yield gauge("campsite_ingest_queue_messages", text, rows(lambda each: each.queued, alive), labels)
+        text = "Age of the oldest message that waits."
+        yield gauge("campsite_ingest_lag_seconds", text, rows(lambda each: each.lag_s, alive), labels)
 
 
 def jobs(now: datetime) -> Iterator[Metric]:

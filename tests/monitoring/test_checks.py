@@ -12,6 +12,7 @@ from django_q.models import Schedule
 from bookings.models import WebhookEvent
 from meters import partitions
 from meters.models import (
+    Area,
     AreaHealth,
     CounterEpoch,
     Device,
@@ -59,6 +60,45 @@ def test_a_worker_without_its_broker_and_one_that_does_not_keep_up() -> None:
     assert codes(ourselves.worker(timezone.now())) == ["worker_lags"]
     type(worker).objects.update(lag_s=0)
     assert codes(ourselves.worker(timezone.now())) == []
+
+
+def two_workers() -> tuple[Area, Area]:
+    """North and south in service, each with a worker of its own."""
+    made = make.area("North", in_service=True), make.area("South", in_service=True)
+    for area in made:
+        make.worker(name=f"mqtt-{area.slug}", areas=[area.pk])
+    return made
+
+
+def test_of_several_workers_the_one_that_is_away_is_named_with_its_areas() -> None:
+    _, south = two_workers()
+    dead, deaf = {"heartbeat_at": timezone.now() - timedelta(minutes=1)}, {"connected_at": None}
+    assert codes(ourselves.worker(timezone.now())) == []
+    for told, code in (deaf, "shard_deaf"), (dead, "shard_silent"):
+        WorkerState.objects.filter(pk="mqtt-north").update(**told)
+        (found,) = ourselves.worker(timezone.now())
+        assert (found.key, found.facts) == (f"{code}:north", {"worker": "north", "areas": "North"})
+    Area.objects.exclude(pk=south.pk).update(in_service=False)
+    assert codes(ourselves.worker(timezone.now())) == []  # nobody misses it
+
+
+def test_that_all_of_several_workers_are_away_is_one_finding_with_its_parts() -> None:
+    two_workers()
+    WorkerState.objects.update(connected_at=None)
+    told = [(each.key, each.part_of) for each in ourselves.worker(timezone.now())]
+    assert told == [("broker_away", ""), ("shard_deaf:north", "broker_away"), ("shard_deaf:south", "broker_away")]
+    WorkerState.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
+    told = [(each.key, each.part_of) for each in ourselves.worker(timezone.now())]
+    silent = [(f"shard_silent:{name}", "worker_silent") for name in ("north", "south")]
+    assert told == [("worker_silent", ""), *silent]
+
+
+def test_an_area_in_service_that_all_lists_forget_is_told() -> None:
+    two_workers()
+    make.area("West", in_service=True)
+    make.area("East")
+    (found,) = ourselves.worker(timezone.now())
+    assert (found.key, found.facts) == ("area_untaken:west", {"area": "West", "slug": "west"})
 
 
 def test_jobs_that_are_due_and_not_run_are_told_with_since_when() -> None:

@@ -120,10 +120,10 @@ def test_ready_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -
     assert (answer.status_code, answer.json()) == (503, {"status": "down", "parts": {"database": "database_away"}})
 
 
-def alive(process: str) -> tuple[int, str]:
+def alive(process: str, **how: str) -> tuple[int, str]:
     told = StringIO()
     try:
-        call_command("alive", process, stdout=told)
+        call_command("alive", process, stdout=told, **how)
     except SystemExit as ended:
         return int(ended.code or 0), told.getvalue()
     return 0, told.getvalue()
@@ -138,6 +138,15 @@ def test_a_worker_lives_as_long_as_it_beats_whatever_the_broker_does() -> None:
     assert alive("worker") == (0, "ok\n")
     WorkerState.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=1))
     assert alive("worker") == (1, "worker_silent\n")
+
+
+@pytest.mark.django_db
+def test_one_of_several_workers_is_asked_for_by_its_name() -> None:
+    for name in ("north", "south"):
+        make.worker(name=f"mqtt-{name}", areas=[make.area(name, in_service=True).pk])
+    WorkerState.objects.filter(pk="mqtt-north").update(heartbeat_at=timezone.now() - timedelta(minutes=1))
+    assert alive("worker", name="south") == (0, "ok\n")
+    assert alive("worker", name="north") == alive("worker") == (1, "shard_silent\n")
 
 
 @pytest.mark.django_db

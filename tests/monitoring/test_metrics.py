@@ -238,6 +238,18 @@ def test_the_worker_tells_what_it_took_in() -> None:
 
 
 @pytest.mark.django_db
+def test_each_of_several_workers_tells_of_itself() -> None:
+    now = timezone.now()
+    for name, stored in (("north", 5), ("south", 7)):
+        make.worker(name=f"mqtt-{name}", areas=[make.area(name).pk], stored=stored, queued=stored)
+    WorkerState.objects.filter(pk="mqtt-south").update(heartbeat_at=now - timedelta(minutes=1))
+    found = told(now)
+    assert [value(found, "worker_up", shard=name) for name in ("north", "south")] == [1, 0]
+    assert [value(found, "ingest_stored_messages_total", shard=name) for name in ("north", "south")] == [5, 7]
+    assert [value(found, "ingest_queue_messages", shard=name) for name in ("north", "south")] == [5, None]
+
+
+@pytest.mark.django_db
 def test_late_jobs_partitions_and_the_size_of_the_database() -> None:
     now = timezone.now()
     partitions.ensure_ahead()
