@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench import cpu, naive
 from bench.generator import Site
@@ -73,9 +74,9 @@ def concurrent(run: Run, product: Product, worker: Process, messages: int) -> Ro
     return _until_stored(product, spent, since, before + messages, messages)
 
 
-def drained(run: Run, product: Product, messages: int) -> tuple[Round, Process]:
+def drained(run: Run, product: Product, messages: int, ledger: Path | None = None) -> tuple[Round, Process]:
     """The worker comes to a backlog that lies ready. Its CPU counts from its connection on."""
-    generated(product.replay(OURS, messages))
+    generated(product.replay(OURS, messages, **({"ledger": ledger} if ledger else {})))
     since, worker = time.time(), product.worker()
     spent = meters_of(product, worker, run)
     return _until_stored(product, spent, since, messages, messages), worker

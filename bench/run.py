@@ -172,7 +172,7 @@ class Product:
         Generator(self.broker.url, site).announce()
         until(lambda: Meter.objects.count() >= before + site.meters, "the inventories")
 
-    def replay(self, site: Site, messages: int) -> Process:
+    def replay(self, site: Site, messages: int, **options: Any) -> Process:
         """The generator in a process of its own, flat out, encoded ahead: what such meters told at STEP_S, hours ago.
 
         Each goes on where the one before it ended, so that no reading comes twice. See `generated`.
@@ -180,14 +180,19 @@ class Product:
         before_s = self._sent_s.get(site.prefix, 0.0)
         self._sent_s[site.prefix] = before_s + (messages / site.meters + 1) * STEP_S
         hours_ago = time.time() / 3600 - self._start_ms / 3_600_000 - before_s / 3600
-        return self.generate(site, messages, step_s=STEP_S, hours_ago=hours_ago, start_ms=self._start_ms)
+        return self.generate(site, messages, step_s=STEP_S, hours_ago=hours_ago, **options)
 
     def generate(self, site: Site, messages: int, per_s: float = 0.0, **options: Any) -> Process:
         words = ["--areas", site.areas, "--meters", site.meters, "--seed", site.seed, "--prefix", site.prefix]
-        words += ["--count", messages, "--per-s", per_s, "--announce", "no"]
+        words += ["--count", messages, "--per-s", per_s]
+        options = {"announce": "no", "start_ms": self._start_ms} | options
         for name, value in options.items():
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", value]
         return self.python("bench.generator", *map(str, words))
+
+    def ledger(self, name: str) -> Path:
+        """Where a generator may write what was acknowledged."""
+        return self._state.root / f"{name}.ledger"
 
     def stored(self) -> int:
         """How many readings the worker says that it has stored since its start: told once a second."""
