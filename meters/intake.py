@@ -18,7 +18,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import Error, connection
 
-from meters import mqtt
+from meters import mqtt, shards
 from meters.batch import Outcome
 from meters.ingest import Ingest
 from meters.shards import Shard
@@ -121,6 +121,16 @@ class Intake:
         self._client.subscribe([(f"{base}/#", 1) for base in sorted(self._base_topics - before)])
         self._ask_for_life(self._base_topics - before)
         self._client.unsubscribe([f"{base}/#" for base in sorted(before - self._base_topics)])
+
+    def keep_session(self, base_topics: Iterable[str]) -> bool:
+        """Before it starts: that the broker keeps for us what comes from now on. Whether it does."""
+        topics = [(f"{base}/#", 1) for base in sorted(base_topics)]
+        name = self._shard.client_id(settings.MQTT_CLIENT_ID)
+        return settings.MQTT_PERSISTENT_SESSION and mqtt.keep_session(settings.MQTT_URL, name, topics)
+
+    def end_session(self, worker: str) -> None:
+        """Of a worker (by its name) that is no more: else the broker keeps messages for it."""
+        mqtt.end_session(settings.MQTT_URL, shards.client_id(settings.MQTT_CLIENT_ID, worker))
 
     def search(self) -> None:
         """This worker looks for unknown Zigbee2MQTTs from now on."""

@@ -68,7 +68,11 @@ class Ear:
 
 
 class Leader(Ear):
-    """The locks live and die with the connection: a worker that loses them must take them again or go."""
+    """The locks live and die with the connection: a worker that loses them must take them again or go. `has_twin`:
+    whoever stood in the way has the same name, and so is the same client to the broker.
+    """
+
+    has_twin = False
 
     def acquire(self, shard: Shard) -> str:
         """Try to become the one that takes these areas; returns what stands in the way, nothing once it leads.
@@ -82,12 +86,13 @@ class Leader(Ear):
         return held
 
     def _held(self, shard: Shard) -> str:
+        self.has_twin = not self._try("pg_try_advisory_lock(%s, hashtext(%s))", NAME_LOCK, shard.name)
+        if self.has_twin:
+            return "is at work" if shard.is_whole else f"is called {shard.name}"
         if shard.is_whole:
-            return "" if self._try("pg_try_advisory_lock(%s)", LOCK) else "is at work"
+            return "" if self._try("pg_try_advisory_lock(%s)", LOCK) else "takes some areas"
         if not self._try("pg_try_advisory_lock_shared(%s)", LOCK):
             return "takes all areas"
-        if not self._try("pg_try_advisory_lock(%s, hashtext(%s))", NAME_LOCK, shard.name):
-            return f"is called {shard.name}"
         for area, slug in shard.areas.items():
             if not self._try("pg_try_advisory_lock(%s, %s)", LOCK, area):
                 return f"takes the area {slug}"

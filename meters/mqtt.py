@@ -215,6 +215,43 @@ class Client:
         )
 
 
+# --- sessions at the broker ------------------------------------------------------------------------------------------
+
+
+def keep_session(url: str, client_id: str, topics: Sequence[tuple[str, int]], timeout_s: float = 5.0) -> bool:
+    """Make the broker keep from now on what these filters ask for, until this client comes for it. Whether it does."""
+    return _visit(url, _speaker(_split(url), client_id, persistent=True, manual_ack=True), topics, timeout_s)
+
+
+def end_session(url: str, client_id: str, timeout_s: float = 5.0) -> bool:
+    """Make the broker forget this client and what it keeps for it. Whether it does."""
+    return _visit(url, _speaker(_split(url), client_id), (), timeout_s)
+
+
+def _visit(url: str, client: paho.Client, topics: Sequence[tuple[str, int]], timeout_s: float) -> bool:
+    """Connect, subscribe, leave; in the caller's thread. What is handed out meanwhile is not acknowledged."""
+    parts, told, end = _split(url), [], time.monotonic() + timeout_s
+    client.connect_timeout = timeout_s
+
+    def arrived(*_: object) -> None:
+        if topics:
+            client.subscribe(list(topics))
+        else:
+            told.append(True)
+
+    client.on_connect = arrived
+    client.on_subscribe = lambda *_: told.append(True)
+    try:
+        client.connect(parts.hostname or "", _port(parts), KEEPALIVE_S)
+        while not told and time.monotonic() < end and client.loop(0.1) == paho.MQTT_ERR_SUCCESS:
+            pass
+        client.disconnect()
+        client.loop(0.0)
+    except OSError:
+        return False
+    return bool(told)
+
+
 # --- a round trip ----------------------------------------------------------------------------------------------------
 
 

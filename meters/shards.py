@@ -50,7 +50,7 @@ class Shard:
 
     def client_id(self, whole: str) -> str:
         """As the broker knows it, where `whole` is the one that takes all areas."""
-        return whole + self.name.removeprefix(WHOLE)
+        return client_id(whole, self.name)
 
     def resolve(self) -> None:
         """Find its areas. Raises UnknownArea. An area keeps its id when its slug is changed."""
@@ -75,6 +75,11 @@ class Shard:
     def scope(self) -> list[int] | None:
         """`ids`, and NO_AREA where what is in none is this worker's."""
         return None if self.is_whole else [*([NO_AREA] if self.tells else []), *sorted(self._areas)]
+
+
+def client_id(whole: str, worker: str) -> str:
+    """As the broker knows this worker (by its name), where `whole` is the one that takes all areas."""
+    return whole + worker.removeprefix(WHOLE)
 
 
 def of(field: str, areas: Sequence[int] | None) -> Q:

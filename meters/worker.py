@@ -92,6 +92,7 @@ class Worker:
                     return True
                 if held != waits_for:
                     logger.warning("Another worker %s; standing by", held)
+                    self._foresee()
                 waits_for = held
             except (psycopg.OperationalError, Error) as error:
                 logger.warning("The database cannot be reached: %s", first_line(error))
@@ -99,6 +100,21 @@ class Worker:
                 connection.close()
             self._stopping.wait(1.0)
         return False
+
+    def _foresee(self) -> None:
+        """Whoever waits to replace workers of other names lets the broker keep what comes from now on: between their
+        end and our beginning nothing is lost. What they store as well is stored once.
+        """
+        if self._leader.has_twin:
+            return
+        if self._intake.keep_session(self._base_topics()[0]):
+            logger.info("The broker keeps messages for us from now on")
+
+    def _base_topics(self) -> tuple[set[str], set[str]]:
+        """Of our areas, and of all others."""
+        found, ours = dict(Area.objects.values_list("pk", "base_topic")), self._shard.ids
+        mine = {base for area, base in found.items() if ours is None or area in ours}
+        return mine, set(found.values()) - mine
 
     def _lead_again(self) -> bool:
         """The database was away and the locks with it: take them again, or leave it to who has them."""
@@ -163,6 +179,7 @@ class Worker:
             shared = before.areas if ours is None else [area for area in ours if before.takes(area)]
             online.close_after_outage(before.heartbeat_at, shared)
             if before.name != self._shard.name and shared != []:
+                self._intake.end_session(before.name)
                 before.delete()
 
     def _end(self) -> None:
@@ -216,10 +233,9 @@ class Worker:
 
     def _look_again(self) -> None:
         """Somebody may have changed areas, pitches or cards."""
-        found, ours = dict(Area.objects.values_list("pk", "base_topic")), self._shard.ids
-        areas.forget_found(found.values())
-        mine = {base for area, base in found.items() if ours is None or area in ours}
-        self._intake.look_again(mine, set(found.values()) - mine)
+        mine, elsewhere = self._base_topics()
+        areas.forget_found(mine | elsewhere)
+        self._intake.look_again(mine, elsewhere)
         self._news.everything |= self._shard.tells  # who does not tell passes on what it changed itself
         self._must_look = False
 

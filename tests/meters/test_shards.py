@@ -140,19 +140,25 @@ def test_the_board_says_which_areas_nobody_hears(site: Site) -> None:
     assert not says(south, "Traceback")
 
 
-def test_who_takes_all_areas_and_who_takes_some_exclude_each_other(site: Site) -> None:
+def test_one_of_all_areas_and_some_of_some_exclude_each_other_and_replace_each_other_without_loss(site: Site) -> None:
     site.appear("north", "south")
     whole = site.workers.start()
-    north = site.workers.start(begun=False, areas="north")
-    until(lambda: says(north, "Another worker takes all areas; standing by"), "the north's to stand by")
+    site.run(per_second=50)
+    shards = [site.workers.start(begun=False, areas=areas) for areas in ("north", "south")]
+    for shard in shards:
+        until(lambda shard=shard: says(shard, "Another worker takes all areas; standing by"), "a shard to stand by")
+        until(lambda shard=shard: says(shard, "The broker keeps messages for us"), "its session")
     terminate(whole)
-    until(lambda: says(north, "Connected to the MQTT broker"), "the north's to lead")
-    assert [worker.pk for worker in WorkerState.objects.all()] == ["mqtt-north"]
+    for shard in shards:
+        until(lambda shard=shard: says(shard, "Connected to the MQTT broker"), "the shards to lead")
+    assert [worker.pk for worker in WorkerState.objects.order_by("pk")] == ["mqtt-north", "mqtt-south"]
     both = site.workers.start(begun=False, areas="south,north")
     until(lambda: says(both, "Another worker takes the area north; standing by"), "the one of both to stand by")
     whole = site.workers.start(begun=False)
-    until(lambda: says(whole, "Another worker is at work; standing by"), "the one of all to stand by")
-    terminate(both)
-    terminate(north)
+    until(lambda: says(whole, "Another worker takes some areas; standing by"), "the one of all to stand by")
+    until(lambda: says(whole, "The broker keeps messages for us"), "its session")
+    for worker in (both, *shards):
+        terminate(worker)
     until(lambda: says(whole, "Connected to the MQTT broker"), "the one of all to lead")
     assert [worker.pk for worker in WorkerState.objects.all()] == ["mqtt"]
+    site.check()
