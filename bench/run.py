@@ -18,7 +18,6 @@ from bench.table import Figure, shown
 from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
 from campsite.embedded.processes import Failed, Process
-from campsite.embedded.rumqttd import Iotcore
 from campsite.embedded.state import State
 from tests.meters import harness
 from tests.meters.harness import OwnServices, Workers, until
@@ -52,22 +51,6 @@ def django(services: harness.Services, database_url: str) -> None:
     os.environ["CHANNEL_PREFIX"] = harness.channels(database_url)
     os.environ["DJANGO_SETTINGS_MODULE"] = "campsite.settings"
     django.setup()
-
-
-@contextmanager
-def running() -> Iterator[tuple[OwnServices, str, str]]:
-    """Services, database URL, broker URL: for the programs that are run alone."""
-    services = OwnServices(durable=True)
-    state = State(Path(tempfile.mkdtemp(prefix="campsite-bench-")))
-    broker = Mosquitto(state) if mosquitto.program() else Iotcore(state)
-    try:
-        services.start()
-        broker.start()
-        yield services, services.new_database(), broker.url
-    finally:
-        broker.stop()
-        services.stop()
-        state.remove()
 
 
 class Run:
