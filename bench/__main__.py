@@ -66,7 +66,7 @@ def listed() -> None:
         print(f"{bench.name:<14}{bench.about}{'' if bench.is_quick else ' (not in --quick)'}")
     print("\nPrograms of their own, python -m …")
     for module, about in registry.PROGRAMS.items():
-        print(f"{module:<22}{about}")
+        print(f"{module:<26}{about}")
 
 
 def measured(run: Run, benches: list[registry.Bench]) -> list[Figure]:

@@ -20,7 +20,8 @@ from typing import Any
 
 import psycopg
 
-from bench.run import django, running
+from bench.run import Run, alone
+from bench.table import Figure
 from bench.webhook import CONNECTIONS, web
 
 PITCHES, PATIENCE_S = 200, 120.0
@@ -131,22 +132,14 @@ class Round:
         assert answer.status == 200, answer.status
 
 
-def show(name: str, each_ms: list[float]) -> None:
-    print(f"{name:<52}{statistics.median(each_ms):>9.1f}{statistics.quantiles(each_ms, n=100)[98]:>9.1f} ms")
+def measure(run: Run, rounds: int = 3) -> list[Figure]:
+    from bookings import tokens
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    with running() as (services, database_url, _broker_url):
-        django(services, database_url)
-        from bookings import tokens
-
+    found: list[Figure] = []
+    with run.product() as product:
         meters, path, numbers = site(), tokens.path(tokens.make("bench", None)[1]), count(1000)
         ear = Ear()
-        print(f"{PITCHES} pitches{'':<42}{'p50':>9}{'p99':>9}")
-        with web(database_url) as port:
+        with web(product.database_url) as port:
             Round(port, path, ear, meters, numbers).run(1, True)
             for name, connections, patiently in (("one after the other", 1, True), ("at once", CONNECTIONS, False)):
                 answered, powered = [], []
@@ -154,8 +147,25 @@ def main() -> None:
                     one = Round(port, path, ear, meters, numbers)
                     powered += one.run(connections, patiently)
                     answered += one.answer_ms
-                show(f"check-ins {name}, to the answer", answered)
-                show(f"check-ins {name}, to the committed want", powered)
+                found += figures(f"{PITCHES} check-ins {name}", answered, powered)
+    return found
+
+
+def figures(name: str, answered: list[float], powered: list[float]) -> list[Figure]:
+    """To the committed want, beside the answer to the same call."""
+    quick, slow = (statistics.quantiles(each, n=100) for each in (answered, powered))
+    reference = "its answer"
+    return [
+        Figure(f"{name}: call → committed want, p50", slow[49], "ms", reference, quick[49]),
+        Figure("… p99", slow[98], "ms", reference, quick[98]),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    alone(lambda run: measure(run, rounds))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from statistics import median
 
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.run import django, running
-from bench.table import line
+from bench.run import Run, alone
+from bench.table import Figure
 from bench.webhook import web
 
 PHONE = {"width": 390, "height": 844}
@@ -23,6 +23,7 @@ THIRD_GENERATION = {
     "connectionType": "cellular3g",
 }
 """Milliseconds and bytes a second; Chromium's own words for a telephone's network."""
+NAME = "a guest's page on 3G: first contentful paint"
 PATHS = ("/stay/", "/heading/")
 
 
@@ -38,20 +39,18 @@ def first_paint_ms(browser: Browser, address: str, path: str, link: str) -> floa
         return painted
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    taken: dict[str, list[float]] = {path: [] for path in PATHS}
-    with running() as (services, database_url, _broker_url):
-        django(services, database_url)
-        from bookings import links
-        from tests import chromium
-        from tests.bookings.test_portal_browser import camper
+def measure(run: Run, rounds: int = 5) -> list[Figure]:
+    from bookings import links
+    from tests import chromium
+    from tests.bookings.test_portal_browser import camper
 
+    if not chromium.program():
+        return [Figure(NAME, None, note="Chromium is not installed: apt-get install chromium")]
+    taken: dict[str, list[float]] = {path: [] for path in PATHS}
+    with run.product() as product:
         stay, _meter = camper()
         link = links.path(links.make(stay, None))
-        with web(database_url, "bench.bare:application") as port, sync_playwright() as playwright:
+        with web(product.database_url, "bench.bare:application") as port, sync_playwright() as playwright:
             browser = chromium.launch(playwright)
             address = f"http://127.0.0.1:{port}"
             for number in range(rounds + 1):
@@ -61,8 +60,14 @@ def main() -> None:
                         taken[path].append(ms)
             browser.close()
     ours, bare = (median(taken[path]) for path in PATHS)
-    print(f"{'':<44}{'page':>9}{'heading':>10}{'ratio':>9}")
-    line("first contentful paint on 3G, median ms", ours, bare, "(a page of the same server)", "")
+    return [Figure(NAME, ours, "ms", "a heading alone", bare)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    alone(lambda run: measure(run, rounds))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ class Site:
         return self.mean_w(meter) + (at_ms // 1000 + meter) % 101 - 50
 
     def counter_wh(self, meter: int, ms: int) -> int:
-        """So many milliseconds after its start; it steps by 0.01 kWh."""
+        """So many milliseconds after its start, a hundred days at most; it steps by 0.01 kWh."""
         return 1_000_000 + meter % 1000 * 1000 + 10 * (self.mean_w(meter) * ms // 36_000_000)
 
     def announcement(self, area: int) -> dict[str, str]:

@@ -22,10 +22,9 @@ from typing import Any
 import websockets
 
 from bench.cpu import cpu_s
-from bench.run import django, running
-from bench.table import line
-from bench.webhook import web
-from tests.meters import harness
+from bench.run import Run, alone
+from bench.sockets import staffs_cookies
+from bench.table import Figure
 from tests.meters.harness import Fleet, until
 
 AREAS = 6
@@ -55,8 +54,8 @@ def fleets(url: str, meters: int) -> list[Fleet]:
     return made
 
 
-def cookies() -> dict[str, int]:
-    """A guest on each meter: what his telephone keeps, and his meter (id)."""
+def cookies(most: int) -> dict[str, int]:
+    """A guest on each meter, at most so many: what his telephone keeps, and his meter (id)."""
     from django.utils import timezone
 
     from bookings import links
@@ -66,7 +65,7 @@ def cookies() -> dict[str, int]:
     from tests import make
 
     found = {}
-    for number, meter in enumerate(Meter.objects.order_by("pk")):
+    for number, meter in enumerate(Meter.objects.order_by("pk")[:most]):
         stay = make.stay(make.pitch(str(1000 + number)), began_at=timezone.now())
         make.guest(stay.booking)
         make.installed(meter, stay.pitch)
@@ -75,16 +74,6 @@ def cookies() -> dict[str, int]:
         answer = door.admit(PortalLink.objects.get(stay=stay))
         found[answer.cookies[door.COOKIE].OutputString().partition(";")[0]] = meter.pk
     return found
-
-
-def staffs_cookie() -> str:
-    from django.test import Client
-
-    from tests import make
-
-    client = Client()
-    client.force_login(make.staff())
-    return f"sessionid={client.cookies['sessionid'].value}"
 
 
 # --- the readings ----------------------------------------------------------------------------------------------------
@@ -187,40 +176,31 @@ def delay(heard: Sequence[Heard], sent: Mapping[tuple[int, int], float]) -> Dela
     return Delay(hundredths[49], hundredths[98], max(took))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--guests", type=int, default=300)
-    parser.add_argument("--seconds", type=float, default=30)
-    told = parser.parse_args()
-    with running() as (services, database_url, broker_url):
-        django(services, database_url)
-        workers = harness.Workers(services, database_url, broker_url)
-        worker = workers.start()
-        sources = fleets(broker_url, told.guests)
-        kept = cookies()
+def measure(run: Run, guests: int = 300, seconds: float = 30) -> list[Figure]:
+    with run.product() as product:
+        worker, (_, port) = product.worker(), product.web()
+        sources = fleets(product.broker.url, guests)
+        kept = cookies(guests)
         ours, theirs = multiprocessing.Pipe()
+        words = (port, list(kept), staffs_cookies(1)[0], theirs)
+        phones = multiprocessing.get_context("spawn").Process(target=listen, args=words, daemon=True)
         try:
-            with web(database_url, "campsite.asgi:application") as port:
-                words = (port, list(kept), staffs_cookie(), theirs)
-                phones = multiprocessing.get_context("spawn").Process(target=listen, args=words, daemon=True)
-                phones.start()
-                assert ours.recv() == "open"
-                load, pid = Load(sources), worker.pid
-                before, began = cpu_s(pid), time.monotonic()
-                load.run(told.seconds)
-                worker_share = 100 * (cpu_s(pid) - before) / (time.monotonic() - began)
-                time.sleep(QUIET_S)
-                ours.send("enough")
-                pages, boards, ends = ours.recv()
-                phones.join(20)
+            phones.start()
+            assert ours.recv() == "open"
+            load, before, began = Load(sources), cpu_s(worker.pid), time.monotonic()
+            load.run(seconds)
+            share = 100 * (cpu_s(worker.pid) - before) / (time.monotonic() - began)
+            time.sleep(QUIET_S)
+            ours.send("enough")
+            pages, boards, ends = ours.recv()
         finally:
-            workers.end_all()
+            phones.terminate()
             for fleet in sources:
                 fleet.talker.stop()
-    show(told.guests, pages, boards, ends, load, told.seconds, worker_share)
+    return figures(guests, pages, boards, ends, load, seconds, share)
 
 
-def show(
+def figures(
     guests: int,
     pages: Sequence[Heard],
     boards: Sequence[Heard],
@@ -228,18 +208,27 @@ def show(
     load: Load,
     seconds: float,
     worker_share: float,
-) -> None:
+) -> list[Figure]:
     mine, staffs = delay(pages, load.sent), delay(boards, load.sent)
     newest = {meter: watts for meter, watts, _at in pages}
     stale = sum(newest.get(meter) != watts for meter, watts in load.last.items())
-    print(f"{guests} pages open, {len(load.sent) / seconds:.0f} readings/s for {seconds:.0f} s")
-    print(f"{'':<44}{'pages':>9}{'board':>10}{'ratio':>9}")
-    line("from publishing to the screen, p50 ms", mine.p50, staffs.p50, "(the board's tick)", "")
-    line("… p99 ms", mine.p99, staffs.p99, "(the board's tick)", "")
-    line("… worst ms", mine.worst, staffs.worst, "(the board's tick)", "")
-    print(f"told a page and second: {len(pages) / guests / seconds:.2f} (at most 1)")
-    print(f"dropped: {stale} pages without the last value, {len(ends)} sockets closed  (goal 0)")
-    print(f"worker: {worker_share:.0f} % of a core")
+    name, reference = f"{guests} guests' pages at {READINGS_PER_S} readings a second", "a board's tick"
+    return [
+        Figure(f"{name}: published → the screen, p50", mine.p50, "ms", reference, staffs.p50),
+        Figure("… p99", mine.p99, "ms", reference, staffs.p99),
+        Figure("… worst", mine.worst, "ms", reference, staffs.worst),
+        Figure("… told a page and second", len(pages) / guests / seconds, "", goal="≤ 1"),
+        Figure("… pages without the last value, or closed", stale + len(ends), "", goal="= 0"),
+        Figure("… worker", worker_share, "% of a core"),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--guests", type=int, default=300)
+    parser.add_argument("--seconds", type=float, default=30)
+    told = parser.parse_args()
+    alone(lambda run: measure(run, told.guests, told.seconds))
 
 
 if __name__ == "__main__":

@@ -31,9 +31,24 @@ BENCHES = [
     Bench("latency", "from a device to the database and to a browser, at 6, 400 and 2,000 messages a second"),
     Bench("burst", "six Zigbee2MQTTs with 300 devices each come back at once"),
     Bench("backlog", "100,000 messages waited for a worker that was away"),
+    Bench(
+        "ingest_cost",
+        "what a quiet site costs: CPU at 6 messages a second, bytes and microseconds a reading",
+        is_quick=False,
+    ),
+    Bench("memory", "what our processes hold after a load; with --hour after an hour of it", is_quick=False),
+    Bench("switching", "how fast and how evenly switching goes", is_quick=False),
+    Bench("check_in", "how soon a check-in is power", is_quick=False),
+    Bench("webhook", "how fast Sirvoy is answered", is_quick=False),
+    Bench("portal", "how soon guests' pages are told, 300 of them", is_quick=False),
+    Bench("first_paint", "how soon a guest sees something on a slow network", is_quick=False),
+    Bench("board", "a board of 400 meters in Chromium, with 20 boards and 300 guests' pages open"),
+    Bench("pages", "what pages cost with a year behind them: queries and milliseconds, beside a bare view"),
+    Bench("storage", "bytes a row, a year's sums, and how a day is forgotten, beside one plain table", "bench.volume"),
 ]
 
 PROGRAMS = {
+    "bench.volume --days 90": "whether pages stay fast when all is full: half an hour, 15 GB",
     "bench.season": "a season of bookings, replayed: hours",
     "bench.twins": "six real Zigbee2MQTTs and a script of every fault: half an hour",
     "bench.scenarios": "what is noticed of each fault, and how soon: hours",

@@ -21,7 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from bench.run import django
-from bench.table import line
+from bench.table import Figure, shown
 from tests.meters import harness
 
 PLACES, DAYS, FIRST = 300, 365, date(2025, 1, 1)
@@ -245,9 +245,9 @@ def report(year: Year, wrong: list[str], looked_at: dict[str, int]) -> None:
     events, took = len(year.calls), year.took_s
     bookings = Booking.objects.count()
     print(f"{len(year.places)} pitches, {year.days} days, {bookings} bookings, {events} events")
-    print(f"{'':<44}{'ours':>9}{'baseline':>10}{'ratio':>9}")
     bare_ms = 1000 * took["bare"] / max(year.bare // EACH_BARE, 1)
-    line("an event, stored and worked on, ms", 1000 * took["events"] / events, bare_ms, "(a row inserted)", "")
+    each_ms = 1000 * took["events"] / events
+    print(shown([Figure("an event, stored and worked on", each_ms, "ms", "a row inserted", bare_ms)]))
     for what, seconds in took.items():
         if what != "bare":
             print(f"{what:<44}{seconds:>9.1f} s in all")

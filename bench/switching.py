@@ -13,10 +13,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.run import django, running
+from bench.run import Run, alone
 from bench.subscriber import Subscriber
-from bench.table import line
-from tests.meters import harness
+from bench.table import Figure
 from tests.meters.harness import ObeyingFleet, Sent, until
 
 AREAS, METERS = 6, 50
@@ -105,10 +104,6 @@ class Bulk:
     confirmed: int
     confirmed_s: float
 
-    @property
-    def ratio(self) -> float:
-        return self.took_s / self.least_s
-
 
 def bulk(listener: Subscriber, state: bool) -> Bulk:
     """Switch all 300 with one order."""
@@ -149,29 +144,30 @@ def p99(values: Sequence[float]) -> float:
     return statistics.quantiles(values, n=100)[98]
 
 
-def show(idle: Sequence[float], loaded: Sequence[float], bulks: Mapping[str, Bulk]) -> None:
-    print(f"{'':<44}{'ours':>9}{'baseline':>10}{'ratio':>9}  goal")
-    median = statistics.median
-    line("click, commit to publish, p50 ms, 400 rdg/s", median(loaded), median(idle), "(idle worker)", "")
-    line("click, commit to publish, p99 ms, 400 rdg/s", p99(loaded), p99(idle), "(idle worker)", "≪ 100")
-    line("click, commit to publish, worst ms, 400 rdg/s", max(loaded), max(idle), "(idle worker)", "")
-    for word, found in bulks.items():
-        line(f"300 meters {word}, s to the last command", found.took_s, found.least_s, "(the pace)", "≤ 1.15×")
-        faults = f"{found.lost} lost, {found.doubled} doubled, {found.too_fast} too fast"
-        print(f"  {found.ratio:.3f}×; {faults}; {found.confirmed} confirmed in {found.confirmed_s:.1f} s")
+def figures(idle: Sequence[float], loaded: Sequence[float], bulks: Mapping[str, Bulk]) -> list[Figure]:
+    name, reference, median = (
+        f"a click at {READINGS_PER_S} readings a second: commit → command",
+        "an idle worker",
+        statistics.median,
+    )
+    found = [
+        Figure(f"{name}, p50", median(loaded), "ms", reference, median(idle)),
+        Figure("… p99", p99(loaded), "ms", reference, p99(idle), "≤ 100"),
+        Figure("… worst", max(loaded), "ms", reference, max(idle)),
+    ]
+    for word, each in bulks.items():
+        faults = each.lost + each.doubled + each.too_fast + AREAS * METERS - each.confirmed
+        told = f"{each.lost} lost, {each.doubled} doubled, {each.too_fast} too fast, {each.confirmed} confirmed"
+        what = f"{AREAS * METERS} meters switched {word}"
+        found.append(Figure(f"{what}: to the last command", each.took_s, "s", "the pace", each.least_s, "≤ 1.15×"))
+        found.append(Figure(f"{what}: faults", faults, "", goal="= 0", note=told))
+    return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clicks", type=int, default=150)
-    parser.add_argument("--only-clicks", action="store_true", help="leave the 300 meters out")
-    words = parser.parse_args()
-    how_many = words.clicks
-    with running() as (services, database_url, broker_url):
-        django(services, database_url)
-        workers = harness.Workers(services, database_url, broker_url)
-        workers.start()
-        listener, sources = Subscriber(broker_url), fleets(broker_url)
+def measure(run: Run, how_many: int = 150, *, only_clicks: bool = False) -> list[Figure]:
+    with run.product() as product:
+        product.worker()
+        listener, sources = Subscriber(product.broker.url), fleets(product.broker.url)
         try:
             idle = clicks(listener, sources, how_many)
             settle()
@@ -181,13 +177,20 @@ def main() -> None:
             for fleet in sources:
                 fleet.rest()
             settle()
-            bulks = {} if words.only_clicks else {word: bulk(listener, word == "on") for word in ("off", "on")}
+            bulks = {} if only_clicks else {word: bulk(listener, word == "on") for word in ("off", "on")}
         finally:
-            workers.end_all()
             for fleet in sources:
                 fleet.stop()
             listener.stop()
-    show(idle, loaded, bulks)
+    return figures(idle, loaded, bulks)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clicks", type=int, default=150)
+    parser.add_argument("--only-clicks", action="store_true", help="leave the 300 meters out")
+    words = parser.parse_args()
+    alone(lambda run: measure(run, words.clicks, only_clicks=words.only_clicks))
 
 
 if __name__ == "__main__":

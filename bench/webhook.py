@@ -22,8 +22,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from bench.run import django, running
-from bench.table import line
+from bench.run import Run, alone
+from bench.table import Figure
 
 CONNECTIONS, TURNS = 20, 4
 ROOMS = 300
@@ -139,7 +139,7 @@ def wait_until_worked_off() -> None:
         time.sleep(0.01)
 
 
-def measure(port: int, path: str, make: Body, calls: int) -> tuple[Times, Times]:
+def in_turns(port: int, path: str, make: Body, calls: int) -> tuple[Times, Times]:
     """The webhook's and the bare view's, in turns."""
     ours, bare, numbers = Times(), Times(), count()
     volley(port, path, make, numbers, 10 * CONNECTIONS)
@@ -160,29 +160,33 @@ def check() -> None:
     assert failed is None, failed.reason
 
 
+def measure(run: Run, calls: int = 2000) -> list[Figure]:
+    from bookings import tokens
+    from meters.models import Pitch
+
+    with run.product() as product:
+        Pitch.objects.bulk_create(Pitch(number=str(number)) for number in range(ROOMS))
+        path = tokens.path(tokens.make("bench", None)[1])
+        with web(product.database_url) as port:
+            found = {kind: in_turns(port, path, make, calls) for kind, make in KINDS.items()}
+        check()
+    return [figure for kind, (ours, bare) in found.items() for figure in figures(kind, ours, bare)]
+
+
+def figures(kind: str, ours: Times, bare: Times) -> list[Figure]:
+    reference, name = "a view that inserts a row", f"Sirvoy sends {kind}"
+    return [
+        Figure(f"{name}: an answer", 1000 / ours.a_second, "ms", reference, 1000 / bare.a_second, "≤ 1.5×"),
+        Figure("… p99", ours.p99_ms, "ms", reference, bare.p99_ms, "≤ 1.5×"),
+        Figure("… worked on, a second", ours.done_a_second, "", reference, bare.a_second),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=2000)
     calls = parser.parse_args().calls
-    found: dict[str, tuple[Times, Times]] = {}
-    with running() as (services, database_url, _broker_url):
-        django(services, database_url)
-        from bookings import tokens
-        from meters.models import Pitch
-
-        Pitch.objects.bulk_create(Pitch(number=str(number)) for number in range(ROOMS))
-        path = tokens.path(tokens.make("bench", None)[1])
-        with web(database_url) as port:
-            for kind, make in KINDS.items():
-                found[kind] = measure(port, path, make, calls)
-        check()
-    print(f"{'':<44}{'ours':>9}{'baseline':>10}{'ratio':>9}  goal")
-    for kind, (ours, bare) in found.items():
-        line(f"{kind}, ms an answer", 1000 / ours.a_second, 1000 / bare.a_second, "(inserts a row)", "≤ 1.5×")
-        line(f"{kind}, p99 ms", ours.p99_ms, bare.p99_ms, "(inserts a row)", "≤ 1.5×")
-        print(
-            f"  a second: {ours.a_second:.0f} answers, {ours.done_a_second:.0f} worked on; baseline {bare.a_second:.0f}"
-        )
+    alone(lambda run: measure(run, calls))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.portal import staffs_cookie
 from bench.run import django
+from bench.sockets import staffs_cookies
 from bench.twins.acts import Acts
 from bench.twins.looks import Looks
 from bench.twins.report import Report
@@ -82,7 +82,7 @@ def main() -> int:
         port = stack.enter_context(web(database_url, "campsite.asgi:application"))
         site = Site(services, broker, database_url, twin_directory(), words.areas, words.devices, words.every)
         stack.callback(site.end)
-        site.begin(port, staffs_cookie())
+        site.begin(port, staffs_cookies(1)[0])
         watch(site, script, report)
     report.show()
     if words.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,8 +84,9 @@ def test_a_counter_rises_by_what_its_meter_drew() -> None:
 
 def test_no_packets_length_depends_on_its_values() -> None:
     lengths: dict[str, set[int]] = {}
-    for number in range(0, 4000, 7):
-        made = generator(start_ms=1_700_000_000_000 - number * 3_333_337)
+    now_ms = round(1000 * time.time())
+    for days_ago in range(0, 100):
+        made = generator(start_ms=now_ms - (3 + days_ago) * 86_412_345, hours_ago=1 + days_ago / 7)
         for _, topic, _, payload in sent(made, SITE.meters):
             lengths.setdefault(topic, set()).add(len(payload))
     assert {len(each) for each in lengths.values()} == {1}

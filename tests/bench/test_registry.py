@@ -1,0 +1,43 @@
+"""That the command finds what it lists, and whom it asks for nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from bench import registry
+from tests.meters.harness import ROOT
+
+
+@pytest.mark.parametrize("bench", registry.BENCHES, ids=lambda bench: bench.name)
+def test_every_bench_of_the_list_can_be_measured(bench: registry.Bench) -> None:
+    assert callable(bench.load())
+
+
+def test_names_are_chosen_in_the_order_that_was_asked_for() -> None:
+    assert [bench.name for bench in registry.chosen(["backlog", "ingest"], is_quick=True)] == ["backlog", "ingest"]
+    with pytest.raises(KeyError, match="nothing"):
+        registry.chosen(["nothing"], is_quick=False)
+
+
+def test_the_quick_ones_are_some_of_all() -> None:
+    every, quick = (registry.chosen([], is_quick=is_quick) for is_quick in (False, True))
+    assert every == registry.BENCHES
+    assert [bench for bench in every if bench.is_quick] == quick != every
+
+
+@pytest.mark.parametrize("program", registry.PROGRAMS)
+def test_the_long_programs_are_there(program: str) -> None:
+    module = program.split()[0].replace(".", "/")
+    assert (ROOT / f"{module}.py").exists() or (ROOT / module / "__main__.py").exists()
+
+
+def test_an_unknown_bench_is_refused_before_anything_is_started() -> None:
+    words = [sys.executable, "-m", "bench", "--only", "nothing"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "There is no bench 'nothing'; --list tells which there are.",
+    )
