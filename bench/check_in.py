@@ -20,7 +20,7 @@ from typing import Any
 
 import psycopg
 
-from bench.ingest_cost import django, running
+from bench.run import django, running
 from bench.webhook import CONNECTIONS, web
 
 PITCHES, PATIENCE_S = 200, 120.0

@@ -10,7 +10,8 @@ from statistics import median
 
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.ingest_cost import django, line, running
+from bench.run import django, running
+from bench.table import line
 from bench.webhook import web
 
 PHONE = {"width": 390, "height": 844}

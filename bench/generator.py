@@ -331,8 +331,8 @@ class Generator:
         start_ms: int | None = None,
     ) -> None:
         self.site, self.step_ms, self._keep, self._patient = site, round(1000 * step_s), keep, patient
-        begun = time.time() - (3600 * hours_ago if step_s else 0)
-        self.start_ms = round(1000 * begun) if start_ms is None else start_ms
+        self.begin_ms = round(1000 * (time.time() - (3600 * hours_ago if step_s else 0)))
+        self.start_ms = self.begin_ms if start_ms is None else start_ms
         self.ledger, self.stopping = array("q"), False
         self._url, self._reports = url, 0
         self._last_ms = [0] * site.meters
@@ -397,7 +397,7 @@ class Generator:
     def _moment(self, number: int, meter: int, now_ms: int) -> int:
         """Never twice the same of a meter, never of the future."""
         if self.step_ms:
-            at_ms = self.start_ms + self.step_ms * number // self.site.meters
+            at_ms = self.begin_ms + self.step_ms * number // self.site.meters
             if at_ms > now_ms:
                 raise ValueError("so many reports, so far apart, reach the future; begin more hours ago")
             return at_ms

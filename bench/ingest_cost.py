@@ -6,47 +6,20 @@ Real services of its own, durable. Each figure stands beside a baseline of the s
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from campsite.embedded import mosquitto
-from campsite.embedded.mosquitto import Mosquitto
-from campsite.embedded.rumqttd import Iotcore
-from campsite.embedded.state import State
+from bench.cpu import cpu_of_all_s, cpu_s
+from bench.run import django, running
+from bench.table import line
 from tests.meters import harness
 
 METERS, AREAS, STATES = 260, 6, 400
 PER_SECOND = 6.0
 ROWS = 200_000
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-
-
-# --- CPU -------------------------------------------------------------------------------------------------------------
-
-
-def cpu_s(pid: int) -> float:
-    """Of a process and of its children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICKS_A_SECOND
-
-
-def cpu_of_all_s(parent: int) -> float:
-    """Of a process and its living children: PostgreSQL forks one for each connection."""
-    total = cpu_s(parent)
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
-                total += cpu_s(int(stat.parent.name))
-        except OSError:
-            continue  # it has just ended
-    return total
 
 
 def share(worker: int, postgres: int, seconds: float, load: Callable[[], None]) -> tuple[float, float]:
@@ -59,32 +32,6 @@ def share(worker: int, postgres: int, seconds: float, load: Callable[[], None]) 
 
 
 # --- the site --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def running() -> Iterator[tuple[harness.OwnServices, str, str]]:
-    """Services, database URL, broker URL."""
-    services = harness.OwnServices(durable=True)
-    state = State(Path(tempfile.mkdtemp(prefix="campsite-bench-")))
-    broker = Mosquitto(state) if mosquitto.program() else Iotcore(state)
-    try:
-        services.start()
-        broker.start()
-        yield services, services.new_database(), broker.url
-    finally:
-        broker.stop()
-        services.stop()
-        state.remove()
-
-
-def django(services: harness.Services, database_url: str) -> None:
-    import django
-
-    os.environ.update(DATABASE_URL=database_url, REDIS_URL=services.redis_url, SECRET_KEY="x")
-    os.environ["PRODUCTION"] = "0"
-    os.environ["CHANNEL_PREFIX"] = harness.channels(database_url)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "campsite.settings"
-    django.setup()
 
 
 def fleets(url: str) -> list[harness.Fleet]:
@@ -195,11 +142,6 @@ def _row(meter: int, at: datetime, number: int) -> Any:
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
-
-
-def line(what: str, value: float, base: float, baseline: str, goal: str) -> None:
-    ratio = value / base if base else float("inf")
-    print(f"{what:<44}{value:>9.2f}{base:>10.2f}{ratio:>8.1f}×  {goal:<9} {baseline}")
 
 
 def main() -> None:

@@ -21,7 +21,9 @@ from typing import Any
 
 import websockets
 
-from bench.ingest_cost import cpu_s, django, line, running
+from bench.cpu import cpu_s
+from bench.run import django, running
+from bench.table import line
 from bench.webhook import web
 from tests.meters import harness
 from tests.meters.harness import Fleet, until

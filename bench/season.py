@@ -20,7 +20,8 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from bench.ingest_cost import django, line
+from bench.run import django
+from bench.table import line
 from tests.meters import harness
 
 PLACES, DAYS, FIRST = 300, 365, date(2025, 1, 1)

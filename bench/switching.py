@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.ingest_cost import django, line, running
+from bench.run import django, running
 from bench.subscriber import Subscriber
+from bench.table import line
 from tests.meters import harness
 from tests.meters.harness import ObeyingFleet, Sent, until
 

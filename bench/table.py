@@ -117,3 +117,9 @@ def write_markdown(path: Path, facts: dict[str, Any], figures: Iterable[Figure])
         raise ValueError(f"{path} has no place for figures: the lines {BEGIN} and {END}")
     before, _, rest = text.partition(BEGIN)
     path.write_text(f"{before}{BEGIN}\n\n{as_markdown(facts, figures)}\n\n{END}{rest.partition(END)[2]}")
+
+
+def line(what: str, value: float, base: float, baseline: str, goal: str) -> None:
+    """One line of a program that prints as it goes."""
+    ratio = value / base if base else float("inf")
+    print(f"{what:<44}{value:>9.2f}{base:>10.2f}{ratio:>8.1f}×  {goal:<9} {baseline}")

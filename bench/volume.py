@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bench.ingest_cost import django
+from bench.run import django
 from tests.meters import harness
 
 METERS, A_DAY = 300, 1440

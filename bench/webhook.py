@@ -22,7 +22,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
-from bench.ingest_cost import django, line, running
+from bench.run import django, running
+from bench.table import line
 
 CONNECTIONS, TURNS = 20, 4
 ROOMS = 300

@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.ingest_cost import django
+from bench.run import django
 from bench.scenarios.faults import BESIDE, FAULTS, Fault
 from bench.scenarios.site import Site
 from bench.twins.radios import FAILS_MS

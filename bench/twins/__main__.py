@@ -20,8 +20,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.ingest_cost import django
 from bench.portal import staffs_cookie
+from bench.run import django
 from bench.twins.acts import Acts
 from bench.twins.looks import Looks
 from bench.twins.report import Report

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 
-from bench.ingest_cost import cpu_of_all_s
+from bench.cpu import cpu_of_all_s
 from bench.twins.radios import Radio, Silent
 from bench.twins.site import Site
 from bench.twins.truth import COMPARED_TWICE, Bridge, Case, Finding, area, command, same

@@ -67,7 +67,7 @@ def test_what_a_meter_tells_is_read_by_our_parser_as_it_was_meant() -> None:
         assert state.name == SITE.name(meter)
         assert state.last_seen
         at_ms = round(state.last_seen.timestamp() * 1000)
-        assert at_ms == made.start_ms + 30_000 * number // SITE.meters
+        assert at_ms == made.begin_ms + 30_000 * number // SITE.meters
         assert state.counter_wh == made.counter_wh(meter, at_ms)
         assert state.power_w == SITE.power_w(meter, at_ms)
         assert (state.relay, state.is_from_cache) == (True, False)

@@ -1,0 +1,198 @@
+"""From the broker to committed rows, flat out: how many a second, and what a message costs.
+
+Our worker as it is deployed, beside four references of the same run, in turns: a subscriber that only counts (what
+broker and client can do), a raw COPY of the same rows (what the database can do), and the worker that one would write
+on an afternoon. Twice: while the generator talks as fast as the broker takes it, and from a backlog that lies ready, so
+that the generator takes nothing of the machine. When something was committed PostgreSQL tells itself.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import cpu, naive
+from bench.generator import Site
+from bench.null import READY
+from bench.run import Product, Run, generated, meters_of, settled
+from bench.table import Figure
+from campsite.embedded.processes import Process
+from tests.meters.harness import says, terminate, until
+
+OURS, NULL, NAIVE = Site(), Site(prefix="null", seed=2), Site(prefix="naive", seed=3)
+MESSAGES, NAIVE_MESSAGES = 60_000, 4_000
+STALLED_S = 20.0
+BINARY = {"int": "int4", "smallint": "int2", "boolean": "bool"}
+COMMITS = """
+SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin))::float, count(*) FROM {table}
+GROUP BY xmin ORDER BY 1
+"""
+
+
+@dataclass(frozen=True)
+class Round:
+    """Messages a second from the first commit on, and CPU µs a message: of the client, PostgreSQL and the broker."""
+
+    per_s: float
+    client_us: float = 0.0
+    postgres_us: float = 0.0
+    broker_us: float = 0.0
+
+
+def median(rounds: Iterable[Round], name: str) -> float:
+    return statistics.median(getattr(each, name) for each in rounds)
+
+
+# --- ours ------------------------------------------------------------------------------------------------------------
+
+
+def commits(table: str, since: float, until_: float) -> list[tuple[float, int]]:
+    """When, by time.time(), how many rows of the table were committed between two such times."""
+    from bench.volume import sql
+
+    found = sql(COMMITS.format(table=table))
+    return [(at, count) for at, count in found if since <= at <= until_]
+
+
+def rate(found: list[tuple[float, int]]) -> float:
+    """Rows a second after the first commit, which holds what had come before the clock began."""
+    if len(found) < 2:
+        return 0.0
+    return sum(count for _, count in found[1:]) / (found[-1][0] - found[0][0])
+
+
+def concurrent(run: Run, product: Product, worker: Process, messages: int) -> Round:
+    """The generator talks meanwhile."""
+    before, since = product.stored(), time.time()
+    spent = meters_of(product, worker, run)
+    generator = product.replay(OURS, messages)
+    generated(generator)
+    return _until_stored(product, spent, since, before + messages, messages)
+
+
+def drained(run: Run, product: Product, messages: int, ledger: Path | None = None) -> tuple[Round, Process]:
+    """The worker comes to a backlog that lies ready. Its CPU counts from its connection on."""
+    generated(product.replay(OURS, messages, **({"ledger": ledger} if ledger else {})))
+    since, worker = time.time(), product.worker()
+    spent = meters_of(product, worker, run)
+    return _until_stored(product, spent, since, messages, messages), worker
+
+
+def _until_stored(product: Product, spent: cpu.Meter, since: float, wanted: int, messages: int) -> Round:
+    settled(product.stored, wanted, STALLED_S, "stored by the worker")
+    used = spent.read()
+    found = commits("meters_reading", since, time.time())
+    each = {name: 1e6 * seconds / messages for name, seconds in used.items()}
+    return Round(rate(found), each["worker"], each["postgres"], each["broker"])
+
+
+# --- the references --------------------------------------------------------------------------------------------------
+
+
+def null(product: Product, messages: int, *, backlog: bool) -> Round:
+    """The subscriber that only counts."""
+    if backlog:
+        product.python("bench.null", "--count", "0").wait_success(30)
+        generated(product.replay(NULL, messages))
+    client = product.python("bench.null", "--count", str(messages))
+    if not backlog:
+        until(lambda: says(client, READY), "the null subscriber")
+        generated(product.replay(NULL, messages))
+    client.wait_success(60)
+    told = json.loads(client.log.read_text().splitlines()[-1])
+    return Round((told["count"] - 1) / told["seconds"], 1e6 * told["cpu_s"] / told["count"])
+
+
+def afternoon(run: Run, product: Product, messages: int) -> Round:
+    """The naive worker: so slow that it is the backlog's drain after the first moment."""
+    from bench.volume import sql
+
+    client = product.python("bench.naive")
+    until(lambda: says(client, "subscribed"), "the naive worker")
+    before, since = int(sql("SELECT count(*) FROM naive_reading")[0][0]), time.time()
+    spent = meters_of(product, client, run)
+    generated(product.replay(NAIVE, messages))
+    wanted = before + messages
+    settled(lambda: int(sql("SELECT count(*) FROM naive_reading")[0][0]), wanted, STALLED_S, "stored by the naive one")
+    used = {name: 1e6 * seconds / messages for name, seconds in spent.read().items()}
+    client.kill()
+    return Round(rate(commits("naive_reading", since, time.time())), used["worker"], used["postgres"], used["broker"])
+
+
+def raw_copy(messages: int) -> Round:
+    """The same rows into a table with the same columns and index; they lie ready in memory."""
+    from django.db import connection, transaction
+
+    from meters.readings import tables
+
+    columns = ", ".join(tables.READING_COLUMNS)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns} FROM meters_reading ORDER BY measured_at LIMIT {messages}")
+        rows = cursor.fetchall()
+        cursor.execute("CREATE TABLE raw (LIKE meters_reading INCLUDING ALL)")
+        began, process = time.monotonic(), time.process_time()
+        with transaction.atomic(), cursor.copy(f"COPY raw ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types([BINARY.get(kind, kind) for kind in tables.READING_COLUMNS.values()])
+            for row in rows:
+                copy.write_row(row)
+        took, used = time.monotonic() - began, time.process_time() - process
+        cursor.execute("DROP TABLE raw")
+    return Round(len(rows) / took, 1e6 * used / len(rows))
+
+
+# --- the figures -----------------------------------------------------------------------------------------------------
+
+
+def measure(run: Run) -> list[Figure]:
+    messages = MESSAGES // 3 if run.is_quick else MESSAGES
+    flat: dict[str, list[Round]] = {"ours": [], "null": [], "naive": [], "copy": []}
+    ready: dict[str, list[Round]] = {"ours": [], "null": []}
+    with run.product() as product:
+        naive.create(product.database_url)
+        worker = product.worker()
+        product.settle(OURS)
+        concurrent(run, product, worker, 3_000)  # warms the worker's and the database's caches up
+        for _ in range(run.rounds(3)):
+            flat["ours"].append(concurrent(run, product, worker, messages))
+            flat["null"].append(null(product, messages, backlog=False))
+            flat["naive"].append(afternoon(run, product, NAIVE_MESSAGES // (2 if run.is_quick else 1)))
+            flat["copy"].append(raw_copy(messages))
+            terminate(worker)
+            told, worker = drained(run, product, messages)
+            ready["ours"].append(told)
+            ready["null"].append(null(product, messages, backlog=True))
+    return figures(flat, ready)
+
+
+def figures(flat: dict[str, list[Round]], ready: dict[str, list[Round]]) -> list[Figure]:
+    ours, null_s = median(flat["ours"], "per_s"), median(flat["null"], "per_s")
+    drain = ready["ours"]
+    cost = median(drain, "client_us") + median(drain, "postgres_us")
+    cost_flat = median(flat["ours"], "client_us") + median(flat["ours"], "postgres_us")
+    naive_us = median(flat["naive"], "client_us") + median(flat["naive"], "postgres_us")
+    name, us, a_s = "readings committed, generator flat out", "µs", "a second"
+    null_us = median(ready["null"], "client_us")
+    return [
+        Figure(name, ours, a_s, "null subscriber", null_s, "≥ 0.6×"),
+        Figure("…", ours, a_s, "naive worker", median(flat["naive"], "per_s")),
+        Figure("…", ours, a_s, "raw COPY of the rows", median(flat["copy"], "per_s")),
+        Figure(
+            "readings committed, from a ready backlog",
+            median(drain, "per_s"),
+            a_s,
+            "null subscriber",
+            median(ready["null"], "per_s"),
+            "≥ 0.6×",
+        ),
+        Figure("CPU a message, worker + PostgreSQL, backlog", cost, us, "naive worker", naive_us, "≤ 35"),
+        Figure("… worker alone", median(drain, "client_us"), us, "null subscriber", null_us),
+        Figure(
+            "… PostgreSQL alone", median(drain, "postgres_us"), us, "naive worker", median(flat["naive"], "postgres_us")
+        ),
+        Figure("… broker", median(drain, "broker_us"), us, "naive worker", median(flat["naive"], "broker_us")),
+        Figure("CPU a message, worker + PostgreSQL, flat out", cost_flat, us, "naive worker", naive_us, "≤ 35"),
+    ]

@@ -1,0 +1,49 @@
+"""Which benches there are. A module of bench/ with `measure(run) -> list[Figure]` is one when it is in this list."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.run import Run
+from bench.table import Figure
+
+Measure = Callable[[Run], list[Figure]]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """`is_quick`: it has a short form, a part of `--quick`."""
+
+    name: str
+    about: str
+    module: str = ""
+    is_quick: bool = True
+
+    def load(self) -> Measure:
+        measure: Measure = importlib.import_module(self.module or f"bench.{self.name}").measure
+        return measure
+
+
+BENCHES = [
+    Bench("ingest", "from the broker to committed rows: readings a second, CPU a message, against four references"),
+    Bench("latency", "from a device to the database and to a browser, at 6, 400 and 2,000 messages a second"),
+    Bench("burst", "six Zigbee2MQTTs with 300 devices each come back at once"),
+    Bench("backlog", "100,000 messages waited for a worker that was away"),
+]
+
+PROGRAMS = {
+    "bench.season": "a season of bookings, replayed: hours",
+    "bench.twins": "six real Zigbee2MQTTs and a script of every fault: half an hour",
+    "bench.scenarios": "what is noticed of each fault, and how soon: hours",
+}
+"""Long programs with reports of their own: `python -m …`."""
+
+
+def chosen(names: list[str], *, is_quick: bool) -> list[Bench]:
+    """Those named, else all that there is time for. Raises KeyError with a name that nobody has."""
+    by_name = {bench.name: bench for bench in BENCHES}
+    if names:
+        return [by_name[name] for name in names]
+    return [bench for bench in BENCHES if bench.is_quick or not is_quick]
