@@ -31,9 +31,13 @@ BENCHES = [
     Bench("latency", "from a device to the database and to a browser, at 6, 400 and 2,000 messages a second"),
     Bench("burst", "six Zigbee2MQTTs with 300 devices each come back at once"),
     Bench("backlog", "100,000 messages waited for a worker that was away"),
+    Bench(
+        "peers", "what people would use instead: Node-RED, Home Assistant's recorder", "bench.peers.race"
+    ),
 ]
 
 PROGRAMS = {
+    "bench.peers.failures": "the peers and ours are killed, lose their database and their broker: what is lost",
     "bench.season": "a season of bookings, replayed: hours",
     "bench.twins": "six real Zigbee2MQTTs and a script of every fault: half an hour",
     "bench.scenarios": "what is noticed of each fault, and how soon: hours",

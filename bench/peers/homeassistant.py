@@ -29,22 +29,25 @@ logger:
 """
 
 
-STATES = "FROM states JOIN states_meta USING (metadata_id) WHERE entity_id LIKE 'sensor.0x%' AND state LIKE '1%'"
-"""Of the sensors, once they have a value: it begins with 1 for all counters of the generator."""
-
-
 class HomeAssistant(Peer):
-    """One sensor a meter, its counter, made by MQTT discovery: Zigbee2MQTT's own would make a dozen of each."""
+    """One sensor a meter, its counter, made by MQTT discovery: Zigbee2MQTT's own would make a dozen of each.
+
+    A row counts once the sensor has a value: it begins with 1 for all counters of the generator.
+    """
 
     name = "Home Assistant"
-    is_listening = "Home Assistant initialized"
-    count_sql = f"SELECT count(*) {STATES}"
+    listens = "Home Assistant initialized"
+    rows_sql = (
+        "FROM states AS r JOIN states_meta AS m USING (metadata_id) "
+        "WHERE m.entity_id LIKE 'sensor.0x%' AND r.state LIKE '1%'"
+    )
+    keeps_session = False
 
     def missing(self) -> str:
         return installing.HOME_ASSISTANT.missing()
 
     def prepare(self, place: Place) -> None:
-        place.database_url = new_database(place.services)
+        place.database_url = new_database(place.run)
         home = place.folder / "home"
         (home / ".storage").mkdir(parents=True)
         login = place.login()
@@ -66,12 +69,12 @@ class HomeAssistant(Peer):
             found = connection.execute("SELECT count(*) FROM states_meta WHERE entity_id LIKE 'sensor.%'").fetchone()
         return found == (SITE.meters,)
 
-    def stored(self, place: Place) -> set[tuple[int, int]]:
-        """It keeps its own time of a state, not the meter's: told apart by the counter, in Wh."""
+    def stored(self, place: Place) -> list[tuple[int, int]]:
+        """It keeps its own time of a state, not the meter's: the counter, in Wh, tells whose row it is."""
         meters = {f"sensor.{SITE.ieee(meter)}": meter for meter in range(SITE.meters)}
         with place.connect() as connection:
-            rows = connection.execute(f"SELECT entity_id, (state::float8 * 1000)::bigint {STATES}")
-            return {(meters[entity], wh) for entity, wh in rows}
+            rows = connection.execute(f"SELECT m.entity_id, (r.state::numeric * 1000)::bigint {self.rows_sql}")
+            return [(meters[entity], wh) for entity, wh in rows]
 
 
 def _broker(url: str) -> dict[str, Any]:

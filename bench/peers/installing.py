@@ -82,10 +82,15 @@ HOME_ASSISTANT = Installed(
 )
 
 
+def install_all() -> list[str]:
+    """What could not be, and why."""
+    return [reason for each in (NODE_RED, HOME_ASSISTANT) if (reason := each.install())]
+
+
 def main() -> int:
-    reasons = [each.install() for each in (NODE_RED, HOME_ASSISTANT)]
-    print("\n".join(reason for reason in reasons if reason) or f"All peers are in {CACHE}.")
-    return any(reasons)
+    reasons = install_all()
+    print("\n".join(reasons) or f"All peers are in {CACHE}.")
+    return 1 if reasons else 0
 
 
 if __name__ == "__main__":

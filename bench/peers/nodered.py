@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from bench.peers import installing
 from bench.peers.ground import SITE, Peer, Place, new_database
+from bench.peers.ours import MS
 from campsite.embedded.processes import Process
 from tests.meters import harness
 
@@ -17,9 +18,8 @@ FLOWS = Path(__file__).parent / "flows"
 
 
 class NodeRed(Peer):
-    is_listening = "Connected to broker"
-    count_sql = "SELECT count(*) FROM reading"
-    session_id = "nodered"
+    listens = "Connected to broker"
+    rows_sql = "FROM reading AS r"
 
     def __init__(self, flow: str) -> None:
         self.flow = flow
@@ -29,7 +29,7 @@ class NodeRed(Peer):
         return installing.NODE_RED.missing()
 
     def prepare(self, place: Place) -> None:
-        place.database_url = new_database(place.services)
+        place.database_url = new_database(place.run)
         with place.connect() as connection:
             connection.execute((FLOWS / "tables.sql").read_text())
         shutil.copy(FLOWS / f"{self.flow}.json", place.folder / "flow.json")
@@ -50,8 +50,7 @@ class NodeRed(Peer):
         words = ["node", "node_modules/node-red/red.js", "--userDir", place.folder, "--settings", FLOWS / "settings.js"]
         return Process("node-red", words, place.log("node-red"), environment=environment, directory=place.folder)
 
-    def stored(self, place: Place) -> set[tuple[int, int]]:
+    def stored(self, place: Place) -> list[tuple[int, int]]:
         meters = {SITE.ieee(meter): meter for meter in range(SITE.meters)}
         with place.connect() as connection:
-            rows = connection.execute("SELECT meter, (extract(epoch FROM measured_at) * 1000)::bigint FROM reading")
-            return {(meters[ieee], ms) for ieee, ms in rows}
+            return [(meters[ieee], ms) for ieee, ms in connection.execute(f"SELECT r.meter, {MS} {self.rows_sql}")]
