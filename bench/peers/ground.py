@@ -84,8 +84,12 @@ class Peer:
         return process
 
     def stored(self, place: Place) -> list[tuple[int, int]]:
-        """Each row as the generator's ledger tells it: meter, last_seen in ms."""
+        """Each row: meter, and what tells its readings apart."""
         raise NotImplementedError
+
+    def as_stored(self, generator: Generator, meter: int, ms: int) -> tuple[int, int]:
+        """What `stored` says of a reading of the generator's ledger: by its last_seen, where the peer keeps it."""
+        return meter, ms
 
 
 class Probe:

@@ -7,6 +7,7 @@ import os
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from bench.generator import Generator
 from bench.peers import installing
 from bench.peers.ground import SITE, Peer, Place, new_database
 from campsite.embedded.processes import Process
@@ -69,8 +70,11 @@ class HomeAssistant(Peer):
             found = connection.execute("SELECT count(*) FROM states_meta WHERE entity_id LIKE 'sensor.%'").fetchone()
         return found == (SITE.meters,)
 
+    def as_stored(self, generator: Generator, meter: int, ms: int) -> tuple[int, int]:
+        """It keeps its own time of a state, not the meter's: readings are told apart by their counter, in Wh."""
+        return meter, generator.counter_wh(meter, ms)
+
     def stored(self, place: Place) -> list[tuple[int, int]]:
-        """It keeps its own time of a state, not the meter's: the counter, in Wh, tells whose row it is."""
         meters = {f"sensor.{SITE.ieee(meter)}": meter for meter in range(SITE.meters)}
         with place.connect() as connection:
             rows = connection.execute(f"SELECT m.entity_id, (r.state::numeric * 1000)::bigint {self.rows_sql}")
