@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from bench.cpu import cpu_of_all_s, cpu_s
 from bench.generator import Generator, Site
@@ -35,7 +36,7 @@ class Place:
     database_url: str = ""
 
     def connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(**self.login(), autocommit=True, connect_timeout=3)
+        return psycopg.connect(make_conninfo(**self.login(), connect_timeout=3), autocommit=True)
 
     def login(self) -> dict[str, str]:
         parts = urlsplit(self.database_url)

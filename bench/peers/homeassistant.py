@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -60,7 +61,7 @@ class HomeAssistant(Peer):
 
     def launch(self, place: Place) -> Process:
         python = installing.HOME_ASSISTANT.folder / "venv" / "bin" / "python"
-        words = [python, "-m", "homeassistant", "--skip-pip", "--config", place.folder / "home"]
+        words: list[str | Path] = [python, "-m", "homeassistant", "--skip-pip", "--config", place.folder / "home"]
         environment = {"PATH": os.environ["PATH"], "HOME": str(place.folder), "LANG": "C.UTF-8"}
         return Process("hass", words, place.log("hass"), environment=environment, directory=place.folder)
 

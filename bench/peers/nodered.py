@@ -47,7 +47,14 @@ class NodeRed(Peer):
             **{"PGHOST": login["host"], "PGUSER": login["user"], "PGPASSWORD": login["password"]},
             "PGDATABASE": login["dbname"],
         }
-        words = ["node", "node_modules/node-red/red.js", "--userDir", place.folder, "--settings", FLOWS / "settings.js"]
+        words: list[str | Path] = [
+            "node",
+            "node_modules/node-red/red.js",
+            "--userDir",
+            place.folder,
+            "--settings",
+            FLOWS / "settings.js",
+        ]
         return Process("node-red", words, place.log("node-red"), environment=environment, directory=place.folder)
 
     def stored(self, place: Place) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.peers import ground, installing
+from bench.peers import failures, ground, installing
 from bench.peers.ground import Peer, Probe
 from bench.peers.homeassistant import HomeAssistant
 from bench.peers.nodered import NodeRed
@@ -124,9 +124,10 @@ def measure(run: Run) -> list[Figure]:
                     tried[name].append(_round(run, RUNNERS[name]))
                 except (Failed, AssertionError) as failed:
                     reasons[name] = str(failed).splitlines()[0]
+    lost = {} if run.is_quick else {name: _killed(run, RUNNERS[name].peer) for name in RUNNERS if not reasons[name]}
     flat = {name: reasons[name] or median([each for each, _ in tried[name]]) for name in RUNNERS}
     waited = {name: [each for _, each in tried[name] if each] for name in RUNNERS if not reasons[name]}
-    return figures(flat, {name: median(each) for name, each in waited.items() if each})
+    return [*figures(flat, {name: median(each) for name, each in waited.items() if each}), *_losses(lost)]
 
 
 def _round(run: Run, runner: Runner) -> tuple[Speed, Speed | None]:
@@ -168,3 +169,19 @@ def _beside(what: str, unit: str, attribute: str, speeds: Speeds, name: str, goa
             return Figure(f"{what}, beside {peer}", None, unit, peer, goal=goal, note=each)
     lost = f"it lost {theirs.lost}" if isinstance(theirs, Speed) and theirs.lost else ""
     return Figure(what, getattr(ours, attribute), unit, peer, getattr(theirs, attribute), goal, lost)
+
+
+def _killed(run: Run, peer: Peer) -> int:
+    """How many of failures.QUEUED messages are lost with a process that is killed while it works them off."""
+    found = failures.tried(run, peer, failures.killed_in_a_backlog)
+    run.say(f"{peer.name}, killed in a backlog: lost {found.lost} of {found.sent}")
+    return found.lost
+
+
+def _losses(lost: Mapping[str, int]) -> list[Figure]:
+    what = f"lost of {failures.QUEUED:,} queued, QoS 1, when it is killed"
+    return [
+        Figure(what, lost[OURS], "", RUNNERS[name].peer.name, each, "= 0")
+        for name, each in lost.items()
+        if name != OURS and OURS in lost
+    ]
