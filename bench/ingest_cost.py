@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench.cpu import cpu_of_all_s, cpu_s
-from bench.run import django, running
-from bench.table import line
+from bench.run import Run, alone
+from bench.table import Figure
 from tests.meters import harness
 
 METERS, AREAS, STATES = 260, 6, 400
@@ -141,38 +141,50 @@ def _row(meter: int, at: datetime, number: int) -> Any:
     return Row(meter, at + timedelta(milliseconds=meter), counter, 1200, 5200, epoch, 2310, 120, True)
 
 
-# --- the table -------------------------------------------------------------------------------------------------------
+# --- the figures -----------------------------------------------------------------------------------------------------
+
+
+def measure(run: Run, seconds: float = 60) -> list[Figure]:
+    from meters.models import Meter
+
+    with run.product() as product:
+        worker = product.worker()
+        sources = fleets(product.broker.url)
+        try:
+            harness.until(lambda: Meter.objects.count() == METERS, "the meters")
+            idle = share(worker.pid, run.postgres_pid, seconds / 3, lambda: time.sleep(0.5))
+            loaded = share(worker.pid, run.postgres_pid, seconds, Trickle(sources).step)
+        finally:
+            for fleet in sources:
+                fleet.talker.stop()
+        return [*shares(idle, loaded), *stored()]
+
+
+def shares(idle: tuple[float, float], loaded: tuple[float, float]) -> list[Figure]:
+    what, unit, reference = f"at {PER_SECOND:.0f} messages a second", "% of a core", "an idle worker"
+    return [
+        Figure(f"worker {what}", loaded[0], unit, reference, idle[0], "≤ 1"),
+        Figure(f"PostgreSQL {what}", loaded[1], unit, reference, idle[1], "≤ 2"),
+    ]
+
+
+def stored() -> list[Figure]:
+    state_ms, ids_ms = read_states_ms()
+    rows, reference = store_rows(), "raw COPY"
+    (ours_b, ours_us), (packed_b, _), (raw_b, raw_us) = (rows[name] for name in ("ours", "packed", "raw"))
+    return [
+        Figure(f"state of {STATES} meters, in the database", state_ms, "ms", "a scan of the ids", ids_ms, "≤ 2"),
+        Figure("bytes a reading, index included, today's", ours_b, "B", reference, raw_b, "≤ 100"),
+        Figure("… of a closed day, reindexed", packed_b, "B", reference, raw_b, "≤ 100"),
+        Figure("a reading stored, batches of 260", ours_us, "µs", reference, raw_us),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     seconds = parser.parse_args().seconds
-    with running() as (services, database_url, broker_url):
-        django(services, database_url)
-        from meters.models import Meter
-
-        workers = harness.Workers(services, database_url, broker_url)
-        sources = fleets(broker_url)
-        try:
-            worker, postgres = workers.start().pid, services.postgres.process
-            assert postgres
-            harness.until(lambda: Meter.objects.count() == METERS, "the meters")
-            idle = share(worker, postgres.pid, seconds / 3, lambda: time.sleep(0.5))
-            loaded = share(worker, postgres.pid, seconds, Trickle(sources).step)
-        finally:
-            workers.end_all()
-            for fleet in sources:
-                fleet.talker.stop()
-        states = read_states_ms()
-        rows = store_rows()
-    print(f"{'':<44}{'ours':>9}{'baseline':>10}{'ratio':>9}  goal")
-    line(f"worker, % of a core at {PER_SECOND:.0f} msg/s", loaded[0], idle[0], "(idle worker)", "≤ 1")
-    line(f"PostgreSQL, % of a core at {PER_SECOND:.0f} msg/s", loaded[1], idle[1], "(idle worker)", "≤ 2")
-    line(f"state of {STATES} meters, ms in the database", *states, "(scan of the ids)", "≤ 2")
-    line("bytes a reading, index included, today's", rows["ours"][0], rows["raw"][0], "(raw COPY)", "≤ 100")
-    line("… of a closed day, reindexed", rows["packed"][0], rows["raw"][0], "(raw COPY)", "≤ 100")
-    line("µs a reading, batches of 260", rows["ours"][1], rows["raw"][1], "(raw COPY)", "")
+    alone(lambda run: measure(run, seconds))
 
 
 if __name__ == "__main__":

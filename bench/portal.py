@@ -55,8 +55,8 @@ def fleets(url: str, meters: int) -> list[Fleet]:
     return made
 
 
-def cookies() -> dict[str, int]:
-    """A guest on each meter: what his telephone keeps, and his meter (id)."""
+def cookies(most: int) -> dict[str, int]:
+    """A guest on each meter, at most so many: what his telephone keeps, and his meter (id)."""
     from django.utils import timezone
 
     from bookings import links
@@ -66,7 +66,7 @@ def cookies() -> dict[str, int]:
     from tests import make
 
     found = {}
-    for number, meter in enumerate(Meter.objects.order_by("pk")):
+    for number, meter in enumerate(Meter.objects.order_by("pk")[:most]):
         stay = make.stay(make.pitch(str(1000 + number)), began_at=timezone.now())
         make.guest(stay.booking)
         make.installed(meter, stay.pitch)
@@ -197,7 +197,7 @@ def main() -> None:
         workers = harness.Workers(services, database_url, broker_url)
         worker = workers.start()
         sources = fleets(broker_url, told.guests)
-        kept = cookies()
+        kept = cookies(told.guests)
         ours, theirs = multiprocessing.Pipe()
         try:
             with web(database_url, "campsite.asgi:application") as port:

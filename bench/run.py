@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import cpu
 from bench.generator import Generator, Site, register
+from bench.table import Figure, shown
 from campsite.embedded import mosquitto
 from campsite.embedded.mosquitto import Mosquitto
 from campsite.embedded.processes import Failed, Process
@@ -21,6 +22,9 @@ from campsite.embedded.rumqttd import Iotcore
 from campsite.embedded.state import State
 from tests.meters import harness
 from tests.meters.harness import OwnServices, Workers, until
+
+if TYPE_CHECKING:
+    from bench import volume
 
 STEP_S = 30.0
 SHIPPED = Path(__file__).resolve().parent.parent / "deploy" / "mosquitto" / "mosquitto.conf"
@@ -72,7 +76,7 @@ class Run:
     def __init__(self, *, is_quick: bool = False, hour: bool = False) -> None:
         self.is_quick, self.hour = is_quick, hour
         self.services = OwnServices(durable=True)
-        self._first_database = ""
+        self._year: tuple[str, volume.Site] | None = None
 
     def start(self) -> None:
         """PostgreSQL notes when each transaction was committed: so nobody has to ask it meanwhile."""
@@ -84,8 +88,7 @@ class Run:
             connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
         postgres.stop()
         postgres.start()
-        self._first_database = self.services.new_database()
-        django(self.services, self._first_database)
+        django(self.services, self.services.new_database())
 
     def stop(self) -> None:
         self.services.stop()
@@ -107,10 +110,34 @@ class Run:
         finally:
             product.end()
 
+    @contextmanager
+    def year(self) -> Iterator[volume.Site]:
+        """Django speaks to a database with a year of roll-ups and some days of readings; filled once a run."""
+        from bench import volume
+
+        if self._year is None:
+            meters, days = (100, 3) if self.is_quick else (400, 7)
+            self._year = self.services.new_database(), volume.Site(days, 1, meters)
+            self.say(f"a year of {meters} meters")
+            with harness.speaking_to(self._year[0]):
+                self._year[1].load()
+        with harness.speaking_to(self._year[0]):
+            yield self._year[1]
+
     @property
     def postgres_pid(self) -> int:
         assert self.services.postgres.process
         return self.services.postgres.process.pid
+
+
+def alone(measure: Callable[[Run], list[Figure]]) -> None:
+    """For a bench that is run as a program of its own."""
+    run = Run()
+    try:
+        run.start()
+        print(shown(measure(run)))
+    finally:
+        run.stop()
 
 
 class Product:

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bench.run import django
+from bench.run import Run, django
+from bench.table import Figure, shown
 from tests.meters import harness
 
 METERS, A_DAY = 300, 1440
@@ -76,8 +77,8 @@ FROM (SELECT %(minutes)s::bigint - 1) AS i (n), {METERS_SQL}
 class Site:
     """So many days of readings up to now, at whose end it stands, and so many years of hours."""
 
-    def __init__(self, days: int, years: int) -> None:
-        self.days = days
+    def __init__(self, days: int, years: int, meters: int = METERS) -> None:
+        self.days, self.meters = days, meters
         self.end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         self.begin, self.oldest = self.end - days * DAY, self.end - max(years * 365, days) * DAY
 
@@ -87,7 +88,7 @@ class Site:
         sql("SET statement_timeout = 0")  # the naive design needs it
         area = make.area("north")
         make.worker()
-        for number in range(METERS):
+        for number in range(self.meters):
             make.state(make.meter(f"{number}", area=area), power_w=number)
         self._ours()
         self._naive()
@@ -137,7 +138,7 @@ def ours(site: Site) -> dict[str, Callable[[], Any]]:
     from meters.models import Meter, Reading
 
     ids = list(Meter.objects.values_list("pk", flat=True))
-    one, end = ids[METERS // 2], site.end
+    one, end = ids[len(ids) // 2], site.end
     return {
         "latest state of all meters": lambda: list(online.meters()),
         "48 hours of a meter, each reading": lambda: list(
@@ -161,7 +162,7 @@ def by_month(days: list[Any]) -> dict[tuple[int, int], Any]:
 
 def naive(site: Site) -> dict[str, Callable[[], Any]]:
     """The same from the plain table."""
-    (one,) = sql("SELECT id FROM meters_meter ORDER BY id LIMIT 1 OFFSET %s", [METERS // 2])[0]
+    (one,) = sql("SELECT id FROM meters_meter ORDER BY id LIMIT 1 OFFSET %s", [site.meters // 2])[0]
     latest = "SELECT DISTINCT ON (meter_id) * FROM naive ORDER BY meter_id, measured_at DESC"
     period = "SELECT date_trunc(%s, measured_at) d, meter_id, max(energy_kwh) - min(energy_kwh) e FROM naive WHERE "
     of_one = f"{period} meter_id = %s AND measured_at >= %s GROUP BY 1, 2"
@@ -239,8 +240,38 @@ def database() -> Iterator[None]:
         services.stop()
 
 
-def line(what: str, value: float, base: float, unit: str) -> None:
-    print(f"{what:<44}{value:>12.4g}{base:>12.4g} {unit:<4}{value / base:>10.4f}×", flush=True)
+def asked(site: Site) -> list[Figure]:
+    """Each question, to ours and to the plain table."""
+    base, found = naive(site), []
+    for what, question in ours(site).items():
+        goal = "≤ 50" if "a year" in what else ""
+        reference = f"plain table of {site.days} days"
+        found.append(Figure(what, 1000 * seconds(question), "ms", reference, 1000 * seconds(base[what]), goal))
+    return found
+
+
+def nights(site: Site) -> list[Figure]:
+    (night_s, dropped_s), deleted_s = nightly_ours(site), nightly_naive(site)
+    name, reference = "a day of readings forgotten", "DELETE + VACUUM"
+    return [
+        Figure(f"{name}: dropped", 1000 * dropped_s, "ms", reference, 1000 * deleted_s, "≤ 0.1×"),
+        Figure(f"{name}, and another proven first", 1000 * night_s, "ms", reference, 1000 * deleted_s),
+    ]
+
+
+def weights() -> list[Figure]:
+    readings_b, sums_b, naive_b = (1e9 * gb for gb in sizes())
+    (rows, hours) = sql("SELECT (SELECT count(*) FROM naive), (SELECT count(*) FROM meters_hourlyusage)")[0]
+    name = "bytes a reading, index included, closed days"
+    return [
+        Figure(name, readings_b / rows, "B", "plain table", naive_b / rows, "≤ 100"),
+        Figure("bytes an hour's roll-up, days included", sums_b / hours, "B", "60 readings", 60 * readings_b / rows),
+    ]
+
+
+def measure(run: Run) -> list[Figure]:
+    with run.year() as site:
+        return [*weights(), *asked(site), *nights(site)]
 
 
 def main() -> None:
@@ -254,16 +285,7 @@ def main() -> None:
         site.load()
         counts = sql("SELECT (SELECT count(*) FROM naive), (SELECT count(*) FROM meters_hourlyusage)")[0]
         print(f"{counts[0]:,} readings, {counts[1]:,} hours, loaded in {time.monotonic() - began:.0f} s")
-        print(f"{'':<44}{'ours':>12}{'naive':>12}{'ratio':>16}")
-        readings_gb, sums_gb, naive_gb = sizes()
-        line("size of the readings", readings_gb, naive_gb, "GB")
-        line("… with five years of sums, which naive lacks", readings_gb + sums_gb, naive_gb, "GB")
-        base = naive(site)
-        for what, question in ours(site).items():
-            line(what, 1000 * seconds(question), 1000 * seconds(base[what]), "ms")
-        (night_s, dropped_s), deleted_s = nightly_ours(site), nightly_naive(site)
-        line("a night: a day proven, the one before dropped", night_s, deleted_s, "s")
-        line("… the dropping alone", dropped_s, deleted_s, "s")
+        print(shown([*weights(), *asked(site), *nights(site)]))
 
 
 if __name__ == "__main__":
