@@ -45,10 +45,12 @@ BENCHES = [
     Bench("board", "a board of 400 meters in Chromium, with 20 boards and 300 guests' pages open"),
     Bench("pages", "what pages cost with a year behind them: queries and milliseconds, beside a bare view"),
     Bench("storage", "bytes a row, a year's sums, and how a day is forgotten, beside one plain table", "bench.volume"),
+    Bench("peers", "what people would use instead: Node-RED, Home Assistant's recorder", "bench.peers.race"),
 ]
 
 PROGRAMS = {
     "bench.volume --days 90": "whether pages stay fast when all is full: half an hour, 15 GB",
+    "bench.peers.failures": "the peers and ours are killed, lose their database and their broker: what is lost",
     "bench.season": "a season of bookings, replayed: hours",
     "bench.twins": "six real Zigbee2MQTTs and a script of every fault: half an hour",
     "bench.scenarios": "what is noticed of each fault, and how soon: hours",
