@@ -93,7 +93,7 @@ class Probe:
         )
         with direct(self._url) as database:
             found = database.execute(statement, [self._town.ieee(0)]).fetchone()
-        if found:
+        if found and found[0] is not None:
             self._last = self._town.pulses.get(int(str(found[0])), self._last)
 
 

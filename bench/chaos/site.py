@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from django.conf import settings
+
 from bench.chaos.roads import Road, Roads
 from campsite.embedded.processes import Process
 from tests.conftest import Broker
@@ -104,7 +106,7 @@ class Site:
     def _told(self, one: str) -> dict[str, str]:
         postgres, valkey = self.roads[one, "postgres"], self.roads[one, "valkey"]
         broker = self.roads.get((one, "broker"))
-        told = dict(TOLD)
+        told = TOLD | {"SECRET_KEY": settings.SECRET_KEY}  # who has logged in here has done so there
         told["database_url"] = self._by_road(self.database_url, postgres)
         secret = self.services.state.secret("valkey-password")
         told["REDIS_URL"] = f"redis://:{secret}@127.0.0.1:{valkey.port}"
