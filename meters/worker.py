@@ -21,7 +21,7 @@ from django.utils import timezone
 from meters import areas, last_known, live, notify, online, partitions
 from meters.asking import Asker, CounterAsker
 from meters.dispatch import Dispatcher
-from meters.emergency import Emergency, are_jobs_waiting
+from meters.emergency import Emergency, are_jobs_waiting, recall_jobs
 from meters.intake import Intake, first_line, is_passing
 from meters.leader import Call, Leader
 from meters.models import Area, WorkerState
@@ -292,6 +292,7 @@ class Worker:
         self._news.everything |= self._state.connected_at != before  # what another connection said may count no more
         if self._shard.tells and self._is_due("jobs", JOBS_S):
             self._emergency.see("jobs", are_jobs_waiting(now))
+            recall_jobs(now)
         if self._is_due("watch", WATCH_S):
             self._news.meters |= self._watch(now)
         self._asker.ask()

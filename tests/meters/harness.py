@@ -88,13 +88,14 @@ class Services:
         ours |= {"CHANNEL_PREFIX": channels(database_url), "SECRET_KEY": "x", "DEBUG": "0", "PRODUCTION": "0"}
         return self._run(words[0], ["manage.py", *words], ours | environment)
 
-    def web(self, *, database_url: str, port: int, **environment: str) -> Process:
-        """The web process as it is deployed; ready when it returns."""
+    def web(self, *, database_url: str, port: int, begun: bool = True, **environment: str) -> Process:
+        """The web process as it is deployed. `begun`: wait until it answers."""
         ours = {"DATABASE_URL": database_url, "REDIS_URL": self.redis_url, "DATABASE_POOL": "1", "STATIC_IN_PLACE": "1"}
         ours |= {"CHANNEL_PREFIX": channels(database_url), "SECRET_KEY": "x", "DEBUG": "0", "PRODUCTION": "0"}
         words = ["-m", "uvicorn", "campsite.asgi:application", "--lifespan", "off", "--port", str(port)]
         process = self._run("web", words, ours | environment)
-        process.wait_ready(lambda: is_listening(port), PATIENCE_S)
+        if begun:
+            process.wait_ready(lambda: is_listening(port), PATIENCE_S)
         return process
 
     def _run(self, name: str, words: Sequence[str], environment: Mapping[str, str]) -> Process:

@@ -63,3 +63,15 @@ def test_jobs_that_were_handed_out_and_that_nobody_takes_are_seen() -> None:
     OrmQ.objects.create(key="campsite", payload="", lock=now - timedelta(minutes=4))
     assert emergency.waiting_jobs(now) == (1, now - timedelta(minutes=4))
     assert emergency.are_jobs_waiting(now)
+
+
+@pytest.mark.django_db
+def test_jobs_that_a_clock_ahead_has_put_off_are_due_when_it_is_set_back() -> None:
+    now = timezone.now()
+    Schedule.objects.update(next_run=now + timedelta(hours=1))
+    each_minute = Schedule.objects.filter(schedule_type=Schedule.MINUTES)
+    assert emergency.recall_jobs(now) == each_minute.count() > 0
+    assert set(each_minute.values_list("next_run", flat=True)) == {now}
+    others = Schedule.objects.exclude(schedule_type=Schedule.MINUTES)
+    assert set(others.values_list("next_run", flat=True)) == {now + timedelta(hours=1)}
+    assert emergency.recall_jobs(now) == 0

@@ -1,0 +1,73 @@
+"""The whole product under load while everything fails, and whether anything was lost: `script/chaos [--minutes 4]
+[--seed 1] [--rate 60]`. The same seed does the same acts at the same times. `--kept`: the seeds that found something.
+
+Exit code 1 where anything is not as it should be. docs/chaos.md tells what is done and what is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+
+from bench.chaos import report, verdict
+from bench.chaos.acts import script
+from bench.chaos.run import Run
+from bench.chaos.site import FAKETIME, Durable, Site
+from bench.ingest_cost import django
+from campsite.embedded.processes import signals
+from tests.meters.harness import OwnServices
+from tests.meters.surroundings import services_and_broker
+
+KEPT = Path(__file__).with_name("seeds.txt")
+
+
+def kept() -> list[tuple[int, float]]:
+    """Seeds and minutes of those lines that are no comments."""
+    lines = [line.split() for line in KEPT.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    return [(int(words[0]), float(words[1])) for words in lines]
+
+
+def run(seed: int, minutes: float, per_s: float, *, with_clock: bool) -> bool:
+    """Whether all was well."""
+    with services_and_broker("mosquitto", Durable) as (services, broker):
+        assert isinstance(services, OwnServices)
+        database_url = services.new_database()
+        django(services, database_url)
+        site = Site(services, broker, database_url, with_clock=with_clock)
+        began = time.monotonic()
+        acts = script(seed, minutes * 60, with_clock=site.can_set_clock)
+        chaos = Run(site, seed, per_s, minutes * 60, acts, lambda text: report.say(began, text))
+        try:
+            chaos.begin()
+            chaos.go()
+            chaos.rest()
+            violations = verdict.judge(chaos, is_long=True)
+        finally:
+            chaos.end()
+        violations += verdict.logs(chaos)
+        report.show(chaos, seed, minutes, per_s, violations)
+    return not violations
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=4)
+    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="by chance, and told, unless given")
+    parser.add_argument("--rate", type=float, default=60, help="messages a second")
+    parser.add_argument("--no-clock", action="store_true", help="leave the clocks alone")
+    parser.add_argument("--kept", action="store_true", help="the seeds that once found something, one after another")
+    told = parser.parse_args()
+    signals.listen()
+    if not FAKETIME and not told.no_clock:
+        print("The clocks are left alone: faketime is not installed (apt-get install faketime).")
+    with_clock = not told.no_clock
+    wanted = kept() if told.kept else [(told.seed, told.minutes)]
+    found = [run(seed, minutes, told.rate, with_clock=with_clock) for seed, minutes in wanted]
+    return 0 if all(found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

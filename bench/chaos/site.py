@@ -1,0 +1,172 @@
+"""The product to which all this happens: its processes as they are deployed, each road between them can be cut.
+
+A process that ends is started again a moment later, as its service manager would. Its clock is one that can be set.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from django.conf import settings
+
+from bench.chaos.roads import Road, Roads
+from campsite.embedded.processes import Process
+from tests.conftest import Broker
+from tests.meters.harness import OwnServices, free_port, is_listening, until
+
+AGAIN_AFTER_S = 2.0
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+"""None where it is not installed: apt-get install faketime."""
+OURS = ("worker", "web", "qcluster")
+TOLD = {"COMMAND_ANSWER_S": "8", "COMMAND_DEADLINE_S": "60", "LOG_LEVEL": "INFO"}
+"""Sooner than by default, so that a command's whole life fits between two acts."""
+DEADLINE_S = 60.0
+
+
+class Durable(OwnServices):
+    """What its PostgreSQL has committed outlives an immediate shutdown."""
+
+    def __init__(self) -> None:
+        super().__init__(durable=True)
+
+
+class Part:
+    """A process of ours, started again whenever it ends."""
+
+    def __init__(self, start: Callable[[], Process]) -> None:
+        self._start = start
+        self._ended_at: float | None = None
+        self.process = start()
+        self.all = [self.process]
+
+    def look(self) -> None:
+        if self.process.is_alive():
+            return
+        now = time.monotonic()
+        self._ended_at = self._ended_at or now
+        if now - self._ended_at >= AGAIN_AFTER_S:
+            self._ended_at, self.process = None, self._start()
+            self.all.append(self.process)
+
+    def end(self) -> None:
+        self.process.stop(15)
+
+
+class Site:
+    """`with_clock`: whether our processes' clocks can be set (`set_clock`)."""
+
+    def __init__(self, services: OwnServices, broker: Broker, database_url: str, *, with_clock: bool) -> None:
+        self.services, self.broker, self.database_url = services, broker, database_url
+        self.port = free_port()
+        self._roads = Roads()
+        self.roads = dict(self._build())
+        self._clock = services.root / "clock"
+        self._with_clock = with_clock and FAKETIME is not None
+        self.set_clock(0)
+        self.parts: dict[str, Part] = {}
+
+    def _build(self) -> Iterator[tuple[tuple[str, str], Road]]:
+        postgres = self.services.postgres.sockets / ".s.PGSQL.5432"
+        for one in OURS:
+            yield (one, "postgres"), self._roads.build(postgres)
+            yield (one, "valkey"), self._roads.build(self.services.valkey.socket)
+        yield ("worker", "broker"), self._roads.build(self.broker.port)
+        yield ("qcluster", "broker"), self._roads.build(self.broker.port)
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        manage = self.services.manage
+        self.parts["worker"] = Part(lambda: manage("mqtt_worker", **self._told("worker")))
+        self.parts["web"] = Part(
+            lambda: self.services.web(port=self.port, begun=False, DATABASE_POOL="1", **self._told("web"))
+        )
+        self.parts["qcluster"] = Part(lambda: manage("qcluster", **self._told("qcluster")))
+        until(lambda: is_listening(self.port), "the web process")
+
+    def look(self) -> None:
+        """Start again what has ended: from the thread that began, which ends them when it ends."""
+        for part in self.parts.values():
+            part.look()
+
+    def end(self) -> None:
+        for name in self.pids_of:
+            self.signal(name, signal.SIGCONT)
+        for road in self.roads.values():
+            road.set("open")
+        for part in self.parts.values():
+            part.end()
+        self._roads.stop()
+
+    def _told(self, one: str) -> dict[str, str]:
+        postgres, valkey = self.roads[one, "postgres"], self.roads[one, "valkey"]
+        broker = self.roads.get((one, "broker"))
+        told = TOLD | {"SECRET_KEY": settings.SECRET_KEY}  # who has logged in here has done so there
+        told["database_url"] = self._by_road(self.database_url, postgres)
+        secret = self.services.state.secret("valkey-password")
+        told["REDIS_URL"] = f"redis://:{secret}@127.0.0.1:{valkey.port}"
+        told |= {"mqtt_url": self.broker.url.rpartition(":")[0] + f":{broker.port}"} if broker else {}
+        return told | (self._faked() if self._with_clock else {})
+
+    @staticmethod
+    def _by_road(url: str, road: Road) -> str:
+        """The database's URL names a folder of sockets after the last @."""
+        who, _, rest = url.rpartition("@")
+        return f"{who}@127.0.0.1:{road.port}/{rest.rpartition('/')[2]}"
+
+    # --- what is done to it ------------------------------------------------------------------------------------------
+
+    @property
+    def pids_of(self) -> dict[str, list[int]]:
+        """All processes of each part and service."""
+        servers = {
+            "broker": self.broker.server.process,
+            "postgres": self.services.postgres.process,
+            "valkey": self.services.valkey.process,
+        }
+        all_of = {name: part.process for name, part in self.parts.items()} | {k: p for k, p in servers.items() if p}
+        return {name: family(process.pid) for name, process in all_of.items() if process.is_alive()}
+
+    def signal(self, name: str, number: int) -> None:
+        for pid in self.pids_of.get(name, []):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Of our three processes, at once; the others' clocks stay true."""
+        draft = self._clock.with_name("clock.new")
+        draft.write_text(f"{ahead_s:+.0f}\n")
+        draft.replace(self._clock)
+
+    @property
+    def can_set_clock(self) -> bool:
+        return self._with_clock
+
+    def _faked(self) -> dict[str, str]:
+        """Not the monotonic clock, which no step moves."""
+        return {
+            "LD_PRELOAD": str(FAKETIME),
+            "PYTHONPATH": str(Path(__file__).with_name("clock")),
+            "FAKETIME_TIMESTAMP_FILE": str(self._clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found, new = [pid], [pid]
+    while new:
+        new = [child for parent in new for child in children.get(parent, [])]
+        found += new
+    return found

@@ -1,0 +1,71 @@
+"""All that is compared when a run has come to rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from bench.chaos import after, compare, obeyed
+from bench.chaos.run import LIVE, Done, Run, direct
+from tests.meters.harness import until
+
+MINUTE_S = 60.0
+KEEPALIVE_S = 45.0
+"""So long paho believes in a connection over which nothing comes, beside the time it was cut."""
+
+
+def judge(run: Run, *, is_long: bool) -> list[str]:
+    """`is_long`: also what comes about only within minutes: background jobs, incidents."""
+    from django.utils import timezone
+
+    from meters.readings import days
+
+    found = list(run.violations)
+    if run.people.refused:
+        found += [f"the API answered {text}" for text in run.people.refused[:5]]
+    if run.pages:
+        run.pages.stop()
+        for looked in run.pages.looked.values():
+            found += after.pages(looked, run.began, lambda at: silence_s(run.done, at))
+    if is_long:
+        found += _in_minutes()
+    days.sum_up(timezone.now())
+    switched = {move.ieee for base in LIVE for move in run.towns[base].moves}
+    moves = [move for base in LIVE for move in run.towns[base].moves]
+    is_clock_true = not any(done.act.step_s for done in run.done)
+    with direct(run.site.database_url) as database:
+        found += compare.compare(database, run.ledger, run.future_refused(), switched)
+        late = lambda at: kept_back_s(run.done, at)  # noqa: E731
+        found += obeyed.judge(database, run.people.asked, moves, late, is_clock_true=is_clock_true)
+        found += after.leftovers(database)
+    return found
+
+
+def logs(run: Run) -> list[str]:
+    """Once all have ended."""
+    return after.tracebacks([process.log for part in run.site.parts.values() for process in part.all])
+
+
+def _in_minutes() -> list[str]:
+    now = time.time()
+    try:
+        until(lambda: after.jobs_ran_since(now), "the background jobs to run again", 3 * MINUTE_S)
+        until(lambda: not after.open_incidents(), "what was wrong to be over", 3 * MINUTE_S)
+    except AssertionError as late:
+        return [f"{late}; {after.open_incidents()}"]
+    return []
+
+
+def kept_back_s(done: Sequence[Done], at: float) -> float:
+    """What was sent before this moment may have lain so long with who was stopped, or on a road that was."""
+    near = [each for each in done if each.begun_at <= at and (each.ended_at or at) >= at - 90 and each.act.lasts_s]
+    return sum(
+        (each.ended_at or at) - each.begun_at + abs(each.act.step_s if abs(each.act.step_s) < 100 else 0)
+        for each in near
+    )
+
+
+def silence_s(done: Sequence[Done], at: float) -> float:
+    """While the broker hangs, or the road to it, our worker believes in the connection until a sign of life is due."""
+    hung = [each for each in done if each.begun_at <= at <= (each.ended_at or at) + 90 and "broker" in each.act.hits]
+    return sum((each.ended_at or at) - each.begun_at + KEEPALIVE_S for each in hung)

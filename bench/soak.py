@@ -1,0 +1,294 @@
+"""The whole product under steady load, without faults, and what of it grows: `script/soak [--hours 1] [--rate 20]`.
+
+Each half minute: memory, file handles and threads of each of our processes, PostgreSQL's, Valkey's and the broker's
+memory, connections, tables that must not grow, the worker's lag. The first part of the time is for warming up. What
+grows after it beyond its tolerance is told, with what it would come to in a week; exit code 1 then. docs/chaos.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import http.client
+import itertools
+import json
+import os
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from bench.chaos.load import Ledger
+from bench.chaos.run import Run, direct
+from bench.chaos.site import Durable, Site
+from bench.ingest_cost import django
+from bench.twins.product import Board
+from bench.webhook import body
+from campsite.embedded.processes import signals
+from tests.meters.harness import OwnServices
+from tests.meters.surroundings import services_and_broker
+
+SAMPLE_S = 30.0
+SOCKETS = 20
+CALL_S = 3.0
+MB = 1024 * 1024
+WARM_UP = 0.4
+"""This part of the time, an hour at most: caches fill, pools open, tables find their size."""
+MOST_WARM_UP_S = 3600.0
+STEADY = (
+    "meters_meterstate meters_workerstate meters_areastate meters_device meters_watch django_q_schedule django_q_ormq"
+)
+"""Tables whose rows are changed and not added: what they grow by is bloat."""
+CALLS = ("/api/v1/meters/?limit=100", "/api/v1/commands/?limit=100", "/health/ready", "/board/state.json")
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What a thing may grow by within the time that is looked at: by so much, or so much of what it is."""
+
+    most: float
+    share: float = 0.03
+
+
+TOLERANCES = {
+    "MB": Tolerance(3.0),
+    "handles": Tolerance(2.0),
+    "threads": Tolerance(1.0),
+    "connections": Tolerance(1.5),
+    "clients": Tolerance(1.5),
+    "messages": Tolerance(20.0, 0.1),
+    "kB": Tolerance(512.0, 0.1),
+    "s": Tolerance(1.0),
+}
+"""By the last word of a sample's name."""
+
+
+# --- what is sampled -------------------------------------------------------------------------------------------------
+
+
+def of_processes(name: str, pids: Sequence[int]) -> dict[str, float]:
+    """Memory (PSS: what is shared counts by its part), handles and threads of all of these together."""
+    memory = handles = threads = 0.0
+    for pid in pids:
+        with suppress(OSError):
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            memory += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
+            handles += len(os.listdir(f"/proc/{pid}/fd"))
+            threads += len(os.listdir(f"/proc/{pid}/task"))
+    return {f"{name} MB": memory, f"{name} handles": handles, f"{name} threads": threads}
+
+
+def sample(site: Site) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, pids in site.pids_of.items():
+        if name == "postgres":  # its shared buffers fill up to their size: what its processes have beside them
+            found["postgres processes connections"] = float(len(pids))
+        else:
+            found |= of_processes(name, pids)
+    with redis.Redis.from_url(site.services.valkey.url) as valkey:
+        told = valkey.info()
+        found |= {"valkey used MB": told["used_memory"] / MB, "valkey clients": float(told["connected_clients"])}
+    return found | of_database(site.database_url)
+
+
+def of_database(url: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    with direct(url) as database:
+        for who, count in database.execute(
+            "SELECT coalesce(nullif(application_name, ''), 'ours'), count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1"
+        ):
+            found[f"{who} connections"] = float(str(count))
+        for table, size in database.execute(
+            "SELECT relname, pg_total_relation_size(oid) FROM pg_class WHERE relname = ANY(%s)", [STEADY.split()]
+        ):
+            found[f"{table} kB"] = float(str(size)) / 1024
+        for name, statement in FIGURES.items():
+            row = database.execute(statement).fetchone()
+            found[name] = float(str(row[0])) if row and row[0] is not None else 0.0
+    return found
+
+
+FIGURES = {
+    "lag s": "SELECT lag_s FROM meters_workerstate",
+    "queued messages": "SELECT queued FROM meters_workerstate",
+    "locks connections": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
+    "readings": "SELECT count(*) FROM meters_reading",
+    "database bytes": "SELECT pg_database_size(current_database())",
+}
+"""The last two grow with what is stored: they are told, and not judged."""
+
+
+# --- the load beside the meters' -------------------------------------------------------------------------------------
+
+
+class Nothing(Ledger):
+    """Of a week nobody could keep it."""
+
+    def note(self, topic: str, told: dict[str, object]) -> int | None:
+        return None
+
+
+class Callers:
+    """What asks by HTTP each few seconds: the API, the pages, Sirvoy."""
+
+    def __init__(self, port: int, token: str, cookie: str, webhook: str) -> None:
+        self.answers: dict[str, int] = {}
+        self._port, self._webhook = port, webhook
+        self._headers = {"Authorization": f"Token {token}", "Cookie": cookie, "Content-Type": "application/json"}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="callers", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        for number in itertools.count():
+            if self._stopping.wait(CALL_S / (len(CALLS) + 1)):
+                return
+            place = number % (len(CALLS) + 1)
+            if place < len(CALLS):
+                self._call("GET", CALLS[place], None)
+            else:
+                self._call("POST", self._webhook, body(1 + number // 5 % 300, number, bool(number // 1500 % 2)))
+
+    def _call(self, method: str, path: str, sent: bytes | None) -> None:
+        line = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        try:
+            line.request(method, path, sent, self._headers)
+            answer = line.getresponse()
+            answer.read()
+            key = f"{answer.status}"
+        except (OSError, http.client.HTTPException) as failed:
+            key = type(failed).__name__
+        finally:
+            line.close()
+        self.answers[key] = self.answers.get(key, 0) + 1
+
+
+# --- the verdict -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trend:
+    name: str
+    first: float
+    last: float
+    an_hour: float
+    is_flat: bool
+    is_judged: bool
+
+    def __str__(self) -> str:
+        word = "flat" if self.is_flat else f"GROWS, in a week to {self.last + 168 * self.an_hour:,.0f}"
+        told = f"{self.name:<38}{self.first:>12,.1f}{self.last:>12,.1f}{self.an_hour:>+12,.2f}"
+        return f"{told}  {word if self.is_judged else 'grows with what is stored'}"
+
+
+def trend(name: str, points: Sequence[tuple[float, float]]) -> Trend:
+    """Theil and Sen's slope: the median of those between all pairs, which a few outliers do not move."""
+    slopes = [(b - a) / (t - s) for (s, a), (t, b) in itertools.combinations(points, 2) if t > s]
+    slope = statistics.median(slopes) if slopes else 0.0
+    span = points[-1][0] - points[0][0]
+    allowed = TOLERANCES.get(name.rpartition(" ")[2])
+    level = statistics.median(value for _, value in points)
+    is_flat = allowed is None or slope * span <= max(allowed.most, allowed.share * level)
+    ends = max(1, len(points) // 5)
+    first, last = (statistics.median(v for _, v in part) for part in (points[:ends], points[-ends:]))
+    return Trend(name, first, last, slope * 3600, is_flat, allowed is not None)
+
+
+def trends(rows: Sequence[Mapping[str, float]], seconds: float) -> list[Trend]:
+    """Of what was there in each sample after the warming up."""
+    late = [row for row in rows if row["at"] >= min(MOST_WARM_UP_S, WARM_UP * seconds)]
+    if len(late) < 3:
+        return []
+    names = [name for name in late[-1] if name != "at"]
+    return [trend(name, [(row["at"], row.get(name, 0.0)) for row in late]) for name in names]
+
+
+# --- the run ---------------------------------------------------------------------------------------------------------
+
+
+def watch(run: Run, seconds: float, write: Callable[[Mapping[str, float]], None]) -> list[dict[str, float]]:
+    began, rows = time.monotonic(), list[dict[str, float]]()
+    while (passed := time.monotonic() - began) < seconds:
+        if not rows or passed >= rows[-1]["at"] + SAMPLE_S:
+            rows.append({"at": passed} | sample(run.site))
+            write(rows[-1])
+        time.sleep(0.5)
+    return rows
+
+
+def writer(path: Path) -> Callable[[Mapping[str, float]], None]:
+    """The first sample's names are the columns."""
+    columns: list[str] = []
+
+    def write(row: Mapping[str, float]) -> None:
+        with path.open("a" if columns else "w", newline="") as file:
+            out = csv.writer(file)
+            if not columns:
+                columns.extend(row)
+                out.writerow(columns)
+            out.writerow([f"{row.get(name, 0):.2f}" for name in columns])
+
+    return write
+
+
+def begin(run: Run, stack: ExitStack) -> Callers:
+    """The meters' load, pages and people of `bench.chaos`, and beside them sockets and callers."""
+    from rest_framework.authtoken.models import Token
+
+    from bookings import tokens
+    from meters.models import Pitch
+
+    run.begin()
+    Pitch.objects.bulk_create(Pitch(number=str(number)) for number in range(300))
+    for _ in range(SOCKETS):
+        stack.callback(Board(run.site.port, run.staffs).stop)
+    webhook = tokens.path(tokens.make("soak", None)[1])
+    callers = Callers(run.site.port, Token.objects.get().key, run.staffs, webhook)
+    stack.callback(callers.stop)
+    return callers
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=1)
+    parser.add_argument("--rate", type=float, default=20, help="messages a second")
+    parser.add_argument("--csv", type=Path, default=Path("soak.csv"))
+    told = parser.parse_args()
+    signals.listen()
+    seconds = told.hours * 3600
+    with services_and_broker("mosquitto", Durable) as (services, broker), ExitStack() as stack:
+        assert isinstance(services, OwnServices)
+        database_url = services.new_database()
+        django(services, database_url)
+        site = Site(services, broker, database_url, with_clock=False)
+        run = Run(site, 1, told.rate, seconds, [], print, Nothing())
+        stack.callback(run.end)
+        callers = begin(run, stack)
+        rows = watch(run, seconds, writer(told.csv))
+        found = trends(rows, seconds)
+    return show(found, rows, callers.answers, told.csv)
+
+
+def show(found: Sequence[Trend], rows: Sequence[Mapping[str, float]], answers: Mapping[str, int], path: Path) -> int:
+    print(f"{'':<38}{'first':>12}{'last':>12}{'an hour':>12}")
+    for each in found:
+        print(each)
+    print(f"{len(rows)} samples in {path}; answers to callers: {json.dumps(answers)}")
+    grows = [each.name for each in found if not each.is_flat]
+    print(f"NOT FLAT: {', '.join(grows)}" if grows else "All is flat.")
+    return 1 if grows or not found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
