@@ -238,7 +238,7 @@ def _response(request: str, payload: bytes) -> Response:
     ok = response.get("status") == "ok"
     return Response(
         request=request,
-        transaction=str(response.get("transaction") or "")[:100],
+        transaction=str(response.get("transaction") or "").replace("\0", "")[:100],
         error="" if ok else text(response, "error", 500) or "no reason given",
         data=_packed(response.get("data")) if request == "backup" else _without_secrets(response.get("data")),
     )

@@ -2,10 +2,11 @@
 
 import io
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -198,6 +199,22 @@ def test_numbers_are_read_as_people_and_programs_write_them(told: str, number: s
 def test_what_is_no_counter_is_refused(told: str):
     with pytest.raises(BadValue):
         values.kwh(told)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: values.whole("1e999999999"),
+        lambda: values.number("1e400"),
+        lambda: values.day("99999999999-01-01"),
+        lambda: values.day("9" * 5000 + "-01-01"),
+        lambda: values.several("[" * 100_000),
+        lambda: values.document('{"a":' * 100_000),
+    ],
+)
+def test_what_is_beyond_all_measure_is_refused_as_a_cell(read: Callable[[], Any]):
+    with pytest.raises(BadValue):
+        read()
 
 
 @pytest.mark.parametrize(
