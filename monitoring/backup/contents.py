@@ -161,7 +161,7 @@ def _is_bounded(tree: Any) -> bool:
     while todo and seen <= MOST_NODES:
         each, levels = todo.pop()
         seen += 1
-        if levels and isinstance(each, dict | list):
+        if levels and isinstance(each, dict | list | tuple):  # YAML's !!pairs are tuples, and may hold themselves
             todo += [(inner, levels - 1) for inner in (each.values() if isinstance(each, dict) else each)]
         elif not levels:
             return False
@@ -189,6 +189,8 @@ def _lines(database: bytes) -> Iterator[dict[str, Any]]:
             told = orjson.loads(line)
             is_device = told["type"] != "Group"
             if is_device and not IEEE_ADDRESS.fullmatch(told["ieeeAddr"]):
+                raise ValueError
+            if not is_device and not _is_bounded(told):  # it is shown as it stands there
                 raise ValueError
         except (ValueError, TypeError, KeyError):
             raise Unusable("bad_database", line=number) from None
