@@ -328,7 +328,7 @@ def test_info_tells_channel_and_configuration_without_secrets() -> None:
         "permit_join": True,
         "permit_join_end": 1782900902000,
         "config": {
-            "advanced": {"last_seen": "ISO_8601", "network_key": [1]},
+            "advanced": {"last_seen": "ISO_8601", "network_key": [1], "network_\0key": [1]},
             "mqtt": {"password": "p", "user": "u", "server": "mqtt://u:p@/w@nas"},
         },
         "config_schema": {"huge": True},
