@@ -194,7 +194,7 @@ def _season_package(record: Record, booking: int) -> Package | None:
 def _package(record: Record) -> Package | None:
     """None: it is over."""
     document = values.document(record.cells.get("data", ""))
-    told = {name: "" if value is None else str(value) for name, value in document.items()}
+    told = {name: "" if value is None else values.storable(str(value)) for name, value in document.items()}
     if told.get("status", OPEN[0]).casefold() not in OPEN:
         return None
     kwh = values.kwh(told.get("enheder") or told.get("kwh") or "")

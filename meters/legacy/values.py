@@ -111,14 +111,20 @@ def several(text: str) -> list[str]:
     plain = text.strip()
     if plain.startswith("["):
         try:
-            return [str(each).strip() for each in json.loads(plain) if each not in (None, "")]
+            told = json.loads(plain)
         except (ValueError, RecursionError):
             raise BadValue("this list cannot be read") from None
+        return [text for each in told if each is not None and (text := storable(str(each)).strip())]
     if not (plain.startswith("{") and plain.endswith("}")):
         return [plain] if plain else []
     parts = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', plain)
     found = [re.sub(r"\\(.)", r"\1", quoted) if quoted else bare.strip() for quoted, bare in parts]
     return [each for each in found if each and each != "NULL"]
+
+
+def storable(text: str) -> str:
+    """Without what JSON can spell and no table takes: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
 
 
 def document(text: str) -> dict[str, object]:

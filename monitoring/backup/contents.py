@@ -28,6 +28,8 @@ CONFIGURATION, DATABASE, COORDINATOR = "configuration.yaml", "database.db", "coo
 MOST_BYTES = 64 * 1024 * 1024
 """Unpacked, of all files together."""
 MOST_FILES, MOST_NODES, MOST_LEVELS, MOST_TEXT = 2000, 200_000, 50, 4 * 1024 * 1024
+MOST_BITS = 128
+"""Of a whole number: of a longer one Python makes no text again."""
 CODE = (".js", ".mjs", ".cjs")
 IEEE_ADDRESS = re.compile(r"0x[0-9a-f]{16}")
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
@@ -162,8 +164,9 @@ def _is_bounded(tree: Any) -> bool:
         each, levels = todo.pop()
         seen += 1
         if levels and isinstance(each, dict | list | tuple):  # YAML's !!pairs are tuples, and may hold themselves
-            todo += [(inner, levels - 1) for inner in (each.values() if isinstance(each, dict) else each)]
-        elif not levels:
+            inside = [*each, *each.values()] if isinstance(each, dict) else each
+            todo += [(inner, levels - 1) for inner in inside]
+        elif not levels or (isinstance(each, int) and each.bit_length() > MOST_BITS):
             return False
     return not todo
 

@@ -250,7 +250,13 @@ def test_addresses_are_one_however_they_are_written(told: str):
 
 @pytest.mark.parametrize(
     ("told", "several"),
-    [("{F1,F2}", ["F1", "F2"]), ('{"Hytte 26",NULL,"a\\"b"}', ["Hytte 26", 'a"b']), ('["F1"]', ["F1"]), ("F1", ["F1"])],
+    [
+        ("{F1,F2}", ["F1", "F2"]),
+        ('{"Hytte 26",NULL,"a\\"b"}', ["Hytte 26", 'a"b']),
+        ('["F1"]', ["F1"]),
+        ("F1", ["F1"]),
+        (r'["F\u00001","\ud800"]', ["F1"]),
+    ],
 )
 def test_lists_are_read_as_postgresql_and_json_write_them(told: str, several: list[str]):
     assert values.several(told) == several

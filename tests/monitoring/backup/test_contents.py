@@ -141,6 +141,8 @@ MERGES = "a: &a {k: 1}\n" + "".join(
         b"- " * 100_000,
         b"a: &a [*a]",
         b"a: &a !!pairs [x: *a]",
+        b"a: 0x" + b"f" * 5000,
+        b"0x" + b"f" * 5000 + b": a",
         LAUGHS.encode(),
         b"a: " + b"9" * contents.MOST_TEXT,
         b"devices: ../../etc/passwd",
