@@ -16,7 +16,7 @@ from meters.legacy.values import BadValue
 
 CUSTOMERS = {"regular_customers": "touring", "seasonal_customers": "seasonal"}
 OPEN = ("aktiv", "active")
-SEASON_ADULTS = 0
+SEASON_ADULTS, MOST_ADULTS = 0, 9999
 ZERO = Decimal(0)
 
 
@@ -139,7 +139,7 @@ def _customer(record: Record, clock: tzinfo) -> Customer:
     if departure < arrival:
         raise BadValue("the departure is before the arrival")
     is_season = record.table == "seasonal_customers"
-    adults = SEASON_ADULTS if is_season else values.whole(cells["adults"]) if "adults" in cells else None
+    adults = SEASON_ADULTS if is_season else _adults(cells["adults"]) if "adults" in cells else None
     return Customer(
         where=record.where,
         id=cells.get("id", ""),
@@ -155,6 +155,13 @@ def _customer(record: Record, clock: tzinfo) -> Customer:
         outlets=(_outlet(record, clock),) if "meter" in cells else (),
         package=_season_package(record, booking),
     )
+
+
+def _adults(text: str) -> int:
+    told = values.whole(text)
+    if not 0 <= told <= MOST_ADULTS:
+        raise BadValue("the number of guests is none that can be meant")
+    return told
 
 
 def _pitches(cells: dict[str, str]) -> tuple[str, ...]:
@@ -187,7 +194,7 @@ def _season_package(record: Record, booking: int) -> Package | None:
 def _package(record: Record) -> Package | None:
     """None: it is over."""
     document = values.document(record.cells.get("data", ""))
-    told = {name: "" if value is None else str(value) for name, value in document.items()}
+    told = {name: "" if value is None else values.storable(str(value)) for name, value in document.items()}
     if told.get("status", OPEN[0]).casefold() not in OPEN:
         return None
     kwh = values.kwh(told.get("enheder") or told.get("kwh") or "")

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework import status
 from rest_framework.decorators import action
@@ -24,6 +24,7 @@ from meters import commands, online, overview, usage
 from meters.api import bodies, parameters
 from meters.api.base import MISSING, NOT_SWITCHED, REFUSED, English, MaySwitch, ReadOnly
 from meters.api.commands import POWER, CommandSerializer, serving
+from meters.api.errors import ErrorSerializer
 from meters.api.filters import AreaFilter, MeterFilter, PitchFilter
 from meters.api.serializers import AreaSerializer, MeterSerializer, PitchSerializer, UsageSerializer
 from meters.models import Area, Meter, Pitch, Source
@@ -178,6 +179,17 @@ def _add_wants(meters: Sequence[Meter]) -> None:
         meter.want = wants.get(meter.pk)  # type: ignore[attr-defined]
 
 
+@extend_schema_view(
+    get=extend_schema(
+        summary="This description",
+        responses={200: OpenApiTypes.OBJECT}
+        | {code: told for code, told in REFUSED.items() if code != status.HTTP_400_BAD_REQUEST}
+        | {
+            404: OpenApiResponse(ErrorSerializer, description="There is no such `format`."),
+            406: OpenApiResponse(ErrorSerializer, description="The header `Accept` names no form that there is."),
+        },
+    )
+)
 class Schema(English, SpectacularAPIView):
     """The description of this API in OpenAPI 3."""
 

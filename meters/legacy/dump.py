@@ -198,7 +198,7 @@ def _unescape(found: re.Match[str]) -> str:
     hexadecimal, octal, sign = found.groups()
     if sign:
         return SPECIAL.get(sign, sign)
-    return chr(int(hexadecimal, 16) if hexadecimal else int(octal, 8) & 0xFF)
+    return chr(int(hexadecimal, 16) if hexadecimal else int(octal, 8) & 0xFF).strip("\0")  # no table takes a NUL
 
 
 def _created(source: Source) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ MOMENT = re.compile(
     r"(?:[T ]+(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?)?"
     r"\s*(?P<zone>Z|UTC|[+-]\d{2}(?::?\d{2})?)?"
 )
+MOST = 10**18
 MOST_KWH = Decimal(2_000_000)
 """More than a counter of ours can hold (int4 in Wh)."""
 
@@ -32,7 +33,7 @@ def number(text: str) -> Decimal:
         found = Decimal(plain.replace(",", "."))
     except InvalidOperation:
         raise BadValue("this is no number") from None
-    if not found.is_finite():
+    if not found.is_finite() or not -MOST < found < MOST:  # 1e999999999 has a billion digits, 1e400 is no float
         raise BadValue("this is no number")
     return found
 
@@ -47,7 +48,7 @@ def kwh(text: str) -> Decimal:
 
 def whole(text: str) -> int:
     found = number(text)
-    if found != int(found) or abs(found) >= 10**18:
+    if found != int(found):
         raise BadValue("this is no whole number")
     return int(found)
 
@@ -84,7 +85,7 @@ def has_zone(text: str) -> bool:
 
 def day(text: str) -> date:
     """YYYY-MM-DD or DD-MM-YYYY, also with dots and slashes; a time after it does not count."""
-    parts = [int(part) for part in re.findall(r"\d+", re.split(r"[T ]", text.strip())[0])]
+    parts = [int(part[:5]) for part in re.findall(r"\d+", re.split(r"[T ]", text.strip())[0])]
     if len(parts) != 3:
         raise BadValue("a day must be like 2026-07-31")
     year, month, of_month = parts if parts[0] > 31 else parts[::-1]
@@ -110,9 +111,10 @@ def several(text: str) -> list[str]:
     plain = text.strip()
     if plain.startswith("["):
         try:
-            return [str(each).strip() for each in json.loads(plain) if each not in (None, "")]
-        except ValueError:
+            told = json.loads(plain)
+        except (ValueError, RecursionError):
             raise BadValue("this list cannot be read") from None
+        return [text for each in told if each is not None and (text := storable(str(each)).strip())]
     if not (plain.startswith("{") and plain.endswith("}")):
         return [plain] if plain else []
     parts = re.findall(r'"((?:[^"\\]|\\.)*)"|([^,{}]+)', plain)
@@ -120,10 +122,15 @@ def several(text: str) -> list[str]:
     return [each for each in found if each and each != "NULL"]
 
 
+def storable(text: str) -> str:
+    """Without what JSON can spell and no table takes: NUL, and halves of characters."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
 def document(text: str) -> dict[str, object]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadValue("this JSON cannot be read") from None
     if not isinstance(found, dict):
         raise BadValue("this JSON is no object")

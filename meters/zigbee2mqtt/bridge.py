@@ -238,7 +238,7 @@ def _response(request: str, payload: bytes) -> Response:
     ok = response.get("status") == "ok"
     return Response(
         request=request,
-        transaction=str(response.get("transaction") or "")[:100],
+        transaction=str(response.get("transaction") or "").replace("\0", "")[:100],
         error="" if ok else text(response, "error", 500) or "no reason given",
         data=_packed(response.get("data")) if request == "backup" else _without_secrets(response.get("data")),
     )
@@ -260,9 +260,8 @@ def _without_secrets(value: Any, levels: int = MOST_LEVELS) -> Any:
     if not levels:
         raise Rejected("too_deep", f"nested more than {MOST_LEVELS} times")
     if isinstance(value, dict):
-        return {
-            key.replace("\0", ""): _without_secrets(v, levels - 1) for key, v in value.items() if key not in SECRETS
-        }
+        clean = {key.replace("\0", ""): each for key, each in value.items()}
+        return {key: _without_secrets(each, levels - 1) for key, each in clean.items() if key not in SECRETS}
     if isinstance(value, list):
         return [_without_secrets(v, levels - 1) for v in value]
     return without_credentials(value.replace("\0", "")) if isinstance(value, str) else value

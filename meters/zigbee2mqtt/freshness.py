@@ -46,5 +46,5 @@ def _fits(pattern: str, name: str) -> bool:
         return False
     try:
         return re.search(f"^{pattern}$", name) is not None
-    except re.error:
+    except (re.error, OverflowError):  # "a{99999999999}" is the latter
         return False

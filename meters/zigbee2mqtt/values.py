@@ -18,6 +18,8 @@ MAX_BYTES = 8 * 1024 * 1024
 SMALLINT = 32_767
 INT = 2_147_483_647
 MAX_NAME = 250
+IEEE_ADDRESS = re.compile(r"0x[0-9A-Fa-f]{16}")
+"""These digits alone: what Python reads as a number may be written in many ways, each of which would be a device."""
 UNFIT = re.compile(r"[+#\x00-\x1f\x7f-\x9f]")
 """In no name of a device: Zigbee2MQTT refuses it (lib/util/utils.ts), and nothing can be published to such a topic."""
 
@@ -85,13 +87,8 @@ def name_of(value: Any, what: str = "friendly_name") -> str:
 
 def ieee_of(value: Any) -> str:
     """An IEEE address as Zigbee2MQTT writes it: 0x and sixteen hexadecimal digits."""
-    if isinstance(value, str) and len(value) == 18 and value.startswith("0x"):
-        try:
-            int(value, 16)
-        except ValueError:
-            pass
-        else:
-            return value.lower()
+    if isinstance(value, str) and IEEE_ADDRESS.fullmatch(value):
+        return value.lower()
     raise Rejected("bad_ieee_address", str(value)[:60])
 
 

@@ -28,6 +28,8 @@ CONFIGURATION, DATABASE, COORDINATOR = "configuration.yaml", "database.db", "coo
 MOST_BYTES = 64 * 1024 * 1024
 """Unpacked, of all files together."""
 MOST_FILES, MOST_NODES, MOST_LEVELS, MOST_TEXT = 2000, 200_000, 50, 4 * 1024 * 1024
+MOST_BITS = 128
+"""Of a whole number: of a longer one Python makes no text again."""
 CODE = (".js", ".mjs", ".cjs")
 IEEE_ADDRESS = re.compile(r"0x[0-9a-f]{16}")
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
@@ -161,9 +163,10 @@ def _is_bounded(tree: Any) -> bool:
     while todo and seen <= MOST_NODES:
         each, levels = todo.pop()
         seen += 1
-        if levels and isinstance(each, dict | list):
-            todo += [(inner, levels - 1) for inner in (each.values() if isinstance(each, dict) else each)]
-        elif not levels:
+        if levels and isinstance(each, dict | list | tuple):  # YAML's !!pairs are tuples, and may hold themselves
+            inside = [*each, *each.values()] if isinstance(each, dict) else each
+            todo += [(inner, levels - 1) for inner in inside]
+        elif not levels or (isinstance(each, int) and each.bit_length() > MOST_BITS):
             return False
     return not todo
 
@@ -189,6 +192,8 @@ def _lines(database: bytes) -> Iterator[dict[str, Any]]:
             told = orjson.loads(line)
             is_device = told["type"] != "Group"
             if is_device and not IEEE_ADDRESS.fullmatch(told["ieeeAddr"]):
+                raise ValueError
+            if not is_device and not _is_bounded(told):  # it is shown as it stands there
                 raise ValueError
         except (ValueError, TypeError, KeyError):
             raise Unusable("bad_database", line=number) from None

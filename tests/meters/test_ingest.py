@@ -278,6 +278,15 @@ def test_info_is_kept_and_changes_what_counts_as_fresh(ingest: Ingest) -> None:
     assert (reported.version, reported.channel, reported.is_backoff_safe) == ("2.14.1", 11, True)
 
 
+def test_a_pattern_that_python_cannot_count_to_stops_no_message(ingest: Ingest) -> None:
+    """It stands in the area's configuration, which is read for every message of every area."""
+    config = {"device_options": {"filtered_cache": ["a{99999999999}", "^power$"]}}
+    ingest.process([inventory(B, listed("101,2")), message(f"{B}/bridge/info", {"config": config})])
+    ingest.process([state(B, "101,2", 0, power=5), state(B, "101,2", 1, power=5)])
+    assert latest().power_at == T0 + timedelta(minutes=1)
+    assert codes() == {}
+
+
 def test_a_health_report_from_the_future_is_refused(ingest: Ingest) -> None:
     ingest.process([message(f"{B}/bridge/health", {"response_time": 4_102_444_800_000})])
     assert not AreaHealth.objects.exists()

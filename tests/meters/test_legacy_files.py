@@ -2,10 +2,11 @@
 
 import io
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -201,6 +202,22 @@ def test_what_is_no_counter_is_refused(told: str):
 
 
 @pytest.mark.parametrize(
+    "read",
+    [
+        lambda: values.whole("1e999999999"),
+        lambda: values.number("1e400"),
+        lambda: values.day("99999999999-01-01"),
+        lambda: values.day("9" * 5000 + "-01-01"),
+        lambda: values.several("[" * 100_000),
+        lambda: values.document('{"a":' * 100_000),
+    ],
+)
+def test_what_is_beyond_all_measure_is_refused_as_a_cell(read: Callable[[], Any]):
+    with pytest.raises(BadValue):
+        read()
+
+
+@pytest.mark.parametrize(
     ("told", "utc"),
     [
         ("2026-07-01 12:00:00+02", "2026-07-01T10:00:00"),
@@ -233,7 +250,13 @@ def test_addresses_are_one_however_they_are_written(told: str):
 
 @pytest.mark.parametrize(
     ("told", "several"),
-    [("{F1,F2}", ["F1", "F2"]), ('{"Hytte 26",NULL,"a\\"b"}', ["Hytte 26", 'a"b']), ('["F1"]', ["F1"]), ("F1", ["F1"])],
+    [
+        ("{F1,F2}", ["F1", "F2"]),
+        ('{"Hytte 26",NULL,"a\\"b"}', ["Hytte 26", 'a"b']),
+        ('["F1"]', ["F1"]),
+        ("F1", ["F1"]),
+        (r'["F\u00001","\ud800"]', ["F1"]),
+    ],
 )
 def test_lists_are_read_as_postgresql_and_json_write_them(told: str, several: list[str]):
     assert values.several(told) == several

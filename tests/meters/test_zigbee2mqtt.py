@@ -162,6 +162,10 @@ def test_a_cleared_topic_says_nothing() -> None:
     assert parse("bridge/state", b"") == Ignored()
 
 
+NO_ADDRESSES = ["0xa4c1_38d63000000", "0xa4c138d6300000 \n", "0x" + "١" * 16, "0xa4c138d63000000x"]
+"""Python would read the first three as numbers."""
+
+
 @pytest.mark.parametrize(
     ("payload", "code"),
     [
@@ -193,6 +197,7 @@ def test_a_cleared_topic_says_nothing() -> None:
         ({"last_seen": "9999-12-31T23:59:59Z"}, "bad_time"),
         ({"last_seen": 253_402_300_799_000}, "bad_time"),
         ({"device": {"ieeeAddr": "0x1"}}, "bad_ieee_address"),
+        *(({"device": {"ieeeAddr": each}}, "bad_ieee_address") for each in NO_ADDRESSES),
         (b"[" * 100_000, "not_json"),
     ],
 )
@@ -323,7 +328,7 @@ def test_info_tells_channel_and_configuration_without_secrets() -> None:
         "permit_join": True,
         "permit_join_end": 1782900902000,
         "config": {
-            "advanced": {"last_seen": "ISO_8601", "network_key": [1]},
+            "advanced": {"last_seen": "ISO_8601", "network_key": [1], "network_\0key": [1]},
             "mqtt": {"password": "p", "user": "u", "server": "mqtt://u:p@/w@nas"},
         },
         "config_schema": {"huge": True},
@@ -395,6 +400,12 @@ def test_what_is_nested_too_deeply_to_be_kept_is_refused(levels: int) -> None:
     assert refusal({"config": nested(levels)}, "bridge/info") == "too_deep"
     assert refusal({"status": "ok", "data": nested(levels)}, "bridge/response/options") == "too_deep"
     assert inventory(listed(nested(levels)), listed(friendly_name="b")).devices[1].friendly_name == "b"
+
+
+def test_an_answer_of_which_no_question_can_be_found_by_its_mark_holds_no_nul() -> None:
+    told = parse("bridge/response/permit_join", b'{"status":"ok","transaction":"a\\u0000b"}')
+    assert isinstance(told, Response)
+    assert told.transaction == "ab"
 
 
 def test_a_backup_never_shows_in_a_log() -> None:

@@ -140,6 +140,9 @@ MERGES = "a: &a {k: 1}\n" + "".join(
         b"a: " + b"[" * 60 + b"]" * 60,
         b"- " * 100_000,
         b"a: &a [*a]",
+        b"a: &a !!pairs [x: *a]",
+        b"a: 0x" + b"f" * 5000,
+        b"0x" + b"f" * 5000 + b": a",
         LAUGHS.encode(),
         b"a: " + b"9" * contents.MOST_TEXT,
         b"devices: ../../etc/passwd",
@@ -156,7 +159,12 @@ def test_merging_multiplies_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"{", b"[]", b"7", b"{}", b'{"type":"Router"}', b'{"type":"Router","ieeeAddr":"../x"}', b'{"type":"\xff"}']
+    "line",
+    [
+        *(b"{", b"[]", b"7", b"{}", b'{"type":"Router"}', b'{"type":"Router","ieeeAddr":"../x"}', b'{"type":"\xff"}'),
+        b'{"type":"Group","members":' + b"[" * 900 + b"]" * 900 + b"}",
+    ],
+    ids=itertools.count(),
 )
 def test_a_line_of_the_database_that_cannot_be_read_is_named(line: bytes) -> None:
     files = zips.files(1)

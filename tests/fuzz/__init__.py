@@ -1,0 +1,1 @@
+"""What nobody would send: docs/fuzz.md tells the targets, their promises and how to look for more."""
