@@ -30,6 +30,7 @@ BENCHES = [
     Bench("ingest", "from the broker to committed rows: readings a second, CPU a message, against four references"),
     Bench("latency", "from a device to the database and to a browser, at 6, 400 and 2,000 messages a second"),
     Bench("burst", "six Zigbee2MQTTs with 300 devices each come back at once"),
+    Bench("shards", "1, 2 and 4 workers, each with areas of its own: readings a second, CPU a reading", is_quick=False),
     Bench("backlog", "100,000 messages waited for a worker that was away"),
     Bench(
         "ingest_cost",

@@ -86,6 +86,22 @@ def test_whoever_dies_is_started_again_for_ever_and_only_after_the_migrations(na
     assert "campsite-migrate.service" in told["After"].split()
 
 
+SEVERAL = {
+    "campsite-web": {"--port 8000": "--port %i"},
+    "campsite-worker": {"mqtt_worker": "mqtt_worker --areas ${AREAS} --name %i"},
+}
+"""What is other in the unit of which there may be several."""
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_one_of_several_is_what_the_single_one_is(name: str) -> None:
+    ((single, several),) = SEVERAL[name].items()
+    wanted = [(key, value.replace(single, several)) for key, value in unit(name) if key != "Description"]
+    own = ("Description", "EnvironmentFile") if name == "campsite-worker" else ("Description",)
+    found = [(key, value) for key, value in unit(f"{name}@") if key not in own or "campsite.env" in value]
+    assert found == wanted
+
+
 @with_systemd
 def test_systemd_has_nothing_to_say_of_them(tmp_path: Path) -> None:
     program = shutil.which("true")
@@ -93,7 +109,7 @@ def test_systemd_has_nothing_to_say_of_them(tmp_path: Path) -> None:
         text = path.read_text().replace("/opt/campsite/.venv/bin/python", str(program))
         (tmp_path / path.name).write_text(text)
     files = sorted(map(str, tmp_path.iterdir()))
-    assert len(files) == 5
+    assert len(files) == 7
     done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, timeout=60)
     assert [line for line in (done.stdout + done.stderr).splitlines() if "campsite" in line] == []
 
