@@ -24,6 +24,7 @@ from itertools import count
 
 from bench.run import Run, alone
 from bench.table import Figure
+from campsite.embedded.processes import die_with_parent
 
 CONNECTIONS, TURNS = 20, 4
 ROOMS = 300
@@ -38,7 +39,8 @@ def web(database_url: str, application: str = "bench.bare:application") -> Itera
         port = int(probe.getsockname()[1])
     words = [sys.executable, "-m", "uvicorn", application, "--lifespan", "off", "--port", str(port)]
     environment = os.environ | {"DATABASE_URL": database_url, "DATABASE_POOL": "1", "STATIC_IN_PLACE": "1"}
-    process = subprocess.Popen([*words, "--no-access-log", "--log-level", "warning"], env=environment)
+    words += ["--no-access-log", "--log-level", "warning"]
+    process = subprocess.Popen(words, env=environment, preexec_fn=die_with_parent)
     try:
         while True:
             try:
@@ -49,7 +51,11 @@ def web(database_url: str, application: str = "bench.bare:application") -> Itera
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:  # events are still worked on: nobody needs them any more
+            process.kill()
+            process.wait()
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------------
