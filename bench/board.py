@@ -22,7 +22,7 @@ from campsite.embedded.processes import Process
 
 SITE = Site(meters=400)
 BOARDS, GUESTS = 20, 300
-SECONDS, QUICK_S = 20, 5
+SECONDS, QUICK_S = 20, 3
 RATES = (6, 400)
 FRAME_MS = 1000 / 60
 HEADING = "data:text/html,<!doctype html><h1>1</h1>"

@@ -23,7 +23,7 @@ from campsite.embedded.processes import Process
 SITE = Site()
 RATES = {6: 20, 400: 20, 2000: 15}
 """Messages a second, and for how many seconds."""
-QUICK_S = 5
+QUICK_S = 4
 STALLED_S = 20.0
 ROWS = """
 SELECT meter_id, extract(epoch FROM measured_at)::float * 1000,

@@ -58,6 +58,7 @@ class Run:
 
     def __init__(self, *, is_quick: bool = False, hour: bool = False) -> None:
         self.is_quick, self.hour = is_quick, hour
+        self.sustained_per_s = 0.0  # once it was measured
         self.services = OwnServices(durable=True)
         self._year: tuple[str, volume.Site] | None = None
 
