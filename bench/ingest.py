@@ -27,7 +27,7 @@ OURS, NULL, NAIVE = Site(), Site(prefix="null", seed=2), Site(prefix="naive", se
 MESSAGES, NAIVE_MESSAGES = 60_000, 4_000
 WARM = 3_000
 """Messages that warm up the caches of worker and database."""
-STALLED_S = 20.0
+STALLED_S = 60.0
 BINARY = {"int": "int4", "smallint": "int2", "boolean": "bool"}
 COMMITS = """
 SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin))::float, count(*) FROM {table}
@@ -160,7 +160,7 @@ def measure(run: Run) -> list[Figure]:
         for _ in range(run.rounds(3)):
             taken["ours"].append(concurrent(run, product, worker, messages))
             taken["null"].append(null(product, messages, backlog=False))
-            taken["naive"].append(afternoon(run, product, NAIVE_MESSAGES // (2 if run.is_quick else 1)))
+            taken["naive"].append(afternoon(run, product, NAIVE_MESSAGES // (4 if run.is_quick else 1)))
             taken["copy"].append(raw_copy(messages))
     run.sustained_per_s = median(taken["ours"], "per_s")
     return figures(taken)

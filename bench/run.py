@@ -100,7 +100,7 @@ class Run:
         from bench import volume
 
         if self._year is None:
-            meters, days = (100, 3) if self.is_quick else (400, 7)
+            meters, days = (50, 3) if self.is_quick else (400, 7)
             self._year = self.services.new_database(), volume.Site(days, 1, meters)
             self.say(f"a year of {meters} meters")
             with harness.speaking_to(self._year[0]):
