@@ -31,6 +31,7 @@ def main() -> int:
         print(f"There is no bench {unknown}; --list tells which there are.", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell leaves it ignored
     facts = machine()
     run = Run(is_quick=told.quick, hour=told.hour)
     try:
@@ -43,6 +44,8 @@ def main() -> int:
         print("Stopped.", file=sys.stderr)
         return 130
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # what is ended is ended whole
         run.stop()
     facts["load at the end"] = load()
     written(told, facts, figures)

@@ -1,21 +1,22 @@
-"""The worker was away, 100,000 messages wait in the broker: how fast they are stored, and that each is, once.
+"""The worker was away, 100,000 messages wait in the broker: how fast they are stored, at what cost, and that each is.
 
-What the broker acknowledged to the generator is compared with the rows, one by one; the hours and the energy billed
-with the counters. The rate stands beside the sustained one of the same run, generator flat out.
+The generator has ended before, and takes nothing of the machine. The null subscriber of bench/ingest.py drains as many,
+in turns. What the broker acknowledged to the generator is compared with the rows, one by one; the hours and the energy
+billed with the counters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import cpu
-from bench.generator import Site
-from bench.ingest import OURS, concurrent, drained
+from bench.ingest import OURS, WARM, Round, concurrent, costs, drained, median, null
 from bench.run import Run
 from bench.table import Figure
 from tests.meters.harness import terminate
 
-MESSAGES, SUSTAINED = 100_000, 40_000
+MESSAGES, NULL_MESSAGES, SUSTAINED = 100_000, 50_000, 40_000
 ROWS = """
 SELECT d.ieee_address, (extract(epoch FROM r.measured_at) * 1000)::bigint, r.counter_wh
 FROM meters_reading r JOIN meters_meter m ON m.id = r.meter_id JOIN meters_device d ON d.id = m.device_id
@@ -29,20 +30,26 @@ LEFT JOIN (SELECT meter_id, sum(energy_wh) AS wh FROM meters_hourlyusage GROUP B
 
 
 def measure(run: Run) -> list[Figure]:
+    ours: list[Round] = []
+    nulls: list[Round] = []
     with run.product() as product:
         worker = product.worker()
         product.settle(OURS)
-        concurrent(run, product, worker, 3_000)
-        sustained = concurrent(run, product, worker, SUSTAINED // (2 if run.is_quick else 1))
-        terminate(worker)
-        ledger = product.ledger("backlog")
-        drain, worker = drained(run, product, MESSAGES, ledger)
-        peak_mb = cpu.rss_mb(worker.pid, peak=True)
-        lost, strange = compared(OURS, ledger)
+        concurrent(run, product, worker, WARM)
+        sustained = run.sustained_per_s or concurrent(run, product, worker, SUSTAINED).per_s
+        ledgers = [product.ledger(f"backlog{number}") for number in range(run.rounds(3))]
+        for ledger in ledgers:
+            terminate(worker)
+            drain, worker = drained(run, product, MESSAGES, ledger)
+            ours.append(drain)
+            nulls.append(null(product, NULL_MESSAGES, backlog=True))
+        peak_mb, (lost, strange) = cpu.rss_mb(worker.pid, peak=True), compared(ledgers)
         astray_wh = energy_astray_wh()
-    name = f"{MESSAGES:,} waiting messages"
+    per_s = median(ours, "per_s")
     return [
-        Figure(f"{name}: stored a second", drain.per_s, "", "sustained", sustained.per_s, "≥ 0.8×"),
+        Figure(f"{MESSAGES:,} waiting messages stored", per_s, "a second", "sustained", sustained, "≥ 0.8×"),
+        Figure("…", per_s, "a second", "null subscriber", median(nulls, "per_s"), "≥ 0.6×"),
+        *costs("of a backlog", ours, nulls, "null subscriber"),
         Figure("… readings lost", lost, "", goal="= 0"),
         Figure("… readings that nobody sent, or with another counter", strange, "", goal="= 0"),
         Figure("… energy and hours beside the counters' rise", astray_wh, "Wh", goal="= 0"),
@@ -50,11 +57,12 @@ def measure(run: Run) -> list[Figure]:
     ]
 
 
-def compared(site: Site, ledger: Path) -> tuple[int, int]:
-    """Of what the ledger tells: how many readings are not stored; how many since its first are stored beside it."""
+def compared(ledgers: Sequence[Path]) -> tuple[int, int]:
+    """Of what the ledgers tell: how many readings are not stored; how many since the first are stored beside them."""
     from bench.volume import sql
 
-    sent = {(ieee, int(at), int(wh)) for ieee, at, wh in (line.split() for line in ledger.read_text().splitlines())}
+    lines = [line.split() for ledger in ledgers for line in ledger.read_text().splitlines()]
+    sent = {(ieee, int(at), int(wh)) for ieee, at, wh in lines}
     since = min(at for _, at, _ in sent)
     rows = {(ieee, at, wh) for ieee, at, wh in sql(ROWS) if at >= since}
     return len(sent - rows), len(rows - sent)

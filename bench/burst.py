@@ -34,7 +34,7 @@ def measure(run: Run) -> list[Figure]:
         null_s = heard_s(product)
     wanted = REPORTS * SITE.meters
     delays = [done - sent for sent, done in rows]
-    took_s = (max(done for _, done in rows) - min(sent for sent, _ in rows)) / 1000
+    took_s = (max(done for _, done in rows) - min(sent for sent, _ in rows)) / 1000 if rows else None
     what = f"{len(rows) * PARTS:,} messages of {SITE.meters:,} devices at once"
     return [
         Figure(f"{what}: until all is committed", took_s, "s", "null subscriber", null_s),

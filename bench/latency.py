@@ -23,8 +23,8 @@ from campsite.embedded.processes import Process
 SITE = Site()
 RATES = {6: 20, 400: 20, 2000: 15}
 """Messages a second, and for how many seconds."""
-QUICK_S = 5
-STALLED_S = 20.0
+QUICK_S = 3
+STALLED_S = 60.0
 ROWS = """
 SELECT meter_id, extract(epoch FROM measured_at)::float * 1000,
     extract(epoch FROM pg_xact_commit_timestamp(xmin))::float * 1000

@@ -82,11 +82,17 @@ def main() -> None:
         for statement in (READING, STATE, HOUR):
             database.execute(statement, row)
 
+    def subscribe(client: paho.Client, *_: object) -> None:
+        client.subscribe([(f"{told.prefix}_{area}/#", 1) for area in range(told.areas)])
+
+    def ready(*_: object) -> None:
+        print("subscribed", flush=True)
+
     client = paho.Client(CallbackAPIVersion.VERSION2, f"naive-{told.prefix}", False, protocol=paho.MQTTv311)
     client.username_pw_set(unquote(parts.username or ""), unquote(parts.password or ""))
     client.max_inflight_messages_set(0)
-    client.on_connect = lambda *_: client.subscribe([(f"{told.prefix}_{area}/#", 1) for area in range(told.areas)])
-    client.on_subscribe = lambda *_: print("subscribed", flush=True)
+    client.on_connect = subscribe
+    client.on_subscribe = ready
     client.on_message = store
     client.connect(parts.hostname or "", parts.port or 1883, 30)
     client.loop_forever()

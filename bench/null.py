@@ -30,12 +30,17 @@ class Counter:
         self.client.username_pw_set(unquote(parts.username or ""), unquote(parts.password or ""))
         self.client.max_inflight_messages_set(0)
         self.client.on_connect = self._subscribe
-        self.client.on_subscribe = lambda *_: print(READY, flush=True)
+        self.client.on_subscribe = self._subscribed
         self.client.on_message = self._count
         self.client.connect(parts.hostname or "", parts.port or 1883, 30)
 
     def _subscribe(self, *_: object) -> None:
         self.client.subscribe([(f"{self._prefix}_{area}/#", 1) for area in range(6)])
+
+    def _subscribed(self, *_: object) -> None:
+        print(READY, flush=True)
+        if not self._wanted:
+            self.client.disconnect()
 
     def _count(self, _client: object, _user: object, message: paho.MQTTMessage) -> None:
         if not message.payload or message.retain:
@@ -54,8 +59,6 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True, help="0: only leave a session, for which the broker keeps")
     told = parser.parse_args()
     counter = Counter(os.environ["MQTT_URL"], f"null-{told.prefix}", told.prefix, told.count)
-    if not told.count:
-        counter.client.on_subscribe = lambda *_: counter.client.disconnect()
     cpu = time.process_time()
     counter.client.loop_forever()
     took = {"count": counter.count, "seconds": counter.last_at - counter.first_at, "cpu_s": time.process_time() - cpu}

@@ -65,10 +65,11 @@ def browsers() -> tuple[Client, Client]:
 
     staff, guest, now = Client(headers=HOST), Client(headers=HOST), timezone.now()
     staff.force_login(make.superuser("bench"))
-    meter, stay = Meter.objects.order_by("pk")[0], make.stay(make.pitch("1"), began_at=now - timedelta(days=2))
+    meter, pitch = Meter.objects.order_by("pk")[0], make.pitch("1")
+    stay = make.stay(pitch, began_at=now - timedelta(days=2))
     make.guest(stay.booking)
-    make.installed(meter, stay.pitch, now - timedelta(days=400))
-    make.line(stay, meter, pitch=stay.pitch)
+    make.installed(meter, pitch, now - timedelta(days=400))
+    make.line(stay, meter, pitch=pitch)
     make.tariff()
     assert guest.get(links.path(links.make(stay, None))).status_code == 303
     return staff, guest

@@ -66,10 +66,11 @@ def cookies(most: int) -> dict[str, int]:
 
     found = {}
     for number, meter in enumerate(Meter.objects.order_by("pk")[:most]):
-        stay = make.stay(make.pitch(str(1000 + number)), began_at=timezone.now())
+        pitch = make.pitch(str(1000 + number))
+        stay = make.stay(pitch, began_at=timezone.now())
         make.guest(stay.booking)
-        make.installed(meter, stay.pitch)
-        make.line(stay, meter, pitch=stay.pitch)
+        make.installed(meter, pitch)
+        make.line(stay, meter, pitch=pitch)
         links.make(stay, None)
         answer = door.admit(PortalLink.objects.get(stay=stay))
         found[answer.cookies[door.COOKIE].OutputString().partition(";")[0]] = meter.pk

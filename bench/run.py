@@ -58,6 +58,7 @@ class Run:
 
     def __init__(self, *, is_quick: bool = False, hour: bool = False) -> None:
         self.is_quick, self.hour = is_quick, hour
+        self.sustained_per_s = 0.0  # once it was measured
         self.services = OwnServices(durable=True)
         self._year: tuple[str, volume.Site] | None = None
 
@@ -99,7 +100,7 @@ class Run:
         from bench import volume
 
         if self._year is None:
-            meters, days = (100, 3) if self.is_quick else (400, 7)
+            meters, days = (50, 3) if self.is_quick else (400, 7)
             self._year = self.services.new_database(), volume.Site(days, 1, meters)
             self.say(f"a year of {meters} meters")
             with harness.speaking_to(self._year[0]):

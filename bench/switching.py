@@ -141,7 +141,7 @@ def over_pace(sent: Sequence[Sent]) -> int:
 
 
 def p99(values: Sequence[float]) -> float:
-    return statistics.quantiles(values, n=100)[98]
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
 def figures(idle: Sequence[float], loaded: Sequence[float], bulks: Mapping[str, Bulk]) -> list[Figure]:

@@ -11,19 +11,22 @@ import argparse
 import http.client
 import json
 import os
-import socket
+import shutil
 import statistics
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 from bench.run import Run, alone
 from bench.table import Figure
+from campsite.embedded.processes import Process
+from tests.meters.harness import PATIENCE_S, ROOT, free_port, is_listening
 
 CONNECTIONS, TURNS = 20, 4
 ROOMS = 300
@@ -33,23 +36,16 @@ Body = Callable[[int], bytes]
 @contextmanager
 def web(database_url: str, application: str = "bench.bare:application") -> Iterator[int]:
     """The web process; its port."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port, place = free_port(), Path(tempfile.mkdtemp(prefix="campsite-web-"))
     words = [sys.executable, "-m", "uvicorn", application, "--lifespan", "off", "--port", str(port)]
     environment = os.environ | {"DATABASE_URL": database_url, "DATABASE_POOL": "1", "STATIC_IN_PLACE": "1"}
-    process = subprocess.Popen([*words, "--no-access-log", "--log-level", "warning"], env=environment)
+    process = Process("web", [*words, "--no-access-log"], place / "web.log", environment=environment, directory=ROOT)
     try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+        process.wait_ready(lambda: is_listening(port), PATIENCE_S)
         yield port
     finally:
-        process.terminate()
-        process.wait(20)
+        process.stop(20)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 
 from bench import table
 from bench.table import Figure
+from tests.meters.harness import ROOT
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,8 @@ def test_a_page_without_the_marks_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no place for figures"):
         table.write_markdown(page, {}, FIGURES)
     assert page.read_text() == "nothing\n"
+
+
+def test_the_document_has_a_place_for_the_figures() -> None:
+    page = (ROOT / "docs" / "bench.md").read_text()
+    assert page.index(table.BEGIN) < page.index(table.END)
