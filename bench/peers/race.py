@@ -44,16 +44,16 @@ class Speed(NamedTuple):
 class Runner:
     peer: Peer
     messages: int
-    """In a round: some three seconds' work."""
+    """In a round: a few seconds' work."""
     warm_up: int
 
 
 OURS, ONE, BATCH, NAIVE, HASS = "ours", "one", "batch", "naive", "hass"
 RUNNERS = {
-    OURS: Runner(Ours(), 40_000, 6_000),
+    OURS: Runner(Ours(), 30_000, 6_000),
     ONE: Runner(NodeRed("one_statement"), 6_000, 1_200),
     BATCH: Runner(NodeRed("batch"), 40_000, 6_000),
-    NAIVE: Runner(Naive(), 3_000, 600),
+    NAIVE: Runner(Naive(), 1_500, 300),
     HASS: Runner(HomeAssistant(), 10_000, 1_200),
 }
 Speeds = Mapping[str, Speed | str]
