@@ -26,8 +26,8 @@ from tests.meters import harness
 PER_S = 200
 QUEUED = 20_000
 DATABASE_AWAY_S, BROKER_AWAY_S, LOAD_S = 20.0, 2.0, 5.0
-STILL_S = 15.0
-"""Without a further row for so long, the rest never comes."""
+STILL_S = 30.0
+"""Without a further row for so long from a peer that listens, the rest never comes."""
 
 PEERS: dict[str, Peer] = {
     "ours": Ours(),
@@ -83,8 +83,13 @@ class Trial:
         harness.kill(self.process)
         self.process = self.peer.launch(self.place)
 
+    def _listens(self) -> bool:
+        self.revive()
+        return harness.says(self.process, self.peer.listens) > 0
+
     def outcome(self) -> Outcome:
         """Once everything stands there, or nothing has moved for a while."""
+        harness.until(self._listens, f"{self.peer.name} to listen again", 120)
         told = iter(self.generator.ledger)
         sent = {self.peer.as_stored(self.generator, meter, ms) for meter, ms in zip(told, told, strict=True)}
         rows, moved_at = self.peer.stored(self.place), time.monotonic()

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import psycopg
+
 from bench.peers import failures, ground, installing
 from bench.peers.ground import Peer, Probe
 from bench.peers.homeassistant import HomeAssistant
@@ -44,16 +46,16 @@ class Speed(NamedTuple):
 class Runner:
     peer: Peer
     messages: int
-    """In a round: some three seconds' work."""
+    """In a round: a few seconds' work."""
     warm_up: int
 
 
 OURS, ONE, BATCH, NAIVE, HASS = "ours", "one", "batch", "naive", "hass"
 RUNNERS = {
-    OURS: Runner(Ours(), 40_000, 6_000),
+    OURS: Runner(Ours(), 30_000, 6_000),
     ONE: Runner(NodeRed("one_statement"), 6_000, 1_200),
     BATCH: Runner(NodeRed("batch"), 40_000, 6_000),
-    NAIVE: Runner(Naive(), 3_000, 600),
+    NAIVE: Runner(Naive(), 1_500, 300),
     HASS: Runner(HomeAssistant(), 10_000, 1_200),
 }
 Speeds = Mapping[str, Speed | str]
@@ -112,21 +114,21 @@ class Clock:
 
 def measure(run: Run) -> list[Figure]:
     """A quick run fetches nothing."""
-    reasons = {name: runner.peer.missing() for name, runner in RUNNERS.items()}
     if not run.is_quick:
         installing.install_all()
-        reasons = {name: runner.peer.missing() for name, runner in RUNNERS.items()}
+    reasons = {name: reason for name, runner in RUNNERS.items() if (reason := runner.peer.missing())}
     tried: dict[str, list[tuple[Speed, Speed | None]]] = {name: [] for name in RUNNERS}
-    for _ in range(run.rounds(ROUNDS)):
-        for name in RUNNERS:
-            if not reasons[name]:
-                try:
-                    tried[name].append(_round(run, RUNNERS[name]))
-                except (Failed, AssertionError) as failed:
-                    reasons[name] = str(failed).splitlines()[0]
-    lost = {} if run.is_quick else {name: _killed(run, RUNNERS[name].peer) for name in RUNNERS if not reasons[name]}
-    flat = {name: reasons[name] or median([each for each, _ in tried[name]]) for name in RUNNERS}
-    waited = {name: [each for _, each in tried[name] if each] for name in RUNNERS if not reasons[name]}
+    lost: dict[str, int] = {}
+    for number in range(run.rounds(ROUNDS)):
+        for name in [each for each in RUNNERS if each not in reasons]:
+            try:
+                tried[name].append(_round(run, RUNNERS[name]))
+                if number == 0 and not run.is_quick:
+                    lost[name] = _killed(run, RUNNERS[name].peer)
+            except (Failed, AssertionError, psycopg.Error) as failed:
+                reasons[name] = f"{failed}".partition("\n")[0]
+    flat = {name: reasons.get(name) or median([each for each, _ in tried[name]]) for name in RUNNERS}
+    waited = {name: [each for _, each in tried[name] if each] for name in RUNNERS if name not in reasons}
     return [*figures(flat, {name: median(each) for name, each in waited.items() if each}), *_losses(lost)]
 
 
