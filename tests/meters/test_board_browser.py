@@ -122,10 +122,10 @@ def tile(page: Page, meter: Meter) -> Any:
     return page.locator(f".tile[data-id='{meter.pk}']")
 
 
-def send_tick(number: int, *meters: Meter, switching: bool = False) -> None:
-    """What the worker does; in a thread, for Playwright's loop runs in this one."""
+def send_tick(number: int, *meters: Meter, switching: bool = False, **told: Any) -> None:
+    """What the worker does; in a thread, for Playwright's loop runs in this one. `told` stands instead of what is."""
     worker = WorkerState.objects.get()
-    message = live.changes("b", number, [meter.pk for meter in meters], [], worker, switching=switching)
+    message = live.changes("b", number, [meter.pk for meter in meters], [], worker, switching=switching) | told
     WorkerState.objects.update(tick=number)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(live.send, message).result()
@@ -296,6 +296,17 @@ def test_an_old_message_does_not_make_old_values_look_fresh(page: Page, area: Ar
         }"""
     )
     assert now == [80_000, 70_000]
+
+
+def test_a_server_whose_clock_was_ahead_is_believed_again_once_it_is_set_back(page: Page, area: Area) -> None:
+    WorkerState.objects.update(heartbeat_at=timezone.now())
+    open_board(page)
+    page.clock.pause_at(timezone.now() + timedelta(seconds=2))  # so that no silence makes it ask
+    send_tick(2, now=live.ms(timezone.now() + LONG))
+    expect(page.locator("#lamp")).to_have_attribute("data-link", "lost")
+    WorkerState.objects.update(heartbeat_at=timezone.now() + timedelta(minutes=1))
+    send_tick(3)
+    expect(page.locator("#lamp")).to_have_attribute("data-link", "live")
 
 
 def test_a_meters_page_follows_its_meter(page: Page, area: Area) -> None:

@@ -23,7 +23,7 @@ export class Link {
   #pollAt = 0;
   #isPolling = false;
 
-  /** take(message, isExact) takes a message over and returns {whole, missed}. */
+  /** take(message, isExact) takes a message over and returns {whole, missed, isBehind}. */
   constructor(take, stateUrl, now) {
     this.#take = take;
     this.#stateUrl = stateUrl;
@@ -101,12 +101,13 @@ export class Link {
     this.heardAt = now;
     const isOpen = this.#socket?.readyState === WebSocket.OPEN;
     this.state = isOpen && now - this.#pushedAt < SILENCE_MS ? "live" : "polling";
-    const { whole, missed } = this.#take(message, isExact);
+    const { whole, missed, isBehind } = this.#take(message, isExact);
     if (whole) {
       this.#wholeAt = now;
       this.#askedAt = null;
     }
     if (missed && this.#askedAt === null) this.#ask(now);
+    if (isBehind && now - this.#pollAt >= SILENCE_MS) this.poll(now);
   }
 
   #end(state) {

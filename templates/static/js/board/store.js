@@ -1,5 +1,7 @@
 // What the server told, kept up to date by its messages. Knows no page. Times are ms since 1970 by the server's clock.
 
+const BEHIND_MS = 5_000;
+
 export class Store {
   boot = "";
   tick = 0;
@@ -12,11 +14,13 @@ export class Store {
 
   /**
    * Takes over a `snapshot` or a `tick`. Returns what changed: {whole, meters, areas} (ids), and `missed`: a tick got
-   * lost before this one, so the whole state should be asked for.
+   * lost before this one, so the whole state should be asked for; `isBehind`: it was long on its way, or the server's
+   * clock was set back, which only an exact answer can tell.
    */
   apply(message, localNow, isExact = false) {
-    this.#follow(message.now - localNow, isExact);
-    return message.type === "snapshot" ? this.#takeWhole(message) : this.#takeTick(message);
+    const isBehind = this.#follow(message.now - localNow, isExact);
+    const change = message.type === "snapshot" ? this.#takeWhole(message) : this.#takeTick(message);
+    return { ...change, isBehind };
   }
 
   /** The server's time. */
@@ -55,5 +59,6 @@ export class Store {
   // clock ahead. An answer to a quick question of ours is exact and may also set it back.
   #follow(sample, isExact) {
     if (this.#skew === null || isExact || sample > this.#skew) this.#skew = sample;
+    return sample < this.#skew - BEHIND_MS;
   }
 }
