@@ -52,11 +52,11 @@ class Samples:
     ages: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MOST_SEEN))
 
     def outage_s(self, begun_at: float, ended_at: float, limit: float) -> float | None:
-        """The longest age that the act brought. None where another act began (`limit`) before it showed or was over."""
+        """The longest age that the act brought. None where the one before was not over, or another began (`limit`)."""
         ends = min(limit, ended_at + SHOWS_WITHIN_S)
         seen = [(at, age) for at, age in self.ages if begun_at <= at <= ends]
-        is_over = bool(seen) and seen[-1][1] < FRESH_S and ends >= ended_at + SHOWS_AFTER_S
-        return max(age for _, age in seen) if is_over else None
+        is_alone = bool(seen) and max(seen[0][1], seen[-1][1]) < FRESH_S and ends >= ended_at + SHOWS_AFTER_S
+        return max(age for _, age in seen) if is_alone else None
 
 
 class Probe:
