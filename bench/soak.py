@@ -41,6 +41,7 @@ MB = 1024 * 1024
 WARM_UP = 0.4
 """This part of the time, an hour at most: caches fill, pools open, tables find their size."""
 MOST_WARM_UP_S = 3600.0
+SHORT_S = 1800.0
 STEADY = (
     "meters_meterstate meters_workerstate meters_areastate meters_device meters_watch django_q_schedule django_q_ormq"
 )
@@ -185,9 +186,12 @@ class Trend:
     an_hour: float
     is_flat: bool
     is_judged: bool
+    seen_from: float
+    """What grows by less an hour than this cannot be told in a run so short."""
 
     def __str__(self) -> str:
-        word = "flat" if self.is_flat else f"GROWS, in a week to {self.last + 168 * self.an_hour:,.0f}"
+        flat = f"flat (from {self.seen_from:+,.1f} on it would be seen)"
+        word = flat if self.is_flat else f"GROWS, in a week to {self.last + 168 * self.an_hour:,.0f}"
         told = f"{self.name:<38}{self.first:>12,.1f}{self.last:>12,.1f}{self.an_hour:>+12,.2f}"
         return f"{told}  {word if self.is_judged else 'grows with what is stored'}"
 
@@ -199,10 +203,10 @@ def trend(name: str, points: Sequence[tuple[float, float]]) -> Trend:
     span = points[-1][0] - points[0][0]
     allowed = TOLERANCES.get(name.rpartition(" ")[2])
     level = statistics.median(value for _, value in points)
-    is_flat = allowed is None or slope * span <= max(allowed.most, allowed.share * level)
+    may = max(allowed.most, allowed.share * level) if allowed else float("inf")
     ends = max(1, len(points) // 5)
     first, last = (statistics.median(v for _, v in part) for part in (points[:ends], points[-ends:]))
-    return Trend(name, first, last, slope * 3600, is_flat, allowed is not None)
+    return Trend(name, first, last, slope * 3600, slope * span <= may, allowed is not None, may / span * 3600)
 
 
 def trends(rows: Sequence[Mapping[str, float]], seconds: float) -> list[Trend]:
@@ -285,6 +289,8 @@ def show(found: Sequence[Trend], rows: Sequence[Mapping[str, float]], answers: M
     for each in found:
         print(each)
     print(f"{len(rows)} samples in {path}; answers to callers: {json.dumps(answers)}")
+    if rows and rows[-1]["at"] < SHORT_S:
+        print("Too short for a verdict of memory and threads: caches are still filling, pools still opening.")
     grows = [each.name for each in found if not each.is_flat]
     print(f"NOT FLAT: {', '.join(grows)}" if grows else "All is flat.")
     return 1 if grows or not found else 0

@@ -26,6 +26,8 @@ METERS = 12
 """Of each area."""
 TICK_S = 0.1
 PROBE_S = 0.5
+SHOWS_AFTER_S, SHOWS_WITHIN_S = 8.0, 60.0
+"""Of what was killed, the outage comes only then."""
 FRESH_S = 5.0
 REST_S = 300.0
 """All must be well again so soon after the last act, on a machine that does much else."""
@@ -50,17 +52,11 @@ class Samples:
     ages: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MOST_SEEN))
 
     def outage_s(self, begun_at: float, ended_at: float, limit: float) -> float | None:
-        """The longest age from the act's beginning until all was fresh after its end."""
-        worst = 0.0
-        for at, age in self.ages:
-            if at < begun_at:
-                continue
-            if at > limit:
-                return None
-            worst = max(worst, age)
-            if at > ended_at + PROBE_S and age < FRESH_S:
-                return worst
-        return None
+        """The longest age that the act brought. None where the one before was not over, or another began (`limit`)."""
+        ends = min(limit, ended_at + SHOWS_WITHIN_S)
+        seen = [(at, age) for at, age in self.ages if begun_at <= at <= ends]
+        is_alone = bool(seen) and max(seen[0][1], seen[-1][1]) < FRESH_S and ends >= ended_at + SHOWS_AFTER_S
+        return max(age for _, age in seen) if is_alone else None
 
 
 class Probe:

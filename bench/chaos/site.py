@@ -107,6 +107,7 @@ class Site:
         postgres, valkey = self.roads[one, "postgres"], self.roads[one, "valkey"]
         broker = self.roads.get((one, "broker"))
         told = TOLD | {"SECRET_KEY": settings.SECRET_KEY}  # who has logged in here has done so there
+        told["PGAPPNAME"] = one
         told["database_url"] = self._by_road(self.database_url, postgres)
         secret = self.services.state.secret("valkey-password")
         told["REDIS_URL"] = f"redis://:{secret}@127.0.0.1:{valkey.port}"
