@@ -38,7 +38,7 @@ BROKEN = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, OSError, RuntimeError, NotImplementedError, ValueError, IndexError),
 )
-"""What zipfile raises for one that is damaged, encrypted, of nameless files, or packed in a way that it does not know."""
+"""What zipfile raises for one that is damaged, encrypted, of nameless files, or packed as it does not know."""
 WORDS: dict[str, Promise] = {
     "no_zip": _("What it sent is no zip that can be opened."),
     "bad_paths": _("The zip names files outside of its own folder; Zigbee2MQTT makes none such."),
