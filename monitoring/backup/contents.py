@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,8 +34,11 @@ MOST_BITS = 128
 """Of a whole number: of a longer one Python makes no text again."""
 CODE = (".js", ".mjs", ".cjs")
 IEEE_ADDRESS = re.compile(r"0x[0-9a-f]{16}")
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
-"""What zipfile raises for one that is damaged, encrypted, or packed in a way that it does not know."""
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, RuntimeError, NotImplementedError, ValueError, IndexError),
+)
+"""What zipfile raises for one that is damaged, encrypted, of nameless files, or packed as it does not know."""
 WORDS: dict[str, Promise] = {
     "no_zip": _("What it sent is no zip that can be opened."),
     "bad_paths": _("The zip names files outside of its own folder; Zigbee2MQTT makes none such."),
