@@ -7,7 +7,6 @@ keeps the rest.
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from django.db import Error, connection
 
 from meters import mqtt, shards
 from meters.batch import Outcome
+from meters.inbox import Inbox
 from meters.ingest import Ingest
 from meters.shards import Shard
 
@@ -57,9 +57,7 @@ class Intake:
         self._shard = shard or Shard()
         self._stopping = threading.Event()
         self._stale = threading.Event()  # somebody changed areas or cards: look again
-        self._inbox: queue.Queue[mqtt.Message] = queue.Queue(QUEUE_SIZE)
-        self._held_bytes = 0
-        self._has_room = threading.Condition()
+        self._inbox = Inbox(QUEUE_SIZE, MOST_BYTES)
         self._asked: dict[int, datetime] = {}
         self._ingest = Ingest(self._asked, self._shard)
         self._hurried_until = 0.0  # of time.monotonic()
@@ -104,13 +102,12 @@ class Intake:
 
     @property
     def queued(self) -> int:
-        return self._inbox.qsize()
+        return len(self._inbox)
 
     @property
     def oldest(self) -> datetime | None:
         """When the first of the waiting messages was received."""
-        with self._inbox.mutex:
-            return self._inbox.queue[0].received_at if self._inbox.queue else None
+        return self._inbox.oldest
 
     def look_again(self, base_topics: Iterable[str], elsewhere: Iterable[str] = ()) -> None:
         """Areas or cards may have changed: read them anew, listen to new areas and to gone ones no more. `elsewhere`:
@@ -162,7 +159,7 @@ class Intake:
         self._send(topic, payload)
 
     def _send(self, topic: str, payload: str, *, retain: bool = False) -> None:
-        if self._inbox.full() or self._held_bytes >= MOST_BYTES:
+        if self._inbox.is_full:
             raise mqtt.NotConnected
         self._client.publish(topic, payload, retain=retain)
 
@@ -190,21 +187,8 @@ class Intake:
     def _receive(self, message: mqtt.Message) -> None:
         """Queue a message; wait while the queue is full: then the broker keeps what we cannot take."""
         self.counts.received += 1
-        while not self._stopping.is_set():
-            with self._has_room:
-                if not self._has_room.wait_for(lambda: self._held_bytes < MOST_BYTES, IDLE_S):
-                    continue
-            try:
-                self._inbox.put(message, timeout=IDLE_S)
-            except queue.Full:
-                continue
-            self._hold(_size(message))
-            return
-
-    def _hold(self, more_bytes: int) -> None:
-        with self._has_room:
-            self._held_bytes += more_bytes
-            self._has_room.notify()
+        while not self._stopping.is_set() and not self._inbox.put(message, IDLE_S):
+            pass
 
     def _topics(self) -> list[tuple[str, int]]:
         """Names may contain slashes, so that no narrower filter than `#` holds them all."""
@@ -214,7 +198,7 @@ class Intake:
 
     def _store_forever(self) -> None:
         try:
-            while not (self._stopping.is_set() and self._inbox.empty()):
+            while not (self._stopping.is_set() and not self._inbox):
                 batch = self._next_batch()
                 if self._stale.is_set():  # after the waiting: what a new subscription brings needs the new directory
                     self._stale.clear()
@@ -231,28 +215,20 @@ class Intake:
 
         While stopping it waits for none: what is queued goes in batches just as large.
         """
-        try:
-            batch = [self._inbox.get(timeout=IDLE_S)]
-        except queue.Empty:
+        if not self._inbox.wait(1, IDLE_S):
             return []
-        begun = time.monotonic()
-        end = begun + (HURRIED_FLUSH_S if begun < self._hurried_until else FLUSH_S)
-        while len(batch) < BATCH_SIZE:
-            left_s = 0.0 if self._stopping.is_set() else end - time.monotonic()
-            try:
-                batch.append(self._inbox.get(timeout=max(0.0, left_s)))
-            except queue.Empty:
-                break
-        return batch
+        is_hurried = time.monotonic() < self._hurried_until
+        if not self._stopping.is_set():
+            self._inbox.wait(BATCH_SIZE, HURRIED_FLUSH_S if is_hurried else FLUSH_S)
+        return self._inbox.take(BATCH_SIZE)
 
     def _store(self, batch: list[mqtt.Message]) -> None:
         """Commit, then acknowledge. While the database is away the same batch is tried again."""
         outcome = self._commit(batch)
         if outcome is None:
             return  # told to stop: the broker keeps what was not acknowledged
-        for message in batch:
-            self._client.ack(message)
-        self._hold(-sum(map(_size, batch)))
+        self._client.ack(batch)
+        self._inbox.let_go(batch)
         with self._lock:
             self._changed |= outcome
             self.counts.stored += outcome.stored
@@ -271,10 +247,6 @@ class Intake:
             if self._stopping.wait(wait_s):
                 return None
             wait_s = min(wait_s * 2, 10.0)
-
-
-def _size(message: mqtt.Message) -> int:
-    return len(message.topic) + len(message.payload)
 
 
 def is_passing(error: BaseException) -> bool:

@@ -103,9 +103,8 @@ LONGEST_KEPT_WHOLE = timedelta(days=365)
 def widen(rows: Sequence[Row]) -> None:
     """Bring the hours' count, first and last times, least and greatest values up to these readings."""
     names = ("meter_id", "measured_at", "power_w", "voltage_dv", "current_ma", "is_new")
-    columns = [[getattr(row, name) for row in rows] for name in names]
     with connection.cursor() as cursor:
-        cursor.execute(WIDEN, columns)
+        cursor.execute(WIDEN, tables.columns(rows, names))
 
 
 def add(rises: Iterable[tuple[int, Rise]]) -> None:
@@ -245,16 +244,8 @@ def _known_hours(meter_id: int, first: datetime, last: datetime) -> set[datetime
 
 
 def _write(statement: str, used: Used) -> None:
-    rows = sorted(used.items())
+    rows = [(meter, hour, wh, estimated) for (meter, hour), (wh, estimated) in sorted(used.items())]
     if not rows:
         return
     with connection.cursor() as cursor:
-        cursor.execute(
-            statement,
-            [
-                [meter for (meter, _), _ in rows],
-                [hour for (_, hour), _ in rows],
-                [wh for _, (wh, _) in rows],
-                [estimated for _, (_, estimated) in rows],
-            ],
-        )
+        cursor.execute(statement, [tables.array(column) for column in zip(*rows, strict=True)])

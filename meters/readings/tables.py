@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -71,7 +72,8 @@ WHERE ({", ".join(f"r.{c}" for c in MERGED)})
 
 WRITE_EPOCHS = """
 INSERT INTO meters_counterepoch AS e (meter_id, number, reason, first_wh, first_at, last_wh, last_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (meter_id, number) DO UPDATE SET
+SELECT * FROM unnest(%s::bigint[], %s::int[], %s::text[], %s::int[], %s::timestamptz[], %s::int[], %s::timestamptz[])
+ON CONFLICT (meter_id, number) DO UPDATE SET
     first_wh = CASE WHEN excluded.first_at < e.first_at THEN excluded.first_wh ELSE e.first_wh END,
     first_at = least(excluded.first_at, e.first_at),
     last_wh = CASE WHEN excluded.last_at >= e.last_at THEN excluded.last_wh ELSE e.last_wh END,
@@ -81,6 +83,14 @@ WRITE_DOUBTS = """
 INSERT INTO meters_quarantinedreading (meter_id, measured_at, counter_wh, expected_wh, reason, created_at)
 VALUES (%s, %s, %s, %s, %s, now()) ON CONFLICT (meter_id, measured_at) DO NOTHING
 """
+
+
+def array(values: Iterable[Any]) -> str:
+    """A column of numbers, truth values, times, plain words and nulls as PostgreSQL reads arrays.
+
+    It is JSON but for the brackets, and that is written in C: psycopg's own way took 2 µs a reading more.
+    """
+    return "{" + orjson.dumps(list(values))[1:-1].decode() + "}"
 
 
 def read_states(meter_ids: Iterable[int]) -> dict[int, Latest]:
@@ -97,6 +107,11 @@ def read_states(meter_ids: Iterable[int]) -> dict[int, Latest]:
     return {row.meter_id: row for row in [*rows, *map(Latest, missing)]}
 
 
+def columns(rows: Sequence[Row], names: Iterable[str]) -> list[str]:
+    """Each of these attributes of all rows, as an array."""
+    return [array(column) for column in zip(*map(attrgetter(*names), rows), strict=True)]
+
+
 def write_states(states: Iterable[Latest]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(WRITE_STATES, [orjson.dumps([_document(state) for state in states]).decode()])
@@ -106,7 +121,7 @@ def write_readings(rows: Sequence[Row]) -> None:
     """Insert, or merge with what is there attribute by attribute. Sorted, so that pages are filled in order."""
     ordered = sorted(rows, key=lambda row: (row.meter_id, row.measured_at))
     with connection.cursor() as cursor:
-        cursor.execute(WRITE_READINGS, [[getattr(row, c) for row in ordered] for c in READING_COLUMNS])
+        cursor.execute(WRITE_READINGS, columns(ordered, READING_COLUMNS))
 
 
 def find_known(rows: Sequence[Row]) -> None:
@@ -156,14 +171,22 @@ def move_point(meter_id: int, epoch: int, known: Point, earlier: Point) -> None:
 
 
 def write_epochs(rows: Sequence[tuple[int, int, str, Point, Point]]) -> None:
-    """(meter, number, reason, first, last): a new epoch, or wider bounds of a known one."""
+    """(meter, number, reason, first, last): a new epoch, or wider bounds of a known one.
+
+    A row for each that is touched, however often: a row for each counter value was half of all that storing took.
+    """
     if not rows:
         return
+    touched: dict[tuple[int, int], tuple[int, int, str, Point, Point]] = {}
+    for meter, number, reason, first, last in rows:
+        if known := touched.get((meter, number)):
+            _, _, reason, first_known, last_known = known
+            first = first if first.at < first_known.at else first_known
+            last = last if last.at >= last_known.at else last_known
+        touched[meter, number] = meter, number, reason, first, last
+    written = [(meter, number, reason, a.wh, a.at, b.wh, b.at) for meter, number, reason, a, b in touched.values()]
     with connection.cursor() as cursor:
-        cursor.executemany(
-            WRITE_EPOCHS,
-            [(meter, number, reason, a.wh, a.at, b.wh, b.at) for meter, number, reason, a, b in rows],
-        )
+        cursor.execute(WRITE_EPOCHS, [array(column) for column in zip(*sorted(written), strict=True)])
 
 
 def write_doubts(rows: Sequence[tuple[int, Point, str, int | None]]) -> None:

@@ -314,7 +314,7 @@ def test_what_another_thread_sends_goes_out_at_once(broker: Any) -> None:
     began = time.monotonic()
     for _ in range(30):
         client.publish("t", "x", qos=1)
-        client.ack(echoes.get(timeout=harness.PATIENCE_S))
+        client.ack([echoes.get(timeout=harness.PATIENCE_S)])
     client.stop()
     assert time.monotonic() - began < 15  # the network thread's own pace is a second each
 

@@ -3,19 +3,26 @@
 import contextlib
 import queue
 import random
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from meters import mqtt
+from meters import mqtt, packets
+from tests.meters.harness import until
+from tests.meters.test_packets import packed
 
 BURST = 400
 CONNECTIONS = 80
 PATIENCE_S = 60.0
+CONNACK = b"\x20\x02\x00\x00"
 
 
 class RudeBroker:
@@ -51,6 +58,34 @@ class RudeBroker:
                     connection.close()
 
 
+class ScriptedBroker:
+    """Accepts, sends its lines: one a connection, all but the last of which it then ends. Notes what it is sent."""
+
+    def __init__(self, *lines: bytes, context: ssl.SSLContext | None = None) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self.heard: list[bytearray] = []
+        self._lines, self._context = list(lines), context
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _ = self._server.accept()
+                connection = self._context.wrap_socket(plain, server_side=True) if self._context else plain
+                connection.recv(1000)
+                self.heard.append(bytearray())
+                line = self._lines.pop(0)
+                for at in range(0, len(line), 9_001):
+                    connection.sendall((b"" if at else CONNACK) + line[at : at + 9_001])
+                while not self._lines and (told := connection.recv(1000)):
+                    self.heard[-1] += told
+                connection.close()
+
+
 @pytest.fixture
 def broker() -> Iterator[RudeBroker]:
     made = RudeBroker()
@@ -67,7 +102,7 @@ def test_acknowledging_while_the_connection_breaks_never_stands_still(broker: Ru
     def acknowledge() -> None:
         while not acknowledged.is_set():
             with contextlib.suppress(queue.Empty):
-                client.ack(inbox.get(timeout=0.1))
+                client.ack([inbox.get(timeout=0.1)])
 
     storing = threading.Thread(target=acknowledge, daemon=True)
     storing.start()
@@ -88,8 +123,83 @@ def test_what_an_older_connection_brought_is_not_acknowledged(broker: RudeBroker
     end = time.monotonic() + PATIENCE_S
     while inbox.get(timeout=PATIENCE_S).generation == first.generation:
         assert time.monotonic() < end
-    assert not client.ack(first)
+    assert client.ack([first]) == 0
     client.stop()
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., ScriptedBroker]]:
+    made: list[ScriptedBroker] = []
+
+    def make(*lines: bytes, context: ssl.SSLContext | None = None) -> ScriptedBroker:
+        made.append(ScriptedBroker(*lines, context=context))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[tuple[mqtt.Client, queue.Queue[mqtt.Message]]]:
+    inbox: queue.Queue[mqtt.Message] = queue.Queue()
+    client = mqtt.Client(url, "x", on_message=inbox.put, persistent=True)
+    client._paho.reconnect_delay_set(0, 0)
+    client.start()
+    try:
+        yield client, inbox
+    finally:
+        client.stop()
+
+
+def test_of_a_batch_that_two_connections_brought_only_the_present_one_s_is_acknowledged(
+    scripted: Callable[..., ScriptedBroker],
+) -> None:
+    """The broker lost its session: number 7 is another message now."""
+    old, new = (
+        packed(b"t", b"old", packet_id=7) + packed(b"t", b"old", packet_id=8),
+        packed(b"t", b"new", packet_id=9),
+    )
+    broker = scripted(old, new + packed(b"t", b"at QoS 0", qos=0))
+    with connected(f"mqtt://127.0.0.1:{broker.port}") as (client, inbox):
+        batch = [inbox.get(timeout=PATIENCE_S) for _ in range(4)]
+        assert client.ack(batch) == 1
+        until(lambda: broker.heard[1], "the acknowledgement")
+        assert broker.heard == [b"", packets.acknowledge([9])]
+        assert client.ack(batch[:2]) == 0
+    assert broker.heard[1].startswith(packets.acknowledge([9]) + b"\xe0")  # and nothing but the good-bye
+
+
+def test_what_is_no_mqtt_ends_the_connection_and_the_next_one_begins_anew(
+    scripted: Callable[..., ScriptedBroker],
+) -> None:
+    half = packed(b"t", b"x" * 300)[:200]
+    broker = scripted(b"\x32\xff\xff\xff\xff\x01", half, packed(b"t", b"whole"))
+    with connected(f"mqtt://127.0.0.1:{broker.port}") as (_, inbox):
+        assert inbox.get(timeout=PATIENCE_S).payload == b"whole"
+    assert len(broker.heard) == 3
+
+
+def test_a_large_retained_message_and_many_small_ones_come_over_tls(
+    scripted: Callable[..., ScriptedBroker], tmp_path: Path
+) -> None:
+    if not shutil.which("openssl"):
+        pytest.skip("openssl makes the certificate: apt-get install openssl")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-subj", "/CN=test", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+    subprocess.run([*words, "-out", certificate, "-keyout", key], check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    large = packed(b"a/bridge/devices", bytes(3_000_000), retained=True)
+    broker = scripted(large + b"".join(packed(b"t", b"x" * i, packet_id=i) for i in range(1, 999)), context=context)
+    with connected(f"mqtts://localhost:{broker.port}?ca={certificate}") as (client, inbox):
+        first, *rest = [inbox.get(timeout=PATIENCE_S) for _ in range(999)]
+        assert (first.topic, len(first.payload), first.retained) == ("a/bridge/devices", 3_000_000, True)
+        assert [len(each.payload) for each in rest] == list(range(1, 999))
+        assert client.ack(rest) == 998
+        until(lambda: len(broker.heard[0]) == 4 * 998, "the acknowledgements")
+        assert broker.heard[0] == packets.acknowledge(range(1, 999))
 
 
 def test_without_a_connection_nothing_is_sent_or_kept() -> None:
