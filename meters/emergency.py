@@ -80,7 +80,8 @@ def recall_jobs(now: datetime) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(RECALL, {"now": now, "soon": now + JOBS_LATE})
-        return int(cursor.rowcount)
+        recalled: int = cursor.rowcount
+    return recalled
 
 
 class Emergency:

@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.chaos.run import LIVE, Run
+from bench.chaos import compare
+from bench.chaos.run import LIVE, Run, direct
 
 
 def say(began: float, text: str) -> None:
@@ -30,6 +31,11 @@ def show(run: Run, seed: int, minutes: float, per_s: float, violations: Sequence
 def _figures(run: Run) -> None:
     moves = [move for base in LIVE for move in run.towns[base].moves]
     print(f"published {len(run.ledger.said)}, taken by the broker {len(run.ledger.taken)}")
+    if spans := run.future_refused():
+        with direct(run.site.database_url) as database:
+            print(
+                f"refused as being of the future: {compare.refused(database, run.ledger, spans)} (not counted as lost)"
+            )
     moved = sum(move.moved for move in moves)
     print(f"commands asked for {len(run.people.asked)}, heard by meters {len(moves)}, relays moved {moved}")
     print(f"fresh {_seconds(run.rested_after_s)} s after the last act")

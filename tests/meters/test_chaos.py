@@ -16,6 +16,7 @@ from tests.meters.surroundings import services_and_broker
 pytestmark = [pytest.mark.services, pytest.mark.mosquitto, pytest.mark.late]
 
 
+@pytest.mark.timeout(600)  # a machine that does much else takes three minutes
 def test_while_everything_fails_nothing_is_lost_or_doubled_or_switched_unasked(django_db_blocker: Any) -> None:
     happens = [
         acts.kill("worker"),
