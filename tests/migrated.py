@@ -12,6 +12,7 @@ from typing import Any
 
 import environ
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier, Literal
 
 from campsite.embedded.services import given
@@ -47,6 +48,14 @@ def copy(name: str) -> str:
     return url(name)
 
 
+def bring(to: str) -> None:
+    """What this run has migrated, into the empty database of this URL, which is on a server of a test's own."""
+    dump = ["pg_dump", "--no-owner", "--no-comments", make_conninfo(**place(url(template())))]
+    made = subprocess.run(dump, check=True, capture_output=True, timeout=MIGRATE_TIMEOUT_S)
+    words = ["psql", "--quiet", "--single-transaction", "--set", "ON_ERROR_STOP=1", make_conninfo(**place(to))]
+    subprocess.run(words, input=made.stdout, check=True, capture_output=True, timeout=MIGRATE_TIMEOUT_S)
+
+
 def drop(name: str) -> None:
     """Whoever is connected to it is thrown out."""
     with server() as ours:
@@ -64,7 +73,8 @@ def server() -> Iterator[psycopg.Connection[Any]]:
         yield ours
 
 
-def place() -> dict[str, Any]:
-    found = environ.Env.db_url_config(given("DATABASE_URL"))
+def place(url: str = "") -> dict[str, Any]:
+    """Of a database's URL, in libpq's words; that of the run where none is given."""
+    found = environ.Env.db_url_config(url or given("DATABASE_URL"))
     names = {"NAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
     return {ours: found[theirs] for theirs, ours in names.items() if found.get(theirs)}
