@@ -19,6 +19,7 @@ from bench.run import Product, Run, generated
 from bench.sockets import Sockets, Told, staffs_cookies
 from bench.table import Figure
 from campsite.embedded.processes import Process
+from tests.meters.harness import until
 
 SITE = Site(meters=400)
 BOARDS, GUESTS = 20, 300
@@ -105,7 +106,8 @@ def under_load(
 ) -> list[Figure]:
     """The board again, while so many messages a second change it."""
     sockets.heard()
-    generator = product.generate(SITE, rate * (seconds + 2), rate)
+    generator = product.generate(SITE, rate * (seconds + 5), rate)
+    until(lambda: sockets.heard().shown, "the first reading on a board")
     before, began = cpu.cpu_s(web.pid), time.monotonic()
     seen = watched(page, seconds)
     share, took_s = cpu.cpu_s(web.pid) - before, time.monotonic() - began
