@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from meters import commands, readings, rejected
 from meters.zigbee2mqtt import BridgeInfo
@@ -37,8 +37,9 @@ class Outcome:
 
 @dataclass
 class Pass:
-    """One transaction's work."""
+    """One transaction's work. `kept`: older readings are refused."""
 
+    kept: timedelta
     outcome: Outcome = field(default_factory=Outcome)
     reports: list[readings.Report] = field(default_factory=list)
     refusals: list[rejected.Refusal] = field(default_factory=list)

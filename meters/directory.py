@@ -58,7 +58,8 @@ class Directory:
 
     @cached_property
     def base_topics(self) -> list[str]:
-        return sorted(self.areas)
+        """The longest first."""
+        return sorted(self.areas, key=len, reverse=True)
 
 
 def load(mine: Collection[int] | None = None) -> Directory:

@@ -91,7 +91,7 @@ class Ingest:
     # --- one transaction ---------------------------------------------------------------------------------------------
 
     def _process(self, batch: Sequence[Message]) -> Pass:
-        work = Pass()
+        work = Pass(timedelta(days=settings.READINGS_KEPT_DAYS))
         for message in batch:
             self._note_connection(message)
             try:
@@ -148,12 +148,13 @@ class Ingest:
         return self._directory
 
     def _route(self, work: Pass, message: Message) -> None:
-        located = zigbee2mqtt.locate(message.topic, self._known().base_topics)
+        known = self._known()
+        located = zigbee2mqtt.locate(message.topic, known.base_topics)
         if located is None:
             self._discover(work, message)
             return
         base_topic, rest = located
-        area = self._known().areas[base_topic]
+        area = known.areas[base_topic]
         told = self._parsed(area, rest, message)
         if not message.retained and not isinstance(told, zigbee2mqtt.Ignored):
             work.heard_areas.add(area.id)  # commands, our own too, are no sign of life
@@ -161,10 +162,10 @@ class Ingest:
         if (message.retained or not message.payload) and zigbee2mqtt.is_command(rest):
             work.outcome.areas.update(areas.note_retained_command(area.id, rest, lies=bool(message.payload)))
         match told:
+            case zigbee2mqtt.State():  # nearly all are
+                self._state(work, area, told, message)
             case zigbee2mqtt.Event() | zigbee2mqtt.LogLine() | zigbee2mqtt.Response() if message.retained:
                 pass  # of its moment, which is over: somebody else left it on the broker
-            case zigbee2mqtt.State():
-                self._state(work, area, told, message)
             case zigbee2mqtt.Availability():
                 self._availability(work, area, told, message)
             case zigbee2mqtt.Inventory():
@@ -254,9 +255,9 @@ class Ingest:
     def _state(self, work: Pass, area: AreaEntry, state: zigbee2mqtt.State, message: Message) -> None:
         if message.retained or state.is_from_cache or state.name in area.groups:
             return  # nothing was heard from a device just now
-        measured_at = _measured_at(state, message.received_at, self._known().kept_from)
-        by_name = area.names.get(state.name)
-        known = self._known().devices.get(state.ieee_address or by_name or "")
+        directory = self._known()
+        measured_at = _measured_at(state, message.received_at, work.kept, directory.kept_from)
+        known = directory.devices.get(state.ieee_address or area.names.get(state.name, ""))
         if known is None:
             raise Rejected("unknown_device", state.ieee_address or state.name)
         if known.area_id != area.id:
@@ -279,8 +280,8 @@ class Ingest:
             work.outcome.moved.add(known.meter_id)
         if is_answer:
             known = replace(known, fresh=known.fresh | {"state"})
-        elif "state" not in known.fresh:  # may be a cache's repeat, of somebody's wish even: asked if it is news
-            said = replace(said, relay=None)
+        elif said.relay is not None and "state" not in known.fresh:
+            said = said._replace(relay=None)  # may be a cache's repeat, of somebody's wish even: asked if it is news
         work.reports.append(readings.Report(known, said, measured_at, counts))
 
     def _claim(self, known: Known, area: AreaEntry) -> Known:
@@ -303,13 +304,14 @@ class Ingest:
         return self._has_inventory(work, area, message) or message.received_at - connected_at > TRUST_AFTER
 
 
-def _measured_at(state: zigbee2mqtt.State, received_at: datetime, kept_from: datetime | None) -> datetime:
+def _measured_at(
+    state: zigbee2mqtt.State, received_at: datetime, kept: timedelta, kept_from: datetime | None
+) -> datetime:
     """When the device was heard; the time of receipt where this Zigbee2MQTT tells none. Raises Rejected."""
     if state.last_seen is None:
         return received_at
     _refuse_future(state.last_seen, received_at)
-    oldest = received_at - timedelta(days=settings.READINGS_KEPT_DAYS)
-    if state.last_seen < oldest or (kept_from and state.last_seen < kept_from):
+    if state.last_seen < received_at - kept or (kept_from and state.last_seen < kept_from):
         raise Rejected("before_retention", state.last_seen.isoformat())
     return state.last_seen
 

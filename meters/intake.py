@@ -6,6 +6,7 @@ keeps the rest.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -29,6 +30,7 @@ QUEUE_SIZE = 20_000
 MOST_BYTES = 64 * 1024 * 1024
 """So much is held until it is stored, and one message more: 20,000 of the largest would be 160 GB."""
 BATCH_SIZE = 5_000
+OBJECTS_OF_A_BATCH = 100_000
 FLUSH_S = 1.0
 """Seconds that a batch collects. A batch costs some 3 ms of CPU however small it is; a board's tick is a second too."""
 HURRIED_FLUSH_S = 0.1
@@ -78,6 +80,10 @@ class Intake:
     # --- for the worker ----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
+        # A batch makes some ten objects a message, and lets go of them all. Python looks for rings among all objects
+        # there are each time their number grows: a third of a batch's CPU.
+        gc.freeze()
+        gc.set_threshold(OBJECTS_OF_A_BATCH)
         self._storing.start()
         self._client.start()
 

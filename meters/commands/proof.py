@@ -8,7 +8,7 @@ no current flows: a welded relay shows in the current alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Q
@@ -111,7 +111,7 @@ class Proofs:
                 self._current(attempt, known, state, at)
             elif attempt.status == Status.QUEUED:
                 self._heard.add(attempt.meter_id)
-        return replace(state, relay=None) if is_hearsay else state
+        return state._replace(relay=None) if is_hearsay else state
 
     def complain(self, area_id: int, complaint: Complaint, at: datetime) -> None:
         """An error line: an attempt of this area has failed, sooner than its time would have told."""

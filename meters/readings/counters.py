@@ -8,10 +8,11 @@ them, so that nothing measured is lost and nothing unmeasured is invented.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
+from typing import NamedTuple
 
 CONSISTENT = 3
 """So many values in a row must agree before a fall or a jump is believed (the first one included)."""
@@ -33,16 +34,14 @@ class Doubt(StrEnum):
     LATE = "late"
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A raw counter value in Wh and when it was measured."""
 
     at: datetime
     wh: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rise:
+class Rise(NamedTuple):
     """What was used from one point to the next of the same epoch."""
 
     start: Point
@@ -53,8 +52,7 @@ class Rise:
         return self.end.wh - self.start.wh
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(NamedTuple):
     """Where a meter's counter stands. `pending`: values that contradict `last` and are not yet believed."""
 
     epoch: int = 0
@@ -96,18 +94,18 @@ def advance(counter: Counter, point: Point, rated_w: int, slack_s: float) -> Ste
     # readings of one value are possible, the lower bill is chosen.
     if follows_last and not (follows_pending and len(counter.pending) >= CONSISTENT - 1):
         return Step(
-            replace(counter, last=point, pending=()),
+            Counter(counter.epoch, point),
             counted=[(point, counter.epoch)],
             rises=[Rise(last, point)],
             doubts=[(odd, Doubt.GLITCH, last.wh) for odd in counter.pending],
         )
     if not follows_pending:
         return Step(
-            replace(counter, pending=(point,)), doubts=[(odd, Doubt.GLITCH, last.wh) for odd in counter.pending]
+            counter._replace(pending=(point,)), doubts=[(odd, Doubt.GLITCH, last.wh) for odd in counter.pending]
         )
     pending = (*counter.pending, point)
     if len(pending) < CONSISTENT:
-        return Step(replace(counter, pending=pending))
+        return Step(counter._replace(pending=pending))
     return _begin_epoch(counter, last, pending)
 
 

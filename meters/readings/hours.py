@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import itemgetter
 
@@ -111,11 +110,12 @@ def add(rises: Iterable[tuple[int, Rise]]) -> None:
     """Add what meters (by id) used. The readings of the interval must be stored before."""
     used: Used = defaultdict(lambda: [0, 0])
     for meter_id, rise in rises:
-        if rise.wh:
-            rise = _since_hours_are_kept(meter_id, rise)
-            crosses = not is_within_one_hour(rise.start.at, rise.end.at)
-            watts = _watts(meter_id, [(rise.start.at, rise.end.at)]) if crosses else []
-            _collect(used, meter_id, rise.start.at, rise.end.at, rise.wh, watts)
+        start, end = rise.start.at, rise.end.at
+        if rise.wh and is_within_one_hour(start, end):  # nearly all are
+            used[meter_id, hour_of(start)][0] += rise.wh
+        elif rise.wh:
+            start = _since_hours_are_kept(meter_id, start, end)
+            _collect(used, meter_id, start, end, rise.wh, _watts(meter_id, [(start, end)]))
     _write(ADD_ENERGY, used)
 
 
@@ -195,12 +195,10 @@ def rebuild_around(meter_id: int, at: datetime) -> None:
             rebuild(meter_id, start, stop)
 
 
-def _since_hours_are_kept(meter_id: int, rise: Rise) -> Rise:
+def _since_hours_are_kept(meter_id: int, start: datetime, end: datetime) -> datetime:
     """What was used since before the hours that are kept is spread over those that are: no day is final twice."""
-    if rise.end.at - rise.start.at < LONGEST_KEPT_WHOLE:
-        return rise
-    final = days.final_until(meter_id)
-    return rise if final is None or final <= rise.start.at else replace(rise, start=replace(rise.start, at=final))
+    final = days.final_until(meter_id) if end - start >= LONGEST_KEPT_WHOLE else None
+    return start if final is None else max(start, final)
 
 
 def _collect(used: Used, meter_id: int, start: datetime, end: datetime, wh: int, watts: Watts) -> None:

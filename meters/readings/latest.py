@@ -58,9 +58,14 @@ class Row:
 
         One counter value a moment: that which was taken for news stays.
         """
-        for name in ("current_ma", "voltage_dv", "linkquality", "relay"):
-            if (value := getattr(state, name)) is not None:
-                setattr(self, name, value)
+        if state.current_ma is not None:  # each by its name: a loop with setattr takes three times as long
+            self.current_ma = state.current_ma
+        if state.voltage_dv is not None:
+            self.voltage_dv = state.voltage_dv
+        if state.linkquality is not None:
+            self.linkquality = state.linkquality
+        if state.relay is not None:
+            self.relay = state.relay
         if state.counter_wh is not None and not self.has_point:
             self.counter_wh, self.has_point = state.counter_wh, is_point
         if power_w is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -16,8 +18,7 @@ from meters.readings.latest import Latest, Row, counter_point, is_news, take
 from meters.zigbee2mqtt import State
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """A live state of a known meter, measured at `measured_at`.
 
     `counts` is False where it is not certain which meter spoke: its energy is then left to a later report.
@@ -59,7 +60,7 @@ def store(reports: Sequence[Report]) -> set[int]:
         partitions.ensure_for(report.measured_at for report in reports)
         states = tables.read_states(report.meter_id for report in reports)
         batch = Batch()
-        for report in sorted(reports, key=lambda r: r.measured_at):  # stable: equal times keep their order of arrival
+        for report in sorted(reports, key=attrgetter("measured_at")):  # stable: equal times keep their order of arrival
             _take(batch, states[report.meter_id], report)
         _write(batch)
         for report, point in batch.late_points:
@@ -159,5 +160,5 @@ def _move_back(latest: Latest, known: Point, epoch: int, earlier: Point) -> None
     _, after = tables.neighbours(meter_id, known.at)
     tables.move_point(meter_id, epoch, known, earlier)
     if latest.counter.last == known:
-        latest.counter = replace(latest.counter, last=earlier)
+        latest.counter = latest.counter._replace(last=earlier)
     hours.rebuild(meter_id, before[0].at if before else earlier.at, after[0].at if after else known.at)

@@ -119,7 +119,7 @@ def write_states(states: Iterable[Latest]) -> None:
 
 def write_readings(rows: Sequence[Row]) -> None:
     """Insert, or merge with what is there attribute by attribute. Sorted, so that pages are filled in order."""
-    ordered = sorted(rows, key=lambda row: (row.meter_id, row.measured_at))
+    ordered = sorted(rows, key=attrgetter("meter_id", "measured_at"))
     with connection.cursor() as cursor:
         cursor.execute(WRITE_READINGS, columns(ordered, READING_COLUMNS))
 

@@ -10,6 +10,7 @@ from meters.zigbee2mqtt.messages import Availability, Ignored, Rejected, State
 from meters.zigbee2mqtt.values import INT, SMALLINT, decode_object, ieee_of, moment, name_of, scaled
 
 PHASE = re.compile(r"^(power|voltage|current)_(\w{1,12})$")
+PHASED = ("power_", "voltage_", "current_")
 FACTOR = {"power": 1, "voltage": 10, "current": 1000}
 OUTAGE_MEMORY = {"on": "on", "off": "off", "restore": "restore", "previous": "restore"}
 RELAY = {"ON": True, "OFF": False, None: None}
@@ -76,7 +77,12 @@ def _phases(values: Mapping[str, Any]) -> dict[str, int]:
     """Candidates for phases; which of them are phases, the device's `exposes` tell. Others may be of any type."""
     found = {}
     for key, value in values.items():
-        if (match := PHASE.match(key)) and isinstance(value, int | float) and not isinstance(value, bool):
+        if (
+            key.startswith(PHASED)
+            and (match := PHASE.match(key))
+            and isinstance(value, int | float)
+            and not isinstance(value, bool)
+        ):
             scaled_value = round(value * FACTOR[match[1]]) if abs(value) < INT / 1000 else None
             if scaled_value is not None and (match[1] != "voltage" or 0 <= scaled_value <= SMALLINT):
                 found[key] = scaled_value

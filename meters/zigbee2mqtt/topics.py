@@ -16,12 +16,12 @@ UNUSED = frozenset({"bridge/definitions", "bridge/converters", "bridge/extension
 
 
 def locate(topic: str, base_topics: Iterable[str]) -> tuple[str, str] | None:
-    """(base topic, rest) of `topic` by the longest base topic that holds it; None where none does."""
-    found = [base for base in base_topics if topic.startswith(f"{base}/")]
-    if not found:
-        return None
-    base = max(found, key=len)
-    return base, topic[len(base) + 1 :]
+    """(base topic, rest) of `topic` by the first base topic that holds it, so the longest come first; None where none
+    does."""
+    for base in base_topics:
+        if topic.startswith(base) and topic.startswith("/", len(base)):
+            return base, topic[len(base) + 1 :]
+    return None
 
 
 def is_command(rest: str) -> bool:

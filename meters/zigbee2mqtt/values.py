@@ -54,10 +54,12 @@ def number(source: Mapping[str, Any], key: str) -> float | int | None:
 
 def scaled(source: Mapping[str, Any], key: str, factor: int, low: int, high: int) -> int | None:
     """`source[key]` times `factor`, rounded, within low..high."""
-    value = number(source, key)
+    value = source.get(key)
     if value is None:
         return None
-    result = round(value * factor) if abs(value) <= INT else high + 1
+    if type(value) is not int and type(value) is not float:
+        number(source, key)  # says what is wrong with it
+    result = round(value * factor) if -INT <= value <= INT else high + 1
     if not low <= result <= high:
         raise Rejected("out_of_range", f"{key} is {value}")
     return result

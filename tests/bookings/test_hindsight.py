@@ -74,7 +74,7 @@ def lines() -> list[Line]:
 
 def tell(name: str, hour: float, wh: int) -> None:
     known = replace(directory.load().devices[meter(name).device.ieee_address], fresh=frozenset({"energy"}))
-    readings.store([readings.Report(known, replace(NOTHING, counter_wh=wh), NOON + hour * HOUR)])
+    readings.store([readings.Report(known, NOTHING._replace(counter_wh=wh), NOON + hour * HOUR)])
     snapshots.settle_due(NOON + hour * HOUR)
 
 

@@ -36,7 +36,7 @@ def at(minute: float) -> datetime:
 def tell(meter: Meter, minute: float, wh: int) -> None:
     """A report of the counter; what waits for it is settled."""
     known = replace(directory.load().devices[meter.device.ieee_address], fresh=frozenset({"energy"}))
-    readings.store([readings.Report(known, replace(NOTHING, counter_wh=wh), at(minute))])
+    readings.store([readings.Report(known, NOTHING._replace(counter_wh=wh), at(minute))])
     snapshots.settle_due(at(minute))
 
 

@@ -121,7 +121,7 @@ class Campsite:
             told += 3_000_000
         else:
             told = self.counters[number] = told + int(what)
-        state = replace(NOTHING, counter_wh=told)
+        state = NOTHING._replace(counter_wh=told)
         readings.store([readings.Report(replace(self.known[number], fresh=self.fresh), state, at)])
 
     def here(self, number: int, pitch: int) -> None:

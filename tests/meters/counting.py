@@ -32,7 +32,7 @@ def known(meter: Meter, fresh: frozenset[str] = FRESH) -> Known:
 
 
 def report(who: Known, hours: float, **told: Any) -> Report:
-    return Report(who, replace(NOTHING, **told), T0 + timedelta(hours=hours))
+    return Report(who, NOTHING._replace(**told), T0 + timedelta(hours=hours))
 
 
 def counting(who: Known, *hours: float, wh_an_hour: int = 100) -> None:

@@ -4,7 +4,6 @@ The board's day, the API's and the files' have their tests beside those of other
 """
 
 import re
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -37,7 +36,7 @@ def told(request: pytest.FixtureRequest):
     start, end = bounds(day)
     moments = [start + number * HOUR for number in range(-24, (end - start) // HOUR + 25)]
     who = known(meter)
-    store([Report(who, replace(NOTHING, counter_wh=100 * count), at) for count, at in enumerate(moments)])
+    store([Report(who, NOTHING._replace(counter_wh=100 * count), at) for count, at in enumerate(moments)])
     return meter, day, hours
 
 

@@ -31,7 +31,7 @@ def known(meter: Meter, fresh: frozenset[str] = FRESH, phases: tuple[str, ...] =
 
 
 def report(who: Known, minute: float = 0, **told: Any) -> Report:
-    return Report(who, replace(NOTHING, **told), T0 + timedelta(minutes=minute))
+    return Report(who, NOTHING._replace(**told), T0 + timedelta(minutes=minute))
 
 
 def latest(meter: Meter) -> MeterState:
@@ -192,7 +192,7 @@ def test_cached_repeats_do_not_confirm_a_fall(meter: Meter) -> None:
 def test_energy_is_left_alone_where_it_is_not_sure_who_spoke(meter: Meter) -> None:
     who = known(meter)
     store([report(who, 0, counter_wh=50_000)])
-    store([replace(report(who, 5, counter_wh=10, power_w=7), counts=False)])
+    store([report(who, 5, counter_wh=10, power_w=7)._replace(counts=False)])
     state = latest(meter)
     assert state.power_w == 7
     assert state.energy_kwh == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
@@ -120,10 +119,10 @@ def test_what_was_used_since_before_the_hours_that_are_kept_is_spread_over_those
     who = known(meter)
     at = datetime(2021, 3, 28, 12, tzinfo=UTC)
     store(
-        [Report(who, replace(NOTHING, counter_wh=1000), at), Report(who, replace(NOTHING, counter_wh=1100), at + HOUR)]
+        [Report(who, NOTHING._replace(counter_wh=1000), at), Report(who, NOTHING._replace(counter_wh=1100), at + HOUR)]
     )
     assert retention.forget_hours(NOW) == 2
-    store([Report(who, replace(NOTHING, counter_wh=50_000), T0)])
+    store([Report(who, NOTHING._replace(counter_wh=50_000), T0)])
     assert HourlyUsage.objects.order_by("hour").first().hour == datetime(2021, 3, 28, 22, tzinfo=UTC)
     days_wh = DailyUsage.objects.aggregate(sum=Sum("energy_wh"))["sum"]
     assert days_wh + used_wh(meter) == billed_wh(meter) == 49_000
@@ -159,7 +158,7 @@ def told_for_three_days(meter: Meter) -> Meter:
     who = known(meter)
     for number in range(72, 0, -1):
         at = now - timedelta(hours=number)
-        store([Report(who, replace(NOTHING, counter_wh=(100 - number) * 70, power_w=number), at)])
+        store([Report(who, NOTHING._replace(counter_wh=(100 - number) * 70, power_w=number), at)])
     readings_days.sum_up(now)
     return meter
 

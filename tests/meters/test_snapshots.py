@@ -32,7 +32,7 @@ def tell(
     meter: Meter, minute: float, wh: int | None, power_w: int | None = None, fresh: frozenset[str] = FRESH
 ) -> None:
     known = replace(directory.load().devices[meter.device.ieee_address], fresh=fresh)
-    state = replace(NOTHING, counter_wh=wh, power_w=power_w)
+    state = NOTHING._replace(counter_wh=wh, power_w=power_w)
     readings.store([readings.Report(known, state, at(minute))])
 
 

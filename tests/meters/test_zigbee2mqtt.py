@@ -60,7 +60,7 @@ def refusal(payload: Any, rest: str = "101,2") -> str:
     ],
 )
 def test_a_topic_belongs_to_the_longest_base_topic(topic: str, expected: tuple[str, str] | None) -> None:
-    assert locate(topic, ["zigbee2mqtt", "zigbee2mqtt_area2", "site", "site/z2m"]) == expected
+    assert locate(topic, ["zigbee2mqtt_area2", "zigbee2mqtt", "site/z2m", "site"]) == expected
 
 
 @pytest.mark.parametrize("name", ["101,2", "Hytte 26", "repeater - plads 207 v hæk", "service/vaskehus", "a/b/c"])

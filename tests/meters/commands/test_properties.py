@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -230,7 +230,7 @@ class World:
         shift = timedelta(seconds=seconds)
         self.asked.update({meter: at - shift for meter, at in self.asked.items()})
         for word in self.words:
-            word.message = replace(word.message, received_at=word.message.received_at - shift)
+            word.message = word.message._replace(received_at=word.message.received_at - shift)
         MeterState.objects.update(heard_at=timezone.now())
         self.dispatcher._next_look, self.dispatcher._pace = 0.0, Pace()
         self.dispatcher._asked = {}

@@ -8,7 +8,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -202,7 +201,7 @@ def hear(ingest: Ingest, *instances: Instance) -> None:
     for each in instances:
         if told := run(each, 0):
             heard = [message(p.topic, p.payload.encode(), retained=p.retain) for p in told]
-            ingest.process([replace(each, received_at=timezone.now()) for each in heard])
+            ingest.process([each._replace(received_at=timezone.now()) for each in heard])
 
 
 @pytest.mark.django_db(transaction=True)
