@@ -270,14 +270,12 @@ class Client:
 
 def keep_session(url: str, client_id: str, topics: Sequence[tuple[str, int]], timeout_s: float = 5.0) -> bool:
     """Make the broker keep from now on what these filters ask for, until this client comes for it. Whether it does."""
-    client = _speaker(paho.Client, _split(url), client_id, persistent=True)
-    client.manual_ack_set(True)
-    return _visit(url, client, topics, timeout_s)
+    return _visit(url, _speaker(_split(url), client_id, persistent=True, manual_ack=True), topics, timeout_s)
 
 
 def end_session(url: str, client_id: str, timeout_s: float = 5.0) -> bool:
     """Make the broker forget this client and what it keeps for it. Whether it does."""
-    return _visit(url, _speaker(paho.Client, _split(url), client_id), (), timeout_s)
+    return _visit(url, _speaker(_split(url), client_id), (), timeout_s)
 
 
 def _visit(url: str, client: paho.Client, topics: Sequence[tuple[str, int]], timeout_s: float) -> bool:
