@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 from statistics import median
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from bench.run import Run, alone
 from bench.table import Figure
 from bench.webhook import web
 
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 THIRD_GENERATION = {
     "offline": False,
     "latency": 300,

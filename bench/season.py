@@ -182,7 +182,7 @@ class Counted:
         self.moments = [at for at, _, _ in self.rows]
         self.sums = [0]
         for (_, before, epoch), (_, after, next_epoch) in pairwise(self.rows):
-            self.sums.append(self.sums[-1] + (after - before if epoch == next_epoch else 0))
+            self.sums.append(self.sums[-1] + ((after or 0) - (before or 0) if epoch == next_epoch else 0))
 
     def at(self, moment: datetime | None) -> int:
         """None: at the end."""

@@ -120,7 +120,8 @@ def measure(run: Run) -> list[Figure]:
 
 def figures(rounds: dict[int, list[Round]]) -> list[Figure]:
     def median(workers: int, name: str) -> float:
-        return statistics.median(getattr(each, name) for each in rounds[workers])
+        values: list[float] = [getattr(each, name) for each in rounds[workers]]
+        return statistics.median(values)
 
     one, found = "one worker", []
     cores = f"on {len(os.sched_getaffinity(0))} cores"

@@ -77,6 +77,7 @@ def main() -> int:
     script = Script(words.areas, words.devices, words.minutes, words.seed)
     report = Report()
     with services_and_broker("mosquitto", OwnServices) as (services, broker), ExitStack() as stack:
+        assert isinstance(services, OwnServices)
         database_url = services.new_database()
         django(services, database_url)
         port = stack.enter_context(web(database_url, "campsite.asgi:application"))

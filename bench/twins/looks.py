@@ -11,6 +11,7 @@ from bench.cpu import cpu_of_all_s
 from bench.twins.radios import Radio, Silent
 from bench.twins.site import Site
 from bench.twins.truth import COMPARED_TWICE, Bridge, Case, Finding, area, command, same
+from campsite.embedded.processes import Process
 
 
 class Looks:
@@ -84,7 +85,7 @@ class Looks:
     def shares(self) -> dict[str, float]:
         """Percent of a core since the last call; of a process that has ended since, nothing."""
         site = self._site
-        running = {
+        running: dict[str, list[Process | None]] = {
             "z2m": [radio.process for radio in site.radios],
             "worker": [site.worker],
             "qcluster": [site.cluster],
