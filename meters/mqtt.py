@@ -91,10 +91,10 @@ class _Reader(paho.Client):
             received = b""
         if not received:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        with self._msgtime_mutex:
-            self._last_bytes_received = time.monotonic()
         self._received += received
         rc = self._take_packets()
+        with self._msgtime_mutex:  # afterwards: who waited for room meanwhile has missed nothing
+            self._last_bytes_received = time.monotonic()
         return self._loop_rc_handle(rc) if rc else rc
 
     def _take_packets(self) -> MQTTErrorCode:

@@ -27,12 +27,19 @@ VALUES = {
 }
 PHASES = {"power": ("phase_power_w", 1), "voltage": ("phase_voltage_v", 10), "current": ("phase_current_a", 1000)}
 TIMES = {name: time for name, (_, time, _) in VALUES.items()} | {"phases": "phases_at"}
+# Locked before it is read: a statement that waits for a lock sees the epochs as they were before it waited, and would
+# bill anew what somebody else has just billed.
+LOCK_STATES = "SELECT meter_id FROM meters_meterstate WHERE meter_id = ANY(%s) ORDER BY meter_id FOR UPDATE"
+MAKE_STATES = """
+INSERT INTO meters_meterstate (meter_id, energy_kwh, pending) SELECT unnest(%s::bigint[]), 0, '[]'
+ON CONFLICT (meter_id) DO UPDATE SET meter_id = excluded.meter_id
+"""
 WHOLE = ", ".join(f"(s.{c} * {factor})::int" if factor > 1 else f"s.{c}" for c, _, factor in VALUES.values())
 READ_STATES = f"""
 SELECT s.meter_id, s.heard_at, s.gap_s, s.epoch, (s.energy_kwh * 1000)::bigint, s.pending, e.last_at, e.last_wh,
     {WHOLE}, {", ".join(TIMES.values())}, {", ".join(column for column, _ in PHASES.values())}
 FROM meters_meterstate s LEFT JOIN meters_counterepoch e ON e.meter_id = s.meter_id AND e.number = s.epoch
-WHERE s.meter_id = ANY(%s) ORDER BY s.meter_id FOR UPDATE OF s
+WHERE s.meter_id = ANY(%s)
 """  # noqa: S608  (only our own column names)
 STATE_COLUMNS = (
     *("heard_at", "gap_s", "epoch", "energy_kwh", "pending"),
@@ -97,14 +104,11 @@ def read_states(meter_ids: Iterable[int]) -> dict[int, Latest]:
     """The states of these meters, locked in an order: who stores the same ones waits. Missing rows are made."""
     ids = sorted(set(meter_ids))
     with connection.cursor() as cursor:
+        cursor.execute(LOCK_STATES, [ids])
+        if missing := sorted(set(ids) - {meter_id for (meter_id,) in cursor.fetchall()}):
+            cursor.execute(MAKE_STATES, [missing])
         cursor.execute(READ_STATES, [ids])
-        rows = [_latest(row) for row in cursor.fetchall()]
-        if missing := sorted(set(ids) - {row.meter_id for row in rows}):
-            cursor.execute(
-                "INSERT INTO meters_meterstate (meter_id, energy_kwh, pending) SELECT unnest(%s::bigint[]), 0, '[]'",
-                [missing],
-            )
-    return {row.meter_id: row for row in [*rows, *map(Latest, missing)]}
+        return {row.meter_id: row for row in map(_latest, cursor.fetchall())}
 
 
 def columns(rows: Sequence[Row], names: Iterable[str]) -> list[str]:

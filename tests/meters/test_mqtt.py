@@ -23,6 +23,7 @@ BURST = 400
 CONNECTIONS = 80
 PATIENCE_S = 60.0
 CONNACK = b"\x20\x02\x00\x00"
+PINGREQ, PINGRESP = b"\xc0\x00", b"\xd0\x00"
 
 
 class RudeBroker:
@@ -179,6 +180,42 @@ def test_what_is_no_mqtt_ends_the_connection_and_the_next_one_begins_anew(
     with connected(f"mqtt://127.0.0.1:{broker.port}") as (_, inbox):
         assert inbox.get(timeout=PATIENCE_S).payload == b"whole"
     assert len(broker.heard) == 3
+
+
+def test_who_waited_for_room_longer_than_the_keepalive_keeps_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to a ping lies unread meanwhile: that is no silence of the broker's."""
+    monkeypatch.setattr(mqtt, "KEEPALIVE_S", 1)
+    server, begun = socket.create_server(("127.0.0.1", 0)), threading.Event()
+    inbox: queue.Queue[mqtt.Message] = queue.Queue()
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        connection.recv(1000)
+        connection.sendall(CONNACK)
+        while connection.recv(1000) != PINGREQ:
+            pass
+        connection.sendall(packed(b"t", b"first"))
+        begun.wait(PATIENCE_S)  # so that the answer is not read with the message
+        connection.sendall(PINGRESP + packed(b"t", b"second", packet_id=8))
+        with contextlib.suppress(OSError):
+            while connection.recv(1000):
+                pass
+
+    def receive(message: mqtt.Message) -> None:
+        inbox.put(message)
+        if message.payload == b"first":
+            begun.set()
+            time.sleep(1.2 * mqtt.KEEPALIVE_S)  # there is no room
+
+    threading.Thread(target=serve, daemon=True).start()
+    client = mqtt.Client(f"mqtt://127.0.0.1:{server.getsockname()[1]}", "x", on_message=receive, persistent=True)
+    client.start()
+    try:
+        told = [inbox.get(timeout=PATIENCE_S / 4) for _ in range(2)]
+        assert [(each.payload, each.generation) for each in told] == [(b"first", 1), (b"second", 1)]
+    finally:
+        client.stop()
+        server.close()
 
 
 def test_a_large_retained_message_and_many_small_ones_come_over_tls(

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import DataError, connection
+from django.db import DataError, connection, transaction
 from django.db.models import Sum
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +17,7 @@ from meters.models import CounterEpoch, HourlyUsage, Meter, MeterState, Quaranti
 from meters.readings import Report, hours, prune_quarantined, store
 from meters.zigbee2mqtt import State
 from tests import make
+from tests.meters.commands import in_thread, wait_for_a_lock
 from tests.properties import fewer
 
 pytestmark = pytest.mark.django_db
@@ -295,6 +296,32 @@ def test_any_order_and_repetition_ends_in_the_same_hours_and_energy(
     assert differences(first) == differences(second) == []
     values = [entry["counter_wh"] for entry in told if entry["counter_wh"] is not None]
     assert latest(first).energy_kwh * 1000 == (values[-1] - values[0] if values else 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_store_the_same_value_at_once_bill_it_once(meter: Meter) -> None:
+    """As when one worker takes over from another that still stores what it had: who waits must see what was done."""
+    who = known(meter)
+    store([report(who, 0, counter_wh=1000)])
+    with transaction.atomic():
+        store([report(who, 10, counter_wh=1100)])
+        other = in_thread(lambda: store([report(who, 10, counter_wh=1100)]))
+        wait_for_a_lock()
+    other.join()
+    assert latest(meter).energy_kwh == Decimal("0.1")
+    assert by_hour(meter) == {10: (100, 0)}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_hear_a_meter_for_the_first_time_at_once_both_store_it(meter: Meter) -> None:
+    who, another = known(meter), known(make.meter("101,3", area=meter.device.area))
+    store([report(another, 0, power_w=1)])  # the day's partition is there
+    with transaction.atomic():
+        store([report(who, 0, counter_wh=1000)])
+        other = in_thread(lambda: store([report(who, 10, counter_wh=1100)]))
+        wait_for_a_lock()
+    other.join()
+    assert latest(meter).energy_kwh == Decimal("0.1")
 
 
 @fewer(4)
