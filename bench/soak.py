@@ -27,7 +27,7 @@ import redis
 from bench.chaos.load import Ledger
 from bench.chaos.run import Run, direct
 from bench.chaos.site import Durable, Site
-from bench.ingest_cost import django
+from bench.run import django
 from bench.twins.product import Board
 from bench.webhook import body
 from campsite.embedded.processes import signals

@@ -16,7 +16,7 @@ from bench.chaos import report, verdict
 from bench.chaos.acts import script
 from bench.chaos.run import Run
 from bench.chaos.site import FAKETIME, Durable, Site
-from bench.ingest_cost import django
+from bench.run import django
 from campsite.embedded.processes import signals
 from tests.meters.harness import OwnServices
 from tests.meters.surroundings import services_and_broker

@@ -18,6 +18,7 @@ from bench.chaos.load import Ledger, Load, Town, past_step_s
 from bench.chaos.pages import MOST_SEEN, Pages
 from bench.chaos.people import People
 from bench.chaos.site import Site
+from bench.sockets import staffs_cookies
 from tests import chromium
 from tests.meters.harness import says, until
 
@@ -149,7 +150,6 @@ class Run:
         """All meters are known and heard, the pages are open and fresh."""
         from rest_framework.authtoken.models import Token
 
-        from bench.portal import staffs_cookie
         from meters import notify
         from meters.models import Area, Meter
         from tests import make
@@ -166,7 +166,7 @@ class Run:
         self._wait(lambda: Meter.objects.filter(state__relay=True).count() == count, "every meter's position")
         token = Token.objects.create(user=make.superuser("machine")).key
         self.people = People(self.site.port, token, [self.towns[base] for base in LIVE], self._dice)
-        self.staffs = staffs_cookie()
+        (self.staffs,) = staffs_cookies(1)
         if chromium.program():
             self.pages = self._open_pages()
         self._load.start()
