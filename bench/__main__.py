@@ -36,7 +36,7 @@ def main() -> int:
     run = Run(is_quick=told.quick, hour=told.hour)
     try:
         run.start()
-        figures = measured(run, benches)
+        figures, broken = measured(run, benches)
     except Failed as failed:
         print(failed, file=sys.stderr)
         return 1
@@ -49,7 +49,7 @@ def main() -> int:
         run.stop()
     facts["load at the end"] = load()
     written(told, facts, figures)
-    return 1 if any(each.verdict == "missed" for each in figures) and told.strict else 0
+    return 1 if told.strict and (broken or any(each.verdict == "missed" for each in figures)) else 0
 
 
 def arguments() -> argparse.Namespace:
@@ -59,7 +59,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the table between the marks of this page")
-    parser.add_argument("--strict", action="store_true", help="end with 1 where a goal is missed")
+    parser.add_argument("--strict", action="store_true", help="end with 1 where a goal is missed or a bench broke")
     parser.add_argument("--list", action="store_true", help="the benches, and the long programs beside them")
     return parser.parse_args()
 
@@ -72,9 +72,9 @@ def listed() -> None:
         print(f"{module:<26}{about}")
 
 
-def measured(run: Run, benches: list[registry.Bench]) -> list[Figure]:
-    """One that breaks does not cost the others' figures."""
-    figures: list[Figure] = []
+def measured(run: Run, benches: list[registry.Bench]) -> tuple[list[Figure], list[str]]:
+    """And the names of those that broke, which does not cost the others' figures."""
+    figures, broken = list[Figure](), list[str]()
     for bench in benches:
         began = time.monotonic()
         print(f"{bench.name}: {bench.about}", file=sys.stderr, flush=True)
@@ -82,11 +82,12 @@ def measured(run: Run, benches: list[registry.Bench]) -> list[Figure]:
             found = bench.load()(run)
         except Exception as error:  # noqa: BLE001  (whatever it is, it is told in the table)
             traceback.print_exc()
+            broken.append(bench.name)
             found = [Figure(bench.name, None, note=f"{type(error).__name__}: {error}".splitlines()[0][:120])]
         figures += found
         print(table.shown(found), file=sys.stderr)
         print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return figures
+    return figures, broken
 
 
 def written(told: argparse.Namespace, facts: dict[str, Any], figures: list[Figure]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -16,15 +17,26 @@ def cpu_s(pid: int) -> float:
 
 
 def cpu_of_all_s(parent: int) -> float:
-    """Of a process and its living children: PostgreSQL forks one for each connection."""
-    total = cpu_s(parent)
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
-                total += cpu_s(int(stat.parent.name))
-        except OSError:
-            continue  # it has just ended
+    """Of a process and all that descend from it: PostgreSQL forks one for each connection."""
+    total = 0.0
+    for pid in family(parent):
+        with suppress(OSError):  # it has just ended
+            total += cpu_s(pid)
     return total
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found, new = [pid], [pid]
+    while new:
+        new = [child for parent in new for child in children.get(parent, [])]
+        found += new
+    return found
 
 
 def rss_mb(pid: int, *, peak: bool = False) -> float:

@@ -6,8 +6,6 @@ would grow on: script/soak looks for longer.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bench import cpu
 from bench.generator import Site
 from bench.run import Product, Run, generated
@@ -47,15 +45,4 @@ def after(product: Product, ours: dict[str, Process], seconds: int) -> dict[str,
 
 def held(ours: dict[str, Process]) -> dict[str, float]:
     """MB of each, its children included: qcluster's tasks run in some."""
-    return {name: sum(map(cpu.rss_mb, family(process.pid))) for name, process in ours.items()}
-
-
-def family(pid: int) -> list[int]:
-    found = [pid]
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found += family(int(stat.parent.name))
-        except OSError:
-            continue  # it has just ended
-    return found
+    return {name: sum(map(cpu.rss_mb, cpu.family(process.pid))) for name, process in ours.items()}

@@ -15,6 +15,8 @@ import paho.mqtt.client as paho
 import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.meters.harness import login
+
 TABLES = """
 CREATE TABLE naive_reading (
     id bigserial PRIMARY KEY, device varchar(32) NOT NULL, measured_at timestamptz NOT NULL, energy double precision,
@@ -51,17 +53,7 @@ def create(database_url: str) -> None:
 
 
 def connect(database_url: str) -> psycopg.Connection[tuple[object, ...]]:
-    """By the form of URL that the settings take: the socket's directory is a part of the path."""
-    parts = urlsplit(database_url)
-    place, _, name = unquote(parts.path).rpartition("/")
-    return psycopg.connect(
-        host=parts.hostname or place.removeprefix("/"),
-        port=parts.port or 5432,
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        dbname=name,
-        autocommit=True,
-    )
+    return psycopg.connect(**login(database_url), autocommit=True)
 
 
 def main() -> None:

@@ -51,6 +51,8 @@ BENCHES = [
 
 PROGRAMS = {
     "bench.volume --days 90": "whether pages stay fast when all is full: half an hour, 15 GB",
+    "bench.chaos": "everything fails under load, and whether anything was lost: script/chaos",
+    "bench.soak": "what grows within an hour, or a week: script/soak",
     "bench.peers.failures": "the peers and ours are killed, lose their database and their broker: what is lost",
     "bench.season": "a season of bookings, replayed: hours",
     "bench.twins": "six real Zigbee2MQTTs and a script of every fault: half an hour",

@@ -232,13 +232,13 @@ def settled(read: Callable[[], int], wanted: int, timeout_s: float, what: str) -
     return now
 
 
-def meters_of(product: Product, worker: Process, run: Run) -> cpu.Meter:
-    """Whose CPU a message costs."""
+def meters_of(product: Product, run: Run, *workers: Process) -> cpu.Meter:
+    """Whose CPU a message costs: all workers together, PostgreSQL, the broker."""
     assert product.broker.process
     broker = product.broker.process.pid
     return cpu.Meter(
         {
-            "worker": lambda: cpu.cpu_s(worker.pid),
+            "worker": lambda: sum(cpu.cpu_s(worker.pid) for worker in workers),
             "postgres": lambda: cpu.cpu_of_all_s(run.postgres_pid),
             "broker": lambda: cpu.cpu_s(broker),
         }

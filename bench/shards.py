@@ -12,10 +12,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import cpu
 from bench.generator import Generator, Site, register
 from bench.ingest import STALLED_S, commits, rate
-from bench.run import Product, Run, generated, settled
+from bench.run import Product, Run, generated, meters_of, settled
 from bench.table import Figure
 from campsite.embedded.processes import Process
 from tests.meters.harness import terminate, until
@@ -53,12 +52,12 @@ def drained(run: Run, product: Product, shards: Sequence[str], messages: int) ->
     Generator(product.broker.url, SITE).announce()
     generated(product.replay(SITE, messages))
     since, written, workers = time.time(), _wal(), start(product, shards)
-    spent = _meter(run, product, workers)
-    settled(lambda: _stored(), messages, STALLED_S, f"stored by {len(shards)} workers")
+    spent = meters_of(product, run, *workers)
+    settled(_stored, messages, STALLED_S, f"stored by {len(shards)} workers")
     used = {name: 1e6 * seconds / messages for name, seconds in spent.read().items()}
     found = commits("meters_reading", since, time.time())
     end(workers)
-    return Round(rate(found), used["workers"], used["postgres"], used["broker"], (_wal() - written) / messages)
+    return Round(rate(found), used["worker"], used["postgres"], used["broker"], (_wal() - written) / messages)
 
 
 def start(product: Product, shards: Sequence[str]) -> list[Process]:
@@ -94,18 +93,6 @@ def _wal() -> float:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")
         return float(cursor.fetchone()[0])
-
-
-def _meter(run: Run, product: Product, workers: Sequence[Process]) -> cpu.Meter:
-    assert product.broker.process
-    broker = product.broker.process.pid
-    return cpu.Meter(
-        {
-            "workers": lambda: sum(cpu.cpu_s(worker.pid) for worker in workers),
-            "postgres": lambda: cpu.cpu_of_all_s(run.postgres_pid),
-            "broker": lambda: cpu.cpu_s(broker),
-        }
-    )
 
 
 def measure(run: Run) -> list[Figure]:

@@ -1,8 +1,9 @@
 """The whole product under steady load, without faults, and what of it grows: `script/soak [--hours 1] [--rate 20]`.
 
 Each half minute: memory, file handles and threads of each of our processes, PostgreSQL's, Valkey's and the broker's
-memory, connections, tables that must not grow, the worker's lag. The first part of the time is for warming up. What
-grows after it beyond its tolerance is told, with what it would come to in a week; exit code 1 then. docs/chaos.md.
+memory, connections, tables that must not grow, the write-ahead log, what the broker keeps, the worker's lag. The first
+part of the time is for warming up. What grows after it beyond its tolerance is told, with what it would come to in a
+week; exit code 1 then, and where the product was not well meanwhile. docs/chaos.md.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import argparse
 import csv
 import http.client
 import itertools
-import json
 import os
 import statistics
 import sys
@@ -31,7 +31,7 @@ from bench.run import django
 from bench.twins.product import Board
 from bench.webhook import body
 from campsite.embedded.processes import signals
-from tests.meters.harness import OwnServices
+from tests.meters.harness import Listener, OwnServices
 from tests.meters.surroundings import services_and_broker
 
 SAMPLE_S = 30.0
@@ -42,6 +42,9 @@ WARM_UP = 0.4
 """This part of the time, an hour at most: caches fill, pools open, tables find their size."""
 MOST_WARM_UP_S = 3600.0
 SHORT_S = 1800.0
+MOST_POINTS = 400
+STORED = 0.5
+"""At least this part of the messages must become readings: two messages may tell of one."""
 STEADY = (
     "meters_meterstate meters_workerstate meters_areastate meters_device meters_watch django_q_schedule django_q_ormq"
 )
@@ -65,6 +68,7 @@ TOLERANCES = {
     "clients": Tolerance(1.5),
     "messages": Tolerance(20.0, 0.1),
     "kB": Tolerance(512.0, 0.1),
+    "segments": Tolerance(2.0),
     "s": Tolerance(1.0),
 }
 """By the last word of a sample's name."""
@@ -85,8 +89,22 @@ def of_processes(name: str, pids: Sequence[int]) -> dict[str, float]:
     return {f"{name} MB": memory, f"{name} handles": handles, f"{name} threads": threads}
 
 
-def sample(site: Site) -> dict[str, float]:
-    found: dict[str, float] = {}
+class Kept:
+    """What the broker says that it keeps, for whom it may be: it tells each ten seconds what has changed."""
+
+    TOPIC = "$SYS/broker/store/messages/count"
+
+    def __init__(self, url: str) -> None:
+        self.messages = 0.0
+        self._ear = Listener(url, self.TOPIC, self._hear)
+        self.stop = self._ear.stop
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        self.messages = float(payload)
+
+
+def sample(site: Site, kept: Kept) -> dict[str, float]:
+    found = {"broker kept messages": kept.messages, "write-ahead log segments": wal_segments(site)}
     for name, pids in site.pids_of.items():
         if name == "postgres":  # its shared buffers fill up to their size: what its processes have beside them
             found["postgres processes connections"] = float(len(pids))
@@ -96,6 +114,11 @@ def sample(site: Site) -> dict[str, float]:
         told = valkey.info()
         found |= {"valkey used MB": told["used_memory"] / MB, "valkey clients": float(told["connected_clients"])}
     return found | of_database(site.database_url)
+
+
+def wal_segments(site: Site) -> float:
+    """Of 16 MB each. PostgreSQL uses them again: more and more of them is a log that nobody lets go of."""
+    return float(sum(len(each.name) == 24 for each in (site.services.postgres.directory / "pg_wal").iterdir()))
 
 
 def of_database(url: str) -> dict[str, float]:
@@ -196,8 +219,16 @@ class Trend:
         return f"{told}  {word if self.is_judged else 'grows with what is stored'}"
 
 
+def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most MOST_POINTS, each the medians of its neighbours: of a week's there would be a hundred million pairs."""
+    each = -(-len(points) // MOST_POINTS)
+    groups = (points[begin : begin + each] for begin in range(0, len(points), each))
+    return [(statistics.median(t for t, _ in group), statistics.median(v for _, v in group)) for group in groups]
+
+
 def trend(name: str, points: Sequence[tuple[float, float]]) -> Trend:
     """Theil and Sen's slope: the median of those between all pairs, which a few outliers do not move."""
+    points = thinned(points)
     slopes = [(b - a) / (t - s) for (s, a), (t, b) in itertools.combinations(points, 2) if t > s]
     slope = statistics.median(slopes) if slopes else 0.0
     span = points[-1][0] - points[0][0]
@@ -218,16 +249,31 @@ def trends(rows: Sequence[Mapping[str, float]], seconds: float) -> list[Trend]:
     return [trend(name, [(row["at"], row.get(name, 0.0)) for row in late]) for name in names]
 
 
+def unwell(
+    rows: Sequence[Mapping[str, float]], answers: Mapping[str, int], per_s: float, ended: Sequence[str]
+) -> list[str]:
+    """What was wrong meanwhile: what does nothing stays flat. `ended`: processes that are no more."""
+    found = [f"{name} has ended" for name in ended]
+    found += [f"callers were answered {answer}: {count} times" for answer, count in answers.items() if answer != "200"]
+    if not answers:
+        found.append("callers were never answered")
+    stored, passed = (rows[-1][name] - rows[0][name] if rows else 0.0 for name in ("readings", "at"))
+    if stored < STORED * per_s * passed:
+        found.append(f"{stored:.0f} readings were stored in {passed:.0f} s, at {per_s:g} messages a second")
+    return found
+
+
 # --- the run ---------------------------------------------------------------------------------------------------------
 
 
 def watch(run: Run, seconds: float, write: Callable[[Mapping[str, float]], None]) -> list[dict[str, float]]:
-    began, rows = time.monotonic(), list[dict[str, float]]()
+    began, rows, kept = time.monotonic(), list[dict[str, float]](), Kept(run.site.broker.url)
     while (passed := time.monotonic() - began) < seconds:
         if not rows or passed >= rows[-1]["at"] + SAMPLE_S:
-            rows.append({"at": passed} | sample(run.site))
+            rows.append({"at": passed} | sample(run.site, kept))
             write(rows[-1])
         time.sleep(0.5)
+    kept.stop()
     return rows
 
 
@@ -280,20 +326,23 @@ def main() -> int:
         stack.callback(run.end)
         callers = begin(run, stack)
         rows = watch(run, seconds, writer(told.csv))
-        found = trends(rows, seconds)
-    return show(found, rows, callers.answers, told.csv)
+        ended = [name for name, part in site.parts.items() if not part.process.is_alive()]
+        ended += ["Chromium"] if run.pages and run.pages.failed else []
+        wrong = unwell(rows, callers.answers, told.rate, ended)
+    return show(trends(rows, seconds), wrong, rows, told.csv)
 
 
-def show(found: Sequence[Trend], rows: Sequence[Mapping[str, float]], answers: Mapping[str, int], path: Path) -> int:
+def show(found: Sequence[Trend], wrong: Sequence[str], rows: Sequence[Mapping[str, float]], path: Path) -> int:
     print(f"{'':<38}{'first':>12}{'last':>12}{'an hour':>12}")
     for each in found:
         print(each)
-    print(f"{len(rows)} samples in {path}; answers to callers: {json.dumps(answers)}")
+    print(f"{len(rows)} samples in {path}")
     if rows and rows[-1]["at"] < SHORT_S:
         print("Too short for a verdict of memory and threads: caches are still filling, pools still opening.")
     grows = [each.name for each in found if not each.is_flat]
-    print(f"NOT FLAT: {', '.join(grows)}" if grows else "All is flat.")
-    return 1 if grows or not found else 0
+    print(f"NOT FLAT: {', '.join(grows)}" if grows else "All is flat." if found else "Too short for any verdict.")
+    print("\n".join(f"NOT WELL: {text}" for text in wrong) or "All was well meanwhile.")
+    return 1 if grows or wrong or not found else 0
 
 
 if __name__ == "__main__":

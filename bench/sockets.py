@@ -42,7 +42,7 @@ class Heard:
 
 
 class Sockets:
-    """Open from `open` to `close`, which returns what was heard since `mark` (or since they were opened)."""
+    """Open from `open` to `close`."""
 
     def __init__(self, port: int, boards: Sequence[str], guests: Sequence[str] = ()) -> None:
         self._pipe, theirs = multiprocessing.Pipe()

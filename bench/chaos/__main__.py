@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -18,16 +19,17 @@ from bench.chaos.run import Run
 from bench.chaos.site import FAKETIME, Durable, Site
 from bench.run import django
 from campsite.embedded.processes import signals
+from tests import chromium
 from tests.meters.harness import OwnServices
 from tests.meters.surroundings import services_and_broker
 
 KEPT = Path(__file__).with_name("seeds.txt")
 
 
-def kept() -> list[tuple[int, float]]:
-    """Seeds and minutes of those lines that are no comments."""
-    lines = [line.split() for line in KEPT.read_text().splitlines() if line.strip() and not line.startswith("#")]
-    return [(int(words[0]), float(words[1])) for words in lines]
+def kept() -> list[tuple[int, float, str]]:
+    """Seed, minutes, and the act that found something: a seed does others once there are more to choose from."""
+    lines = [shlex.split(line, comments=True) for line in KEPT.read_text().splitlines()]
+    return [(int(words[0]), float(words[1]), words[2]) for words in lines if words]
 
 
 def run(seed: int, minutes: float, per_s: float, *, with_clock: bool) -> bool:
@@ -63,8 +65,10 @@ def main() -> int:
     signals.listen()
     if not FAKETIME and not told.no_clock:
         print("The clocks are left alone: faketime is not installed (apt-get install faketime).")
+    if not chromium.program():
+        print("No page is looked at: Chromium is not installed (apt-get install chromium).")
     with_clock = not told.no_clock
-    wanted = kept() if told.kept else [(told.seed, told.minutes)]
+    wanted = [(seed, minutes) for seed, minutes, _ in kept()] if told.kept else [(told.seed, told.minutes)]
     found = [run(seed, minutes, told.rate, with_clock=with_clock) for seed, minutes in wanted]
     return 0 if all(found) else 1
 

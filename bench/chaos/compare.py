@@ -26,9 +26,17 @@ def missing(database: psycopg.Connection[Any], ledger: Ledger, refused: Spans) -
 
 
 def refused(database: psycopg.Connection[Any], ledger: Ledger, spans: Spans) -> int:
-    """How many messages were refused, as being of the future."""
+    """How many moments have no row and need none: what is of now may have been refused as being of the future."""
     stored = set(database.execute(f"SELECT d.ieee_address, r.measured_at FROM meters_reading r {OF_METERS}"))
     return len({(each.ieee, each.at) for each in _taken(ledger) if _may_be_refused(each, spans)} - stored)
+
+
+def _beyond_refused(database: psycopg.Connection[Any], ledger: Ledger, spans: Spans) -> Iterator[str]:
+    """What may have been refused must be counted as such by the product."""
+    statement = "SELECT coalesce(sum(count), 0) FROM meters_rejectedmessage WHERE code = 'from_the_future'"
+    gone, row = refused(database, ledger, spans), database.execute(statement).fetchone()
+    if row and gone > row[0]:
+        yield f"{gone} moments while our clock was behind; only {row[0]} messages were refused as of the future"
 
 
 def _taken(ledger: Ledger) -> Iterator[Said]:
@@ -47,6 +55,7 @@ def compare(database: psycopg.Connection[Any], ledger: Ledger, spans: Spans, swi
     position an echo may have told, which is not stored."""
     return [
         *_few("lost", (f"{ieee} {at}" for ieee, at in sorted(missing(database, ledger, spans)))),
+        *_few("lost", _beyond_refused(database, ledger, spans)),
         *_values(database, ledger, spans, switched),
         *_few("two rows of one moment", _doubled(database)),
         *_few("roll-ups are not their readings", _rollups(database)),

@@ -25,9 +25,15 @@ Late = Callable[[float], float]
 
 
 def judge(
-    database: psycopg.Connection[Any], asked: Sequence[Asked], moves: Sequence[Move], late: Late, *, is_clock_true: bool
+    database: psycopg.Connection[Any],
+    asked: Sequence[Asked],
+    at_last: Sequence[int],
+    moves: Sequence[Move],
+    late: Late,
+    *,
+    is_clock_true: bool,
 ) -> list[str]:
-    """`is_clock_true`: whether the times in the tables are those of the world."""
+    """`at_last`: commands of when all was well; `is_clock_true`: whether the times in the tables are the world's."""
     rows = list(database.execute(COMMANDS))
     of_meter: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
@@ -44,6 +50,7 @@ def judge(
         *_few("a relay moved and nobody wanted it", _unwanted(wishes, did, late)),
         *_few("sent more often than told", _too_often(of_meter, did)),
         *_few("not as wanted last", _last(wishes, of_meter, did)),
+        *_few("when all was well", _in_vain(rows, at_last)),
         *(_few("confirmed and not so", _confirmed(of_meter, did)) if is_clock_true else []),
     ]
 
@@ -98,6 +105,12 @@ def _last(wishes: dict[str, list[Asked]], of_meter: dict[str, list[Any]], did: d
             yield f"{ieee}: command {last[0]} is confirmed, the relay is {is_on}"
         elif last[3] not in ("confirmed", "failed", "expired"):
             yield f"{ieee}: command {last[0]} ended {last[3]}"
+
+
+def _in_vain(rows: Sequence[Any], at_last: Sequence[int]) -> Iterator[str]:
+    """Then nothing may fail or run out."""
+    status = {row[0]: row[3] for row in rows}
+    return (f"command {each} is {status.get(each)}" for each in at_last if status.get(each) != "confirmed")
 
 
 def _confirmed(of_meter: dict[str, list[Any]], did: dict[str, list[Move]]) -> Iterator[str]:

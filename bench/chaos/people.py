@@ -31,12 +31,17 @@ class Asked:
 
 
 class People:
-    """One at a time, each asking with a key of its own, so that to ask again is no second wish."""
+    """One at a time, each asking with a key of its own, so that to ask again is no second wish.
+
+    `at_last`: the numbers of the commands that were asked for when all was well again.
+    """
 
     def __init__(self, port: int, token: str, towns: Sequence[Town], dice: random.Random) -> None:
         self.asked: list[Asked] = []
         self.refused: list[str] = []
+        self.at_last: list[int] = []
         self._port, self._token, self._dice = port, token, dice
+        self._towns = towns
         # The first meter of each town is looked at on pages, and stays on.
         self._meters = [town.ieee(meter) for town in towns for meter in range(1, town.meters)]
         self._stopping = threading.Event()
@@ -49,6 +54,12 @@ class People:
         """Returns when the last who asked was answered."""
         self._stopping.set()
         self._thread.join()
+
+    def ask_at_last(self) -> None:
+        """A meter of each town is to be what it is not. After `stop`, and once nothing is under way."""
+        for town in self._towns:
+            self._want(town.ieee(1), not town.relay[1], f"chaos-{len(self.asked)}")
+            self.at_last.append(self.asked[-1].command)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._dice.uniform(*PAUSE_S)):

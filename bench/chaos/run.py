@@ -18,8 +18,9 @@ from bench.chaos.load import Ledger, Load, Town, past_step_s
 from bench.chaos.pages import MOST_SEEN, Pages
 from bench.chaos.people import People
 from bench.chaos.site import Site
+from bench.sockets import staffs_cookies
 from tests import chromium
-from tests.meters.harness import says, until
+from tests.meters.harness import login, says, until
 
 LIVE, PAST = ("north", "south"), ("east", "west")
 METERS = 12
@@ -94,21 +95,8 @@ class Probe:
 
 
 def direct(database_url: str) -> psycopg.Connection[tuple[object, ...]]:
-    """As the owner, past all roads. `database_url`: of OwnServices."""
-    from urllib.parse import unquote, urlsplit
-
-    who, _, place = database_url.rpartition("@")
-    folder, _, name = place.partition("/")[2].rpartition("/")
-    parts = urlsplit(f"{who}@x")
-    return psycopg.connect(
-        host=unquote(folder),
-        port=5432,
-        user=parts.username,
-        password=unquote(parts.password or ""),
-        dbname=name,
-        connect_timeout=3,
-        autocommit=True,
-    )
+    """As the owner, past all roads."""
+    return psycopg.connect(**login(database_url), connect_timeout=3, autocommit=True)
 
 
 class Run:
@@ -149,7 +137,6 @@ class Run:
         """All meters are known and heard, the pages are open and fresh."""
         from rest_framework.authtoken.models import Token
 
-        from bench.sockets import staffs_cookies
         from meters import notify
         from meters.models import Area, Meter
         from tests import make
@@ -166,7 +153,7 @@ class Run:
         self._wait(lambda: Meter.objects.filter(state__relay=True).count() == count, "every meter's position")
         token = Token.objects.create(user=make.superuser("machine")).key
         self.people = People(self.site.port, token, [self.towns[base] for base in LIVE], self._dice)
-        [self.staffs] = staffs_cookies(1)
+        (self.staffs,) = staffs_cookies(1)
         if chromium.program():
             self.pages = self._open_pages()
         self._load.start()
@@ -230,6 +217,8 @@ class Run:
         self._say(f"all fresh {self.rested_after_s:.0f} s after the last act")
         self.people.stop()
         self._check(self._are_commands_through, "every command is through")
+        self.people.ask_at_last()
+        self._check(self._are_commands_through, "what was asked for at last is through")
         self._check(self._are_relays_known, "every relay's position is known as it is")
         self._load.stop()
         self._check(self._is_all_stored, "all that the broker took is stored")

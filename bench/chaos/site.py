@@ -15,6 +15,7 @@ from pathlib import Path
 from django.conf import settings
 
 from bench.chaos.roads import Road, Roads
+from bench.cpu import family
 from campsite.embedded.processes import Process
 from tests.conftest import Broker
 from tests.meters.harness import OwnServices, free_port, is_listening, until
@@ -157,17 +158,3 @@ class Site:
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(stat.parent.name))
-    found, new = [pid], [pid]
-    while new:
-        new = [child for parent in new for child in children.get(parent, [])]
-        found += new
-    return found

@@ -36,7 +36,8 @@ def judge(run: Run, *, is_long: bool) -> list[str]:
     with direct(run.site.database_url) as database:
         found += compare.compare(database, run.ledger, run.future_refused(), switched)
         late = lambda at: kept_back_s(run.done, at)  # noqa: E731
-        found += obeyed.judge(database, run.people.asked, moves, late, is_clock_true=is_clock_true)
+        people = run.people
+        found += obeyed.judge(database, people.asked, people.at_last, moves, late, is_clock_true=is_clock_true)
         found += after.leftovers(database)
     return found
 

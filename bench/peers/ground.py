@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from bench.cpu import cpu_of_all_s, cpu_s
 from bench.generator import Generator, Site
@@ -36,13 +34,10 @@ class Place:
     database_url: str = ""
 
     def connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(make_conninfo(**self.login(), connect_timeout=3), autocommit=True)
+        return psycopg.connect(**self.login(), connect_timeout=3, autocommit=True)
 
-    def login(self) -> dict[str, str]:
-        parts = urlsplit(self.database_url)
-        path, _, name = parts.path.rpartition("/")
-        user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        return {"host": f"/{unquote(path).lstrip('/')}", "user": user, "password": password, "dbname": name}
+    def login(self) -> dict[str, Any]:
+        return harness.login(self.database_url)
 
     def log(self, name: str) -> Path:
         return self.folder / f"{name}-{next(_numbers)}.log"

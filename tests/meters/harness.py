@@ -145,22 +145,29 @@ def channels(database_url: str) -> str:
     return database_url.rpartition("/")[2]
 
 
+def login(database_url: str) -> dict[str, Any]:
+    """What psycopg wants to know. In the URLs of our settings a socket's folder is a part of the path."""
+    parts = urlsplit(database_url)
+    place, _, name = unquote(parts.path).rpartition("/")
+    return {
+        "host": parts.hostname or place.removeprefix("/"),
+        "port": parts.port or 5432,
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "dbname": name,
+    }
+
+
 @contextmanager
 def speaking_to(database_url: str) -> Iterator[None]:
     """This process's Django uses that database meanwhile."""
     from django.contrib.contenttypes.models import ContentType
     from django.db import connection
 
-    before, parts = dict(connection.settings_dict), urlsplit(database_url)
-    place, _, name = parts.path.rpartition("/")
+    before, told = dict(connection.settings_dict), login(database_url)
     connection.close()
-    connection.settings_dict |= {
-        "NAME": name,
-        "HOST": parts.hostname or place.removeprefix("/"),
-        "PORT": parts.port,
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-    }
+    names = {"NAME": "dbname", "HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
+    connection.settings_dict |= {ours: told[theirs] for ours, theirs in names.items()}
     ContentType.objects.clear_cache()  # another database numbers them otherwise
     try:
         yield

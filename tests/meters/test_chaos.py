@@ -21,6 +21,8 @@ def test_while_everything_fails_nothing_is_lost_or_doubled_or_switched_unasked(d
     happens = [
         acts.kill("worker"),
         acts.kill("web"),
+        acts.kill("qcluster"),
+        acts.pause("worker", 3),
         acts.restart_broker(1),
         acts.restart_postgres(1, immediately=True),
         acts.restart_valkey(1, keeps=False),

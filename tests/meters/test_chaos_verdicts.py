@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from bench import soak
 from bench.chaos import acts, compare, obeyed
+from bench.chaos.__main__ import kept
 from bench.chaos.load import Ledger, Move
 from bench.chaos.people import Asked
+from meters import rejected
 from meters.models import Command, HourlyUsage, Meter
 from tests import make
 
@@ -54,15 +56,27 @@ def test_what_was_taken_and_is_not_stored_as_it_was_sent_is_found() -> None:
 
 
 @pytest.mark.django_db
+def test_what_is_missing_while_our_clock_was_behind_must_have_been_refused() -> None:
+    meter, now, ledger = make.meter(), timezone.now(), Ledger()
+    say(ledger, meter, now, power=100)
+    span = [(now.timestamp() - 60, now.timestamp() + 60)]
+    connection.ensure_connection()
+    told = compare.compare(connection.connection, ledger, span, set())
+    assert told == ["lost: 1 moments while our clock was behind; only 0 messages were refused as of the future"]
+    rejected.note([rejected.Refusal("z2m/x", "from_the_future", "", b"", now)])
+    assert compare.compare(connection.connection, ledger, span, set()) == []
+
+
+@pytest.mark.django_db
 def test_a_relay_that_moves_late_or_unasked_is_found() -> None:
     meter = make.switchable("101", relay=True)
     ieee = meter.device.ieee_address
     command = make.command(make.want(meter, False), status=Command.Status.CONFIRMED, attempts=1)
-    asked = [Asked(ieee, False, 1000, 1001, command.pk)]
+    asked, at_last = [Asked(ieee, False, 1000, 1001, command.pk)], [command.pk]
 
     def judge(*moves: Move) -> set[str]:
         connection.ensure_connection()
-        told = obeyed.judge(connection.connection, asked, moves, lambda at: 0, is_clock_true=False)
+        told = obeyed.judge(connection.connection, asked, at_last, moves, lambda at: 0, is_clock_true=False)
         return {text.partition(":")[0] for text in told} - {"orders"}
 
     off = Move(ieee, False, True, 1002)
@@ -75,10 +89,24 @@ def test_a_relay_that_moves_late_or_unasked_is_found() -> None:
     assert "a relay moved and nobody wanted it" in judge(Move(ieee, True, True, 1100))
 
 
+@pytest.mark.django_db
+def test_a_switch_that_does_nothing_when_all_is_well_is_found() -> None:
+    """What ran out while something was away may have; else nothing that is ever switched would be well, too."""
+    meter = make.switchable("101", relay=True)
+    command = make.command(make.want(meter, False), status=Command.Status.EXPIRED, attempts=1)
+    asked = [Asked(meter.device.ieee_address, False, 1000, 1001, command.pk)]
+    connection.ensure_connection()
+    for at_last, kinds in ([], []), ([command.pk], [f"when all was well: command {command.pk} is expired"]):
+        told = obeyed.judge(connection.connection, asked, at_last, [], lambda at: 0, is_clock_true=False)
+        assert [text for text in told if not text.startswith("orders")] == kinds
+
+
 def test_a_seed_does_the_same_again_and_nobody_has_two_acts_at_once() -> None:
     first, again = (acts.script(7, 900, with_clock=True) for _ in range(2))
     assert [(due.at_s, due.act.name) for due in first] == [(due.at_s, due.act.name) for due in again]
     assert len(first) > 20
+    for seed, minutes, act in kept():
+        assert act in [due.act.name for due in acts.script(seed, minutes * 60, with_clock=True)]
     for name in ("worker", "postgres", "broker"):
         mine = [(due.at_s, due.at_s + due.act.lasts_s) for due in first if name in due.act.hits]
         assert all(ends < begins for (_, ends), (begins, _) in pairwise(mine))
@@ -90,3 +118,24 @@ def test_what_grows_is_told_from_what_is_unsteady(an_hour: float, is_flat: bool)
     told = soak.trend("worker MB", points)
     assert told.is_flat == is_flat
     assert told.an_hour == pytest.approx(an_hour, abs=0.5)
+
+
+def test_a_week_is_judged_within_a_moment() -> None:
+    week = [(30.0 * n, 100 + n / 2400) for n in range(20_000)]
+    assert len(soak.thinned(week)) <= soak.MOST_POINTS
+    told = soak.trend("worker MB", week)
+    assert not told.is_flat
+    assert told.an_hour == pytest.approx(0.05, rel=0.01)
+
+
+def test_what_was_not_well_is_told_although_all_is_flat() -> None:
+    rows = [{"at": 0.0, "readings": 100.0}, {"at": 600.0, "readings": 11_000.0}]
+    assert soak.unwell(rows, {"200": 9}, 20, []) == []
+    told = soak.unwell([rows[0], rows[0] | {"at": 600.0}], {"200": 9, "500": 2, "TimeoutError": 1}, 20, ["worker"])
+    assert told == [
+        "worker has ended",
+        "callers were answered 500: 2 times",
+        "callers were answered TimeoutError: 1 times",
+        "0 readings were stored in 600 s, at 20 messages a second",
+    ]
+    assert soak.unwell(rows, {}, 20, []) == ["callers were never answered"]
