@@ -13,7 +13,7 @@ from django.utils import timezone
 from meters import areas, closeup, commands, directory, live, notify, online, registry, requests
 from meters.commands.errands import open_errands
 from meters.ingest import Ingest
-from meters.leader import Leader
+from meters.leader import LOCK, Leader
 from meters.models import Area, AutomaticStop, Command, FoundInstance, Meter, OnlineSpan, Watch, WorkerState
 from meters.shards import Shard, UnknownArea
 from tests import make
@@ -116,6 +116,19 @@ def test_one_of_all_areas_leaves_none_to_others_and_who_is_refused_holds_nothing
     until(lambda: not north.acquire(shard("north")), "the locks of a connection that has ended to be let go")
     assert both.acquire(shard("north", "south")) == "takes the area north"
     assert leader().acquire(shard("south")) == ""
+
+
+def test_a_worker_of_an_older_version_is_the_same_client_to_the_broker(leader: Any) -> None:
+    """It holds the lock alone, without a name: whoever stands by must not come to the broker as it."""
+    make.area("North")
+    older, newer = leader(), leader()
+    older.open()
+    assert older._try("pg_try_advisory_lock(%s)", LOCK)
+    assert (newer.acquire(Shard()), newer.has_twin) == ("is at work", True)
+    assert leader().acquire(shard("north")) == "takes all areas"
+    older.release()
+    until(lambda: not leader().acquire(shard("north")), "the locks of a connection that has ended to be let go")
+    assert (newer.acquire(Shard()), newer.has_twin) == ("takes some areas", False)
 
 
 def test_one_of_several_tells_until_it_is_gone(leader: Any) -> None:
