@@ -131,9 +131,9 @@ class Intake:
         name = self._shard.client_id(settings.MQTT_CLIENT_ID)
         return settings.MQTT_PERSISTENT_SESSION and mqtt.keep_session(settings.MQTT_URL, name, topics)
 
-    def end_session(self, worker: str) -> None:
-        """Of a worker (by its name) that is no more: else the broker keeps messages for it."""
-        mqtt.end_session(settings.MQTT_URL, shards.client_id(settings.MQTT_CLIENT_ID, worker))
+    def end_session(self, worker: str) -> bool:
+        """Of a worker (by its name) that is no more: else the broker keeps messages for it. Whether it is ended."""
+        return mqtt.end_session(settings.MQTT_URL, shards.client_id(settings.MQTT_CLIENT_ID, worker))
 
     def search(self) -> None:
         """This worker looks for unknown Zigbee2MQTTs from now on."""

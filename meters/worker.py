@@ -50,6 +50,7 @@ class Worker:
         self._asker = Asker(self._intake.ask_position)
         self._counters = CounterAsker(self._intake.publish)
         self._next_tick = 0.0  # of time.monotonic()
+        self._kept_since: datetime | None = None  # the broker keeps messages for us, who do not lead yet
         self._must_look = False  # somebody changed areas, pitches or cards
         self._news = notify.News(everything=True)  # what the browsers have not been told yet
         self._tick = 0
@@ -108,6 +109,7 @@ class Worker:
         if self._leader.has_twin:
             return
         if self._intake.keep_session(self._base_topics()[0]):
+            self._kept_since = timezone.now()
             logger.info("The broker keeps messages for us from now on")
 
     def _base_topics(self) -> tuple[set[str], set[str]]:
@@ -173,14 +175,27 @@ class Worker:
         logger.info("The worker has begun as %s, broker %s", self._shard.name, self._intake.broker)
 
     def _replace_others(self) -> None:
-        """Who had these areas before is no more: its locks are ours."""
+        """Who had these areas before has them no more: the locks are ours. Who had others too comes again for them."""
         ours = self._shard.ids
         for before in WorkerState.objects.all():
-            shared = before.areas if ours is None else [area for area in ours if before.takes(area)]
-            online.close_after_outage(before.heartbeat_at, shared)
-            if before.name != self._shard.name and shared != []:
-                self._intake.end_session(before.name)
-                before.delete()
+            if ours is not None and not any(map(before.takes, ours)) and before.name != self._shard.name:
+                continue
+            online.close_after_outage(before.heartbeat_at, before.areas)
+            left = [] if ours is None else [area for area in before.areas or () if area not in ours]
+            as_read = WorkerState.objects.filter(pk=before.pk, boot=before.boot)  # it may have begun anew meanwhile
+            if before.name == self._shard.name:
+                continue
+            if left:
+                as_read.update(areas=left)
+            elif as_read.delete()[0]:
+                self._end_session(before)
+
+    def _end_session(self, before: WorkerState) -> None:
+        if not self._intake.end_session(before.name):
+            logger.warning("The broker could not be told that %s is no more; it goes on keeping for it", before.name)
+        elif self._kept_since is None or before.heartbeat_at < self._kept_since:
+            since = f"{before.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC"
+            logger.warning("%s ended before we stood by: what was said since %s is not stored", before.name, since)
 
     def _end(self) -> None:
         logger.info("The worker is ending, %d messages are still to be stored", self._intake.queued)

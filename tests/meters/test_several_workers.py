@@ -16,6 +16,7 @@ from meters.ingest import Ingest
 from meters.leader import LOCK, Leader
 from meters.models import Area, AutomaticStop, Command, FoundInstance, Meter, OnlineSpan, Watch, WorkerState
 from meters.shards import Shard, UnknownArea
+from meters.worker import Worker
 from tests import make
 from tests.meters import messages
 from tests.meters.harness import until
@@ -218,6 +219,39 @@ def test_an_outage_of_one_worker_ends_the_spans_of_its_areas_alone(two: tuple[Ar
     closed = OnlineSpan.objects.filter(until__isnull=False)
     assert [span.meter_id for span in closed] == [meters[0].pk]
     assert set(online.statuses(now, [two[1].pk])) == {meters[1].pk}
+
+
+@pytest.fixture
+def nowhere(settings: Any) -> None:
+    """Nobody connects."""
+    settings.MQTT_URL = "mqtt://127.0.0.1:1"
+
+
+def spans_closed_of(*meters: Meter) -> list[bool]:
+    return [OnlineSpan.objects.get(meter=meter).until is not None for meter in meters]
+
+
+def test_who_gets_one_area_of_another_worker_leaves_it_the_others(nowhere: None, caplog: Any) -> None:
+    """Its session at the broker, too: that holds their messages until it comes again."""
+    north, south = make.area("North"), make.area("South")
+    make.worker(name="mqtt-east", areas=[north.pk, south.pk])
+    Worker(shard("north"))._replace_others()
+    assert (WorkerState.objects.get().areas, "mqtt-east" in caplog.text) == ([south.pk], False)
+    Worker(shard("south"))._replace_others()
+    assert (WorkerState.objects.exists(), "told that mqtt-east is no more" in caplog.text) == (False, True)
+
+
+@pytest.mark.parametrize(("name", "called"), [("mqtt", ""), ("mqtt-east", "east")])
+def test_an_outage_of_more_areas_than_the_next_worker_takes_ends_the_spans_of_all(
+    name: str, called: str, nowhere: None
+) -> None:
+    """Whoever takes the others finds them nowhere any more."""
+    areas = [make.area("North"), make.area("South")]
+    make.worker(name=name, areas=[area.pk for area in areas] if called else None)
+    meters, now = [metered(area) for area in areas], timezone.now()
+    online.record(online.statuses(now), now)
+    Worker(shard("north", called=called))._replace_others()
+    assert spans_closed_of(*meters) == [True, True]
 
 
 def test_bridges_are_doubted_by_their_own_worker(two: tuple[Area, Area]) -> None:
