@@ -93,8 +93,8 @@ class Worker:
                     return True
                 if held != waits_for:
                     logger.warning("Another worker %s; standing by", held)
-                    self._foresee()
                 waits_for = held
+                self._foresee()
             except (psycopg.OperationalError, Error) as error:
                 logger.warning("The database cannot be reached: %s", first_line(error))
                 self._emergency.see("database", is_wrong=True)
@@ -106,7 +106,7 @@ class Worker:
         """Whoever waits to replace workers of other names lets the broker keep what comes from now on: between their
         end and our beginning nothing is lost. What they store as well is stored once.
         """
-        if self._leader.has_twin:
+        if self._leader.has_twin or self._kept_since or not self._is_due("foresee", LOOK_AGAIN_S):
             return
         if self._intake.keep_session(self._base_topics()[0]):
             self._kept_since = timezone.now()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from meters import areas, closeup, commands, directory, live, notify, online, registry, requests
+from meters import areas, closeup, commands, directory, live, mqtt, notify, online, registry, requests
 from meters.commands.errands import open_errands
 from meters.ingest import Ingest
 from meters.leader import LOCK, Leader
@@ -239,6 +240,28 @@ def test_who_gets_one_area_of_another_worker_leaves_it_the_others(nowhere: None,
     assert (WorkerState.objects.get().areas, "mqtt-east" in caplog.text) == ([south.pk], False)
     Worker(shard("south"))._replace_others()
     assert (WorkerState.objects.exists(), "told that mqtt-east is no more" in caplog.text) == (False, True)
+
+
+def test_a_broker_that_is_away_when_a_worker_begins_to_stand_by_is_asked_again(
+    nowhere: None, settings: Any, broker: Any, caplog: Any
+) -> None:
+    caplog.set_level("INFO")
+    make.area("North")
+    worker = Worker(shard("north"))
+    worker._foresee()
+    settings.MQTT_URL = broker.url
+    worker._foresee()  # not every second
+    assert "The broker keeps messages" not in caplog.text
+    worker._due.clear()
+    worker._foresee()
+    assert "The broker keeps messages" in caplog.text
+
+
+def test_a_session_that_the_broker_refuses_is_neither_kept_nor_ended(broker: Any) -> None:
+    wrong = broker.url.replace(f":{urlsplit(broker.url).password}@", ":wrong@")
+    for url, is_welcome in ((wrong, False), (broker.url, True)):
+        assert mqtt.keep_session(url, "north", [("z2m/#", 1)]) is is_welcome
+        assert mqtt.end_session(url, "north") is is_welcome
 
 
 @pytest.mark.parametrize(("name", "called"), [("mqtt", ""), ("mqtt-east", "east")])
