@@ -7,14 +7,14 @@ unknown, not offline: a silence counts only from when we listen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Greatest
 from django.utils.translation import gettext_lazy as _
 
@@ -218,21 +218,27 @@ def judge(facts: Facts, link: Link, now: datetime) -> Online:
 # --- history ---------------------------------------------------------------------------------------------------------
 
 
-def watch(now: datetime, areas: Iterable[int] | None = None) -> None:
+def watch(now: datetime, areas: Sequence[int] | None = None) -> None:
     """Note that somebody is listening now, to these areas (ids) or to all: without a break since the last call, unless
     that was long ago. What another worker began is gone on with.
     """
     unbroken = Watch.objects.filter(until__gt=now - WORKER_SILENCE)
-    wanted: list[int | None] = [None]
-    if areas is not None:
-        wanted = list(Area.objects.filter(pk__in=list(areas)).values_list("pk", flat=True))
-    mine = unbroken.filter(area=None) if areas is None else unbroken.filter(area__in=wanted)
-    known = set(mine.values_list("area_id", flat=True))
+    if areas is None:
+        if not unbroken.filter(area=None).update(until=now):
+            Watch.objects.create(since=_listened_to_each_since(unbroken) or now, until=now)
+        return
+    mine = unbroken.filter(area__in=areas)
     mine.update(until=now)
-    begun = unbroken.filter(area=None).order_by("since").values_list("since", flat=True).first() if areas else None
-    Watch.objects.bulk_create(
-        Watch(area_id=area, since=begun or now, until=now) for area in wanted if area not in known
-    )
+    if new := Area.objects.filter(pk__in=areas).exclude(pk__in=mine.values("area")):
+        begun = unbroken.filter(area=None).aggregate(since=Min("since"))["since"]
+        Watch.objects.bulk_create([Watch(area=area, since=begun or now, until=now) for area in new])
+
+
+def _listened_to_each_since(unbroken: QuerySet[Watch]) -> datetime | None:
+    """Since when there is no area that nobody of several listened to; None: there is one now."""
+    since = dict(unbroken.exclude(area=None).values_list("area", "since"))
+    every = set(Area.objects.values_list("pk", flat=True))
+    return max(since.values()) if every and every <= since.keys() else None
 
 
 def record(statuses: Mapping[int, Online], now: datetime) -> set[int]:
