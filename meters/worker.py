@@ -287,12 +287,16 @@ class Worker:
         """
         if online.is_listening(self._state, now):
             online.watch(now, self._shard.ids)
-        ours = online.statuses(now, self._shard.scope)
+        ours = online.statuses(now, self._shard.scope, self._known())
         self._asker.consider(ours, self._state.connected_at)
         self._counters.consider(ours, now)
         seen = online.statuses(now) if self._shard.tells and not self._shard.is_whole else ours
         told, self._told = self._told, {meter: (each.status, each.reason) for meter, each in seen.items()}
         return online.record(ours, now) | {meter for meter, each in self._told.items() if told.get(meter) != each}
+
+    def _known(self) -> list[WorkerState] | None:
+        """All workers' rows, where there is only this one."""
+        return [self._state] if self._shard.is_whole else None
 
     def _tell(self) -> None:
         """Note who turned on- or offline, then send the browsers what changed: one message."""
@@ -334,7 +338,9 @@ class Worker:
         if news.everything:
             message = live.everything(self.boot, self._tick)
         else:
-            message = live.changes(self.boot, self._tick, news.meters, news.areas, switching=news.switching)
+            message = live.changes(
+                self.boot, self._tick, news.meters, news.areas, self._known(), switching=news.switching
+            )
         try:
             live.send(message)
             if message.get("whole"):
