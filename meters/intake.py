@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Iterable
@@ -63,6 +64,8 @@ class Intake:
         self._asked: dict[int, datetime] = {}
         self._ingest = Ingest(self._asked, self._shard)
         self._hurried_until = 0.0  # of time.monotonic()
+        self._mark = b""
+        self._drained = threading.Event()
         self._lock = threading.Lock()
         self._changed = Outcome()
         self._base_topics: frozenset[str] = frozenset()
@@ -86,6 +89,15 @@ class Intake:
         gc.set_threshold(OBJECTS_OF_A_BATCH)
         self._storing.start()
         self._client.start()
+
+    def start_draining(self) -> None:
+        """The same, to learn when all is stored that the broker kept: a word of ours that comes back comes after it."""
+        self._mark = secrets.token_hex(8).encode()
+        self.start()
+
+    @property
+    def is_drained(self) -> bool:
+        return self._drained.is_set()
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """Take no more, store and acknowledge what is queued, then say good-bye to the broker."""
@@ -131,9 +143,9 @@ class Intake:
         name = self._shard.client_id(settings.MQTT_CLIENT_ID)
         return settings.MQTT_PERSISTENT_SESSION and mqtt.keep_session(settings.MQTT_URL, name, topics)
 
-    def end_session(self, worker: str) -> None:
-        """Of a worker (by its name) that is no more: else the broker keeps messages for it."""
-        mqtt.end_session(settings.MQTT_URL, shards.client_id(settings.MQTT_CLIENT_ID, worker))
+    def end_session(self, worker: str) -> bool:
+        """Of a worker (by its name) that is no more: else the broker keeps messages for it. Whether it is ended."""
+        return mqtt.end_session(settings.MQTT_URL, shards.client_id(settings.MQTT_CLIENT_ID, worker))
 
     def search(self) -> None:
         """This worker looks for unknown Zigbee2MQTTs from now on."""
@@ -145,6 +157,9 @@ class Intake:
             self._client.unsubscribe([topic for topic, _ in SEARCH])
         self._client.unsubscribe([f"{base}/#" for base in sorted(self._elsewhere)])
         self._ask_for_life(self._base_topics)
+        if self._mark:
+            with suppress(mqtt.NotConnected):
+                self._client.publish(mqtt.ROUND_TRIP_TOPIC, self._mark, qos=1)
 
     def _ask_for_life(self, base_topics: Iterable[str]) -> None:
         """What the broker retains is no proof that a Zigbee2MQTT runs: the answer is. One that is not yet connected
@@ -198,7 +213,8 @@ class Intake:
 
     def _topics(self) -> list[tuple[str, int]]:
         """Names may contain slashes, so that no narrower filter than `#` holds them all."""
-        return [*(SEARCH if self._shard.tells else ()), *((f"{base}/#", 1) for base in sorted(self._base_topics))]
+        more = [*(SEARCH if self._shard.tells else ()), *([(mqtt.ROUND_TRIP_TOPIC, 1)] if self._mark else ())]
+        return [*more, *((f"{base}/#", 1) for base in sorted(self._base_topics))]
 
     # --- the storing thread ------------------------------------------------------------------------------------------
 
@@ -235,6 +251,8 @@ class Intake:
             return  # told to stop: the broker keeps what was not acknowledged
         self._client.ack(batch)
         self._inbox.let_go(batch)
+        if self._mark and any(each.payload == self._mark for each in batch):
+            self._drained.set()
         with self._lock:
             self._changed |= outcome
             self.counts.stored += outcome.stored

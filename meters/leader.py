@@ -90,7 +90,11 @@ class Leader(Ear):
         if self.has_twin:
             return "is at work" if shard.is_whole else f"is called {shard.name}"
         if shard.is_whole:
-            return "" if self._try("pg_try_advisory_lock(%s)", LOCK) else "takes some areas"
+            if self._try("pg_try_advisory_lock(%s)", LOCK):
+                return ""
+            # Held alone and under no name: by a worker of a version that knew of one only.
+            self.has_twin = not self._try("pg_try_advisory_lock_shared(%s)", LOCK)
+            return "is at work" if self.has_twin else "takes some areas"
         if not self._try("pg_try_advisory_lock_shared(%s)", LOCK):
             return "takes all areas"
         for area, slug in shard.areas.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -46,14 +46,22 @@ def snapshot() -> dict[str, Any]:
 
 
 def changes(
-    boot: str, tick: int, meters: Collection[int], areas: Collection[int], *, switching: bool = False
+    boot: str,
+    tick: int,
+    meters: Collection[int],
+    areas: Collection[int],
+    known: Sequence[WorkerState] | None = None,
+    *,
+    switching: bool = False,
 ) -> dict[str, Any]:
     """What one tick tells: the worker, and the named meters and areas (by id).
 
-    `switching`: whether anything was switched or stopped; else the boards keep what they know of that.
+    `known`: the workers' rows, where they are at hand: then a quiet second costs no query. `switching`: whether
+    anything was switched or stopped; else the boards keep what they know of that.
     """
     now = timezone.now()
-    link = online.link(now)
+    workers = online.workers() if known is None else known
+    link = online.link(now, workers) if meters else online.Link(workers, {}, {}, now)  # the worker alone is told
     told = Area.objects.select_related("state").filter(pk__in=areas) if areas else ()
     return {
         "type": "tick",

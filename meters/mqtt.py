@@ -283,14 +283,16 @@ def _visit(url: str, client: paho.Client, topics: Sequence[tuple[str, int]], tim
     parts, told, end = _split(url), [], time.monotonic() + timeout_s
     client.connect_timeout = timeout_s
 
-    def arrived(*_: object) -> None:
-        if topics:
+    def arrived(_c: object, _u: object, _flags: object, reason: ReasonCode, _p: object) -> None:
+        if topics and not reason.is_failure:
             client.subscribe(list(topics))
         else:
-            told.append(True)
+            told.append(not reason.is_failure)
 
-    client.on_connect = arrived
-    client.on_subscribe = lambda *_: told.append(True)
+    def subscribed(_c: object, _u: object, _mid: int, reasons: list[ReasonCode], _p: object) -> None:
+        told.append(not any(reason.is_failure for reason in reasons))
+
+    client.on_connect, client.on_subscribe = arrived, subscribed
     try:
         client.connect(parts.hostname or "", _port(parts), KEEPALIVE_S)
         while not told and time.monotonic() < end and client.loop(0.1) == paho.MQTT_ERR_SUCCESS:
@@ -299,7 +301,7 @@ def _visit(url: str, client: paho.Client, topics: Sequence[tuple[str, int]], tim
         client.loop(0.0)
     except OSError:
         return False
-    return bool(told)
+    return told == [True]
 
 
 # --- a round trip ----------------------------------------------------------------------------------------------------

@@ -7,14 +7,14 @@ unknown, not offline: a silence counts only from when we listen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, Min, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Greatest
 from django.utils.translation import gettext_lazy as _
 
@@ -114,13 +114,17 @@ def expected_interval(gap_s: float | None) -> timedelta:
     return max(SHORTEST_EXPECTED, timedelta(seconds=EXPECTED_GAPS * (gap_s or 0)))
 
 
-def link(now: datetime) -> Link:
-    """The link as the tables tell it. Two queries."""
+def link(now: datetime, known: Sequence[WorkerState] | None = None) -> Link:
+    """The link as the tables tell it. Two queries, one where the workers' rows are at hand.
+
+    They are read first: whoever finds a tick's number in them finds all that it told in what is read after.
+    """
+    of = workers() if known is None else known
     watches = Watch.objects.filter(Q(area=None) | Q(area=OuterRef("area")), until__gt=now - WORKER_SILENCE)
     unbroken = Subquery(watches.order_by("since").values("since")[:1])
     states = list(AreaState.objects.only("area_id", "bridge", "confirmed_at").annotate(since=unbroken))
     watched = {state.area_id: state.since for state in states}
-    return Link(workers(), {state.area_id: state for state in states}, watched, now)
+    return Link(of, {state.area_id: state for state in states}, watched, now)
 
 
 def workers() -> list[WorkerState]:
@@ -179,9 +183,13 @@ def status(meter: Meter, link: Link, now: datetime) -> Online:
     return judge(Facts(*of_device, state.heard_at, state.gap_s), link, now)
 
 
-def statuses(now: datetime, areas: Sequence[int] | None = None) -> dict[int, Online]:
-    """The status of every meter of these areas (`shards.of`) by its id: small queries, no model instances."""
-    now_link = link(now)
+def statuses(
+    now: datetime, areas: Sequence[int] | None = None, known: Sequence[WorkerState] | None = None
+) -> dict[int, Online]:
+    """The status of every meter of these areas (`shards.of`) by its id: small queries, no model instances. `known` as
+    in `link`.
+    """
+    now_link = link(now, known)
     rows = Meter.objects.filter(shards.of("device__area", areas)).values_list("id", *fact_fields())
     return {meter_id: judge(Facts(*facts), now_link, now) for meter_id, *facts in rows}
 
@@ -218,21 +226,27 @@ def judge(facts: Facts, link: Link, now: datetime) -> Online:
 # --- history ---------------------------------------------------------------------------------------------------------
 
 
-def watch(now: datetime, areas: Iterable[int] | None = None) -> None:
+def watch(now: datetime, areas: Sequence[int] | None = None) -> None:
     """Note that somebody is listening now, to these areas (ids) or to all: without a break since the last call, unless
     that was long ago. What another worker began is gone on with.
     """
     unbroken = Watch.objects.filter(until__gt=now - WORKER_SILENCE)
-    wanted: list[int | None] = [None]
-    if areas is not None:
-        wanted = list(Area.objects.filter(pk__in=list(areas)).values_list("pk", flat=True))
-    mine = unbroken.filter(area=None) if areas is None else unbroken.filter(area__in=wanted)
-    known = set(mine.values_list("area_id", flat=True))
+    if areas is None:
+        if not unbroken.filter(area=None).update(until=now):
+            Watch.objects.create(since=_listened_to_each_since(unbroken) or now, until=now)
+        return
+    mine = unbroken.filter(area__in=areas)
     mine.update(until=now)
-    begun = unbroken.filter(area=None).order_by("since").values_list("since", flat=True).first() if areas else None
-    Watch.objects.bulk_create(
-        Watch(area_id=area, since=begun or now, until=now) for area in wanted if area not in known
-    )
+    if new := Area.objects.filter(pk__in=areas).exclude(pk__in=mine.values("area")):
+        begun = unbroken.filter(area=None).aggregate(since=Min("since"))["since"]
+        Watch.objects.bulk_create([Watch(area=area, since=begun or now, until=now) for area in new])
+
+
+def _listened_to_each_since(unbroken: QuerySet[Watch]) -> datetime | None:
+    """Since when there is no area that nobody of several listened to; None: there is one now."""
+    since = dict(unbroken.exclude(area=None).values_list("area", "since"))
+    every = set(Area.objects.values_list("pk", flat=True))
+    return max(since.values()) if every and every <= since.keys() else None
 
 
 def record(statuses: Mapping[int, Online], now: datetime) -> set[int]:

@@ -12,9 +12,11 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import psycopg
+from django.conf import settings
 from django.db import Error, close_old_connections, connection
 from django.utils import timezone
 
@@ -33,6 +35,8 @@ TICK_S = 1.0
 LOOK_AGAIN_S = 30.0
 WATCH_S = 5.0
 JOBS_S = 10.0
+STAND_BY_S = 10.0
+"""So long those who begin together have to begin to stand by."""
 DOUBT_AFTER = timedelta(seconds=30)
 """A bridge that has said nothing for so long after we connected is no longer believed to be online."""
 
@@ -40,7 +44,9 @@ DOUBT_AFTER = timedelta(seconds=30)
 class Worker:
     """`run` returns the process's exit code: 0 after a stop that was asked for."""
 
-    def __init__(self, shard: Shard | None = None) -> None:
+    def __init__(self, shard: Shard | None = None, until: Callable[[], bool] | None = None) -> None:
+        """`until`: it ends by itself once all is stored that the broker kept for it, and this is true."""
+        self._until = until
         self.boot = secrets.token_hex(4)
         self._shard = shard or Shard()
         self._stopping = threading.Event()
@@ -50,6 +56,8 @@ class Worker:
         self._asker = Asker(self._intake.ask_position)
         self._counters = CounterAsker(self._intake.publish)
         self._next_tick = 0.0  # of time.monotonic()
+        self._kept_since: datetime | None = None  # the broker keeps messages for us, who do not lead yet
+        self._finished: list[str] = []  # whom this worker has been before it led itself
         self._must_look = False  # somebody changed areas, pitches or cards
         self._news = notify.News(everything=True)  # what the browsers have not been told yet
         self._tick = 0
@@ -64,11 +72,12 @@ class Worker:
         self._stopping.set()
 
     def run(self) -> int:
-        if not self._lead():
-            return 0
+        return self._serve() if self._lead() else 0
+
+    def _serve(self) -> int:
         try:
             self._begin()
-            while not self._stopping.is_set():
+            while not self._stopping.is_set() and not (self._until and self._intake.is_drained and self._until()):
                 if not (self._intake.is_alive and self._dispatcher.is_alive):
                     logger.error("The network, storing or dispatching has ended; leaving, so that we are started again")
                     return 1
@@ -88,12 +97,16 @@ class Worker:
                 self._shard.resolve()
                 held = self._leader.acquire(self._shard)
                 self._emergency.see("database", is_wrong=False)
-                if not held:
-                    return True
-                if held != waits_for:
-                    logger.warning("Another worker %s; standing by", held)
+                if held:
+                    if held != waits_for:
+                        logger.warning("Another worker %s; standing by", held)
+                    waits_for = held
                     self._foresee()
-                waits_for = held
+                elif before := self._unheard():
+                    self._leader.release()
+                    self._finish(before)
+                else:
+                    return True
             except (psycopg.OperationalError, Error) as error:
                 logger.warning("The database cannot be reached: %s", first_line(error))
                 self._emergency.see("database", is_wrong=True)
@@ -105,10 +118,39 @@ class Worker:
         """Whoever waits to replace workers of other names lets the broker keep what comes from now on: between their
         end and our beginning nothing is lost. What they store as well is stored once.
         """
-        if self._leader.has_twin:
+        if self._leader.has_twin or self._kept_since or not self._is_due("foresee", LOOK_AGAIN_S):
             return
         if self._intake.keep_session(self._base_topics()[0]):
+            self._kept_since = timezone.now()
             logger.info("The broker keeps messages for us from now on")
+
+    def _unheard(self) -> WorkerState | None:
+        """Who had some of these areas and ended before anybody stood by: the broker keeps for it what nobody has."""
+        if not settings.MQTT_PERSISTENT_SESSION or self._until:
+            return None
+        areas = Area.objects.values_list("pk", flat=True) if self._shard.ids is None else self._shard.ids
+        for before in WorkerState.objects.exclude(pk__in=[self._shard.name, *self._finished]):
+            is_kept = self._kept_since is not None and before.heartbeat_at >= self._kept_since
+            if not is_kept and any(map(before.takes, areas)):
+                return before
+        return None
+
+    def _finish(self, before: WorkerState) -> None:
+        """Be that worker, with its areas and its session, until what was kept for it is stored and is kept for us."""
+        slugs = Area.objects.filter(pk__in=before.areas or ()).values_list("slug", flat=True)
+        shard = Shard() if before.areas is None else Shard(list(slugs), before.shard)
+        end = time.monotonic() + STAND_BY_S
+        worker = Worker(shard, lambda: time.monotonic() > end and self._is_kept())
+        worker._stopping = self._stopping
+        shard.resolve()
+        if not worker._leader.acquire(shard):
+            logger.info("What the broker kept for %s is stored first", before.name)
+            if not worker._serve():
+                self._finished.append(before.name)
+
+    def _is_kept(self) -> bool:
+        self._foresee()
+        return self._kept_since is not None
 
     def _base_topics(self) -> tuple[set[str], set[str]]:
         """Of our areas, and of all others."""
@@ -168,19 +210,32 @@ class Worker:
         self._shard.tells = False
         self._try_to_tell()
         self._look_again()
-        self._intake.start()
+        self._intake.start_draining() if self._until else self._intake.start()
         self._dispatcher.start()
         logger.info("The worker has begun as %s, broker %s", self._shard.name, self._intake.broker)
 
     def _replace_others(self) -> None:
-        """Who had these areas before is no more: its locks are ours."""
+        """Who had these areas before has them no more: the locks are ours. Who had others too comes again for them."""
         ours = self._shard.ids
         for before in WorkerState.objects.all():
-            shared = before.areas if ours is None else [area for area in ours if before.takes(area)]
-            online.close_after_outage(before.heartbeat_at, shared)
-            if before.name != self._shard.name and shared != []:
-                self._intake.end_session(before.name)
-                before.delete()
+            if ours is not None and not any(map(before.takes, ours)) and before.name != self._shard.name:
+                continue
+            online.close_after_outage(before.heartbeat_at, before.areas)
+            left = [] if ours is None else [area for area in before.areas or () if area not in ours]
+            as_read = WorkerState.objects.filter(pk=before.pk, boot=before.boot)  # it may have begun anew meanwhile
+            if before.name == self._shard.name:
+                continue
+            if left:
+                as_read.update(areas=left)
+            elif as_read.delete()[0]:
+                self._end_session(before)
+
+    def _end_session(self, before: WorkerState) -> None:
+        if not self._intake.end_session(before.name):
+            logger.warning("The broker could not be told that %s is no more; it goes on keeping for it", before.name)
+        elif self._kept_since is None or before.heartbeat_at < self._kept_since:
+            since = f"{before.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC"
+            logger.warning("%s ended before we stood by: what was said since %s is not stored", before.name, since)
 
     def _end(self) -> None:
         logger.info("The worker is ending, %d messages are still to be stored", self._intake.queued)
@@ -272,12 +327,16 @@ class Worker:
         """
         if online.is_listening(self._state, now):
             online.watch(now, self._shard.ids)
-        ours = online.statuses(now, self._shard.scope)
+        ours = online.statuses(now, self._shard.scope, self._known())
         self._asker.consider(ours, self._state.connected_at)
         self._counters.consider(ours, now)
         seen = online.statuses(now) if self._shard.tells and not self._shard.is_whole else ours
         told, self._told = self._told, {meter: (each.status, each.reason) for meter, each in seen.items()}
         return online.record(ours, now) | {meter for meter, each in self._told.items() if told.get(meter) != each}
+
+    def _known(self) -> list[WorkerState] | None:
+        """All workers' rows, where there is only this one."""
+        return [self._state] if self._shard.is_whole else None
 
     def _tell(self) -> None:
         """Note who turned on- or offline, then send the browsers what changed: one message."""
@@ -319,7 +378,9 @@ class Worker:
         if news.everything:
             message = live.everything(self.boot, self._tick)
         else:
-            message = live.changes(self.boot, self._tick, news.meters, news.areas, switching=news.switching)
+            message = live.changes(
+                self.boot, self._tick, news.meters, news.areas, self._known(), switching=news.switching
+            )
         try:
             live.send(message)
             if message.get("whole"):

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from meters import areas, closeup, commands, directory, live, notify, online, registry, requests
+from meters import areas, closeup, commands, directory, live, mqtt, notify, online, registry, requests
 from meters.commands.errands import open_errands
 from meters.ingest import Ingest
-from meters.leader import Leader
+from meters.leader import LOCK, Leader
 from meters.models import Area, AutomaticStop, Command, FoundInstance, Meter, OnlineSpan, Watch, WorkerState
 from meters.shards import Shard, UnknownArea
+from meters.worker import Worker
 from tests import make
 from tests.meters import messages
 from tests.meters.harness import until
@@ -118,6 +120,19 @@ def test_one_of_all_areas_leaves_none_to_others_and_who_is_refused_holds_nothing
     assert leader().acquire(shard("south")) == ""
 
 
+def test_a_worker_of_an_older_version_is_the_same_client_to_the_broker(leader: Any) -> None:
+    """It holds the lock alone, without a name: whoever stands by must not come to the broker as it."""
+    make.area("North")
+    older, newer = leader(), leader()
+    older.open()
+    assert older._try("pg_try_advisory_lock(%s)", LOCK)
+    assert (newer.acquire(Shard()), newer.has_twin) == ("is at work", True)
+    assert leader().acquire(shard("north")) == "takes all areas"
+    older.release()
+    until(lambda: not leader().acquire(shard("north")), "the locks of a connection that has ended to be let go")
+    assert (newer.acquire(Shard()), newer.has_twin) == ("takes some areas", False)
+
+
 def test_one_of_several_tells_until_it_is_gone(leader: Any) -> None:
     make.area("North"), make.area("South")
     north, south = leader(), leader()
@@ -198,6 +213,20 @@ def test_who_listens_to_some_areas_goes_on_with_the_watch_of_who_listened_to_all
     assert not Watch.objects.filter(area=south).exists()
 
 
+def test_who_listens_to_all_areas_goes_on_with_the_watches_of_who_listened_to_some() -> None:
+    """Else each silent meter would be unknown for a quarter of an hour after every change from several to one."""
+    north, south, now = make.area("North"), make.area("South"), timezone.now()
+    online.watch(now - MINUTE, [north.pk])
+    for seconds in range(55, 0, -5):
+        online.watch(now - timedelta(seconds=seconds), [north.pk, south.pk])
+    online.watch(now)
+    assert Watch.objects.get(area=None).since == now - timedelta(seconds=55)
+    make.area("West")
+    Watch.objects.filter(area=None).delete()
+    online.watch(now)
+    assert Watch.objects.get(area=None).since == now  # nobody listened to the west
+
+
 def test_an_outage_of_one_worker_ends_the_spans_of_its_areas_alone(two: tuple[Area, Area]) -> None:
     meters, now = [metered(area) for area in two], timezone.now()
     online.record(online.statuses(now), now)
@@ -205,6 +234,61 @@ def test_an_outage_of_one_worker_ends_the_spans_of_its_areas_alone(two: tuple[Ar
     closed = OnlineSpan.objects.filter(until__isnull=False)
     assert [span.meter_id for span in closed] == [meters[0].pk]
     assert set(online.statuses(now, [two[1].pk])) == {meters[1].pk}
+
+
+@pytest.fixture
+def nowhere(settings: Any) -> None:
+    """Nobody connects."""
+    settings.MQTT_URL = "mqtt://127.0.0.1:1"
+
+
+def spans_closed_of(*meters: Meter) -> list[bool]:
+    return [OnlineSpan.objects.get(meter=meter).until is not None for meter in meters]
+
+
+def test_who_gets_one_area_of_another_worker_leaves_it_the_others(nowhere: None, caplog: Any) -> None:
+    """Its session at the broker, too: that holds their messages until it comes again."""
+    north, south = make.area("North"), make.area("South")
+    make.worker(name="mqtt-east", areas=[north.pk, south.pk])
+    Worker(shard("north"))._replace_others()
+    assert (WorkerState.objects.get().areas, "mqtt-east" in caplog.text) == ([south.pk], False)
+    Worker(shard("south"))._replace_others()
+    assert (WorkerState.objects.exists(), "told that mqtt-east is no more" in caplog.text) == (False, True)
+
+
+def test_a_broker_that_is_away_when_a_worker_begins_to_stand_by_is_asked_again(
+    nowhere: None, settings: Any, broker: Any, caplog: Any
+) -> None:
+    caplog.set_level("INFO")
+    make.area("North")
+    worker = Worker(shard("north"))
+    worker._foresee()
+    settings.MQTT_URL = broker.url
+    worker._foresee()  # not every second
+    assert "The broker keeps messages" not in caplog.text
+    worker._due.clear()
+    worker._foresee()
+    assert "The broker keeps messages" in caplog.text
+
+
+def test_a_session_that_the_broker_refuses_is_neither_kept_nor_ended(broker: Any) -> None:
+    wrong = broker.url.replace(f":{urlsplit(broker.url).password}@", ":wrong@")
+    for url, is_welcome in ((wrong, False), (broker.url, True)):
+        assert mqtt.keep_session(url, "north", [("z2m/#", 1)]) is is_welcome
+        assert mqtt.end_session(url, "north") is is_welcome
+
+
+@pytest.mark.parametrize(("name", "called"), [("mqtt", ""), ("mqtt-east", "east")])
+def test_an_outage_of_more_areas_than_the_next_worker_takes_ends_the_spans_of_all(
+    name: str, called: str, nowhere: None
+) -> None:
+    """Whoever takes the others finds them nowhere any more."""
+    areas = [make.area("North"), make.area("South")]
+    make.worker(name=name, areas=[area.pk for area in areas] if called else None)
+    meters, now = [metered(area) for area in areas], timezone.now()
+    online.record(online.statuses(now), now)
+    Worker(shard("north", called=called))._replace_others()
+    assert spans_closed_of(*meters) == [True, True]
 
 
 def test_bridges_are_doubted_by_their_own_worker(two: tuple[Area, Area]) -> None:

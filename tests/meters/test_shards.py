@@ -140,6 +140,29 @@ def test_the_board_says_which_areas_nobody_hears(site: Site) -> None:
     assert not says(south, "Traceback")
 
 
+@pytest.mark.parametrize(("before", "after"), [([""], ["north", "south"]), (["north", "south"], [""])], ids=["+", "-"])
+def test_nothing_is_lost_where_the_old_ones_were_stopped_before_the_new_ones_began(
+    site: Site, before: list[str], after: list[str]
+) -> None:
+    site.appear("north", "south")
+    old = [site.workers.start(areas=areas) for areas in before]
+    site.run(per_second=50)
+    until(lambda: all(fleet.stored() > 100 for fleet in site.fleets.values()), "readings of both areas")
+    for worker in old:
+        terminate(worker)
+    gone = {fleet.base: fleet.total for fleet in site.fleets.values()}
+    until(lambda: all(fleet.total > gone[fleet.base] + 200 for fleet in site.fleets.values()), "readings meanwhile")
+    new = [site.workers.start(begun=False, areas=areas) for areas in after]
+    names = {f"mqtt-{areas}" if areas else "mqtt" for areas in after}
+    until(lambda: {each.pk for each in WorkerState.objects.exclude(connected_at=None)} == names, "the new ones to lead")
+    site.check()
+    for worker in new:
+        assert not says(worker, "Traceback")
+        assert not says(worker, "is not stored")
+        assert not says(worker, "could not be told")
+    assert sum(says(worker, "is stored first") for worker in new) == len(before)
+
+
 def test_one_of_all_areas_and_some_of_some_exclude_each_other_and_replace_each_other_without_loss(site: Site) -> None:
     site.appear("north", "south")
     whole = site.workers.start()

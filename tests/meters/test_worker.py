@@ -4,8 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from meters import live, notify, online
 from meters.models import MeterState, Watch
 from meters.worker import Worker
 from tests import make
@@ -27,3 +30,26 @@ def test_a_meter_that_turns_by_the_clock_alone_is_told_once(settings: Any) -> No
     assert worker._watch(now) == set()
     MeterState.objects.update(heard_at=now)
     assert worker._watch(now) == {meter.pk}
+
+
+def test_a_quiet_second_of_the_only_worker_costs_one_query_and_a_look_at_who_is_online_three(
+    settings: Any, django_assert_num_queries: Any
+) -> None:
+    settings.MQTT_URL = "mqtt://127.0.0.1:1"
+    worker, now = Worker(), timezone.now()
+    worker._state, worker._shard.tells = make.worker(connected_at=None), True
+    with django_assert_num_queries(1):  # its sign of life
+        worker._gather(now)
+        worker._beat(None)
+        worker._send(notify.News())
+    with django_assert_num_queries(3):  # that it listens, each area's bridge, each meter
+        online.watch(now)
+        online.statuses(now, worker._shard.scope, worker._known())
+
+
+def test_the_number_of_a_whole_state_is_read_before_all_that_it_must_hold() -> None:
+    make.worker()
+    make.meter(area=make.area())
+    with CaptureQueriesContext(connection) as asked:
+        live.snapshot()
+    assert "meters_workerstate" in asked[0]["sql"]
