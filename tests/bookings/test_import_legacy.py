@@ -5,7 +5,6 @@ invented. @-2 stands for the day before yesterday.
 """
 
 import re
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -300,7 +299,7 @@ def test_the_ledger_goes_on_where_the_former_system_ended(files: Path, at: datet
     now = timezone.now()
     told = messages.inventory(area.base_topic, messages.listed("101", ieee=known.device.ieee_address))
     state = {"linkquality": 90, "last_seen": now.isoformat(), "energy": 860.32}
-    Ingest().process([told, replace(messages.message(f"{area.base_topic}/101", state), received_at=now)])
+    Ingest().process([told, messages.message(f"{area.base_topic}/101", state)._replace(received_at=now)])
     snapshots.settle_due(now)
     stay = Stay.objects.get(booking__sirvoy_id=48001)
     assert Decimal("12.570") < ledger.used_kwh([stay]).kwh < Decimal("14.570")
