@@ -5,6 +5,7 @@ Nothing sleeps for a fixed time: `until` waits for what must become true.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -173,9 +174,25 @@ def speaking_to(database_url: str) -> Iterator[None]:
         yield
     finally:
         connection.close()
+        _close_beside_a_loop()
         connection.settings_dict.clear()
         connection.settings_dict.update(before)
         ContentType.objects.clear_cache()
+
+
+def _close_beside_a_loop() -> None:
+    """Where a loop runs in this thread, as Playwright's does, Django has another connection. It outlives that loop, and
+    whoever is next to run one would be handed it."""
+    from django.db import connection
+
+    async def close() -> None:
+        if connection.connection:
+            connection.connection.close()
+            connection.connection = None
+
+    loop = asyncio.new_event_loop()  # asyncio.run would leave this thread without one
+    loop.run_until_complete(close())
+    loop.close()
 
 
 def free_port() -> int:
