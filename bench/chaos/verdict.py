@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from bench.chaos import after, compare, obeyed
 from bench.chaos.run import LIVE, Done, Run, direct
@@ -35,7 +36,7 @@ def judge(run: Run, *, is_long: bool) -> list[str]:
     is_clock_true = not any(done.act.step_s for done in run.done)
     with direct(run.site.database_url) as database:
         found += compare.compare(database, run.ledger, run.future_refused(), switched)
-        late = lambda at: kept_back_s(run.done, at)  # noqa: E731
+        late = partial(kept_back_s, run.done)
         people = run.people
         found += obeyed.judge(database, people.asked, people.at_last, moves, late, is_clock_true=is_clock_true)
         found += after.leftovers(database)

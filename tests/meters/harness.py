@@ -42,12 +42,12 @@ T = TypeVar("T")
 _numbers = count(1)
 
 
-def until(find: Callable[[], T], what: str, timeout_s: float = PATIENCE_S) -> T:
+def until(find: Callable[[], T], what: str, timeout_s: float = PATIENCE_S, every_s: float = POLL_S) -> T:
     """The first true value of `find`. Raises AssertionError with the last one."""
     deadline = time.monotonic() + timeout_s
     while not (found := find()):
         assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}; last seen: {found!r}"
-        time.sleep(POLL_S)
+        time.sleep(every_s)
     return found
 
 
