@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 import paho.mqtt.client as paho
@@ -74,7 +75,7 @@ class OurCounter:
         self._wanted, self._is_over = wanted, threading.Event()
         self._held: list[mqtt.Message] = []
         self._client = mqtt.Client(
-            url, client_id, on_message=self._count, topics=lambda: topics, on_connect=self._connected, persistent=True
+            url, client_id, on_messages=self._count, topics=lambda: topics, on_connect=self._connected, persistent=True
         )
 
     def run(self) -> None:
@@ -87,17 +88,16 @@ class OurCounter:
         if not self._wanted:
             self._is_over.set()
 
-    def _count(self, message: mqtt.Message) -> None:
-        if message.retained or not message.payload or self.count >= self._wanted:
-            return
-        self.count += 1
-        self._held.append(message)
-        if self.count == 1:
+    def _count(self, messages: Sequence[mqtt.Message]) -> None:
+        mine = [each for each in messages if each.payload and not each.retained][: self._wanted - self.count]
+        if mine and not self.count:
             self.first_at = time.monotonic()
-        if len(self._held) >= self.EACH or self.count == self._wanted:
+        self.count += len(mine)
+        self._held += mine
+        if len(self._held) >= self.EACH or (mine and self.count == self._wanted):
             self._client.ack(self._held)
             self._held.clear()
-        if self.count == self._wanted:
+        if mine and self.count == self._wanted:
             self.last_at = time.monotonic()
             self._is_over.set()
 

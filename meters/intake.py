@@ -11,7 +11,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,7 +73,7 @@ class Intake:
         self._client = mqtt.Client(
             settings.MQTT_URL,
             self._shard.client_id(settings.MQTT_CLIENT_ID),
-            on_message=self._receive,
+            on_messages=self._receive,
             topics=self._topics,
             on_connect=self._connected,
             persistent=settings.MQTT_PERSISTENT_SESSION,
@@ -205,10 +205,10 @@ class Intake:
 
     # --- the network thread ------------------------------------------------------------------------------------------
 
-    def _receive(self, message: mqtt.Message) -> None:
-        """Queue a message; wait while the queue is full: then the broker keeps what we cannot take."""
-        self.counts.received += 1
-        while not self._stopping.is_set() and not self._inbox.put(message, IDLE_S):
+    def _receive(self, messages: Sequence[mqtt.Message]) -> None:
+        """Queue them; wait while the queue is full: then the broker keeps what we cannot take."""
+        self.counts.received += len(messages)
+        while not self._stopping.is_set() and not self._inbox.put(messages, IDLE_S):
             pass
 
     def _topics(self) -> list[tuple[str, int]]:

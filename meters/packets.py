@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+Packet = tuple[int, bytearray]
+"""The first byte, and the body: what follows the length."""
 PUBLISH, PUBACK = 0x30, 0x40
 MOST_LENGTH_BYTES = 4
 
@@ -13,8 +15,12 @@ class Malformed(Exception):
     """What came is no MQTT: only a new connection helps."""
 
 
-def cut(received: bytearray) -> list[tuple[int, bytearray]]:
-    """Take the whole packets off: (first byte, body) of each. What is not yet whole stays. Raises Malformed."""
+def is_publish(packet: Packet) -> bool:
+    return packet[0] & 0xF0 == PUBLISH
+
+
+def cut(received: bytearray) -> list[Packet]:
+    """Take the whole packets off. What is not yet whole stays. Raises Malformed."""
     packets, begin, size = [], 0, len(received)
     while begin + 2 <= size:
         start, length = begin + 2, received[begin + 1]

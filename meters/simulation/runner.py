@@ -52,7 +52,7 @@ class Runner:
         self._control = mqtt.Client(
             url,
             "simulation-control",
-            on_message=self._inbox.put,
+            on_messages=mqtt.one_by_one(self._inbox.put),
             topics=lambda: [("sim/+/+", 0)],
             on_connect=lambda: self._inbox.put(Connected(CONTROL)),
         )
@@ -147,7 +147,7 @@ class Runner:
         client = mqtt.Client(
             self.url,
             f"simulation-{base_topic}",
-            on_message=partial(self._received, base_topic),
+            on_messages=mqtt.one_by_one(partial(self._received, base_topic)),
             topics=lambda: [(f"{base_topic}/#", 0)],
             on_connect=lambda: self._inbox.put(Connected(base_topic)),
             will=mqtt.Will(f"{base_topic}/bridge/state", WILL),

@@ -307,7 +307,12 @@ def test_what_another_thread_sends_goes_out_at_once(broker: Any) -> None:
     echoes: queue.Queue[mqtt.Message] = queue.Queue()
     ready = threading.Event()
     client = mqtt.Client(
-        broker.url, "echo", on_message=echoes.put, topics=lambda: [("t", 1)], on_connect=ready.set, persistent=True
+        broker.url,
+        "echo",
+        on_messages=mqtt.one_by_one(echoes.put),
+        topics=lambda: [("t", 1)],
+        on_connect=ready.set,
+        persistent=True,
     )
     client.start()
     assert ready.wait(harness.PATIENCE_S)

@@ -19,7 +19,7 @@ def numbers(taken: list[mqtt.Message]) -> list[int]:
 
 def test_messages_are_taken_in_their_order_and_no_more_than_are_wanted() -> None:
     inbox = Inbox(10, 1000)
-    assert all(inbox.put(message(number), 0) for number in range(5))
+    assert all(inbox.put([message(number)], 0) for number in range(5))
     assert numbers(inbox.take(3)) == [0, 1, 2]
     assert numbers(inbox.take(3)) == [3, 4]
     assert inbox.take(3) == []
@@ -27,10 +27,10 @@ def test_messages_are_taken_in_their_order_and_no_more_than_are_wanted() -> None
 
 def test_a_full_one_takes_no_more_until_some_were_taken() -> None:
     inbox = Inbox(2, 1000)
-    assert inbox.put(message(1), 0)
-    assert inbox.put(message(2), 0)
-    assert not inbox.put(message(3), 0)
-    network = threading.Thread(target=inbox.put, args=[message(3), PATIENCE_S])
+    assert inbox.put([message(1)], 0)
+    assert inbox.put([message(2)], 0)
+    assert not inbox.put([message(3)], 0)
+    network = threading.Thread(target=inbox.put, args=[[message(3)], PATIENCE_S])
     network.start()
     assert numbers(inbox.take(1)) == [1]
     network.join(PATIENCE_S)
@@ -39,12 +39,12 @@ def test_a_full_one_takes_no_more_until_some_were_taken() -> None:
 
 def test_what_was_taken_counts_until_it_is_stored() -> None:
     inbox = Inbox(10, 1000)
-    inbox.put(message(1, 2000), 0)
+    inbox.put([message(1, 2000)], 0)
     taken = inbox.take(9)
     assert inbox.is_full
-    assert not inbox.put(message(2), 0)
+    assert not inbox.put([message(2)], 0)
     inbox.let_go(taken)
-    assert inbox.put(message(2), 0)
+    assert inbox.put([message(2)], 0)
 
 
 def test_who_waits_for_several_is_told_when_there_are_so_many() -> None:
@@ -53,7 +53,7 @@ def test_who_waits_for_several_is_told_when_there_are_so_many() -> None:
     storing.start()
     for number in range(3):
         assert not told.is_set()
-        inbox.put(message(number), 0)
+        inbox.put([message(number)], 0)
     storing.join(PATIENCE_S)
     assert told.is_set()
     assert not inbox.wait(4, 0)
@@ -63,6 +63,6 @@ def test_the_oldest_is_the_first_that_waits() -> None:
     inbox = Inbox(10, 1000)
     assert inbox.oldest is None
     first = message(1)
-    inbox.put(first, 0)
-    inbox.put(message(2), 0)
+    inbox.put([first], 0)
+    inbox.put([message(2)], 0)
     assert inbox.oldest == first.received_at

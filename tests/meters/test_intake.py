@@ -24,10 +24,10 @@ def test_large_messages_wait_with_the_broker_instead_of_filling_the_memory(setti
     made = Intake()
     fits = intake.MOST_BYTES // len(LARGE) + 1
     for _ in range(fits):
-        made._receive(large())
+        made._receive([large()])
     with pytest.raises(mqtt.NotConnected):  # the network thread would send it only when it has room again
         made.publish("zigbee2mqtt/101,2/set", "{}")
-    network = threading.Thread(target=made._receive, args=[large()])
+    network = threading.Thread(target=made._receive, args=[[large()]])
     network.start()
     network.join(0.2)
     assert network.is_alive()

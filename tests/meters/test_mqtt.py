@@ -96,7 +96,7 @@ def broker() -> Iterator[RudeBroker]:
 
 def test_acknowledging_while_the_connection_breaks_never_stands_still(broker: RudeBroker) -> None:
     inbox: queue.Queue[mqtt.Message] = queue.Queue()
-    client = mqtt.Client(broker.url, "x", on_message=inbox.put, persistent=True)
+    client = mqtt.Client(broker.url, "x", on_messages=mqtt.one_by_one(inbox.put), persistent=True)
     client._paho.reconnect_delay_set(0, 0)
     acknowledged = threading.Event()
 
@@ -117,7 +117,7 @@ def test_acknowledging_while_the_connection_breaks_never_stands_still(broker: Ru
 
 def test_what_an_older_connection_brought_is_not_acknowledged(broker: RudeBroker) -> None:
     inbox: queue.Queue[mqtt.Message] = queue.Queue()
-    client = mqtt.Client(broker.url, "x", on_message=inbox.put, persistent=True)
+    client = mqtt.Client(broker.url, "x", on_messages=mqtt.one_by_one(inbox.put), persistent=True)
     client._paho.reconnect_delay_set(0, 0)
     client.start()
     first = inbox.get(timeout=PATIENCE_S)
@@ -144,7 +144,7 @@ def scripted() -> Iterator[Callable[..., ScriptedBroker]]:
 @contextlib.contextmanager
 def connected(url: str) -> Iterator[tuple[mqtt.Client, queue.Queue[mqtt.Message]]]:
     inbox: queue.Queue[mqtt.Message] = queue.Queue()
-    client = mqtt.Client(url, "x", on_message=inbox.put, persistent=True)
+    client = mqtt.Client(url, "x", on_messages=mqtt.one_by_one(inbox.put), persistent=True)
     client._paho.reconnect_delay_set(0, 0)
     client.start()
     try:
@@ -208,7 +208,8 @@ def test_who_waited_for_room_longer_than_the_keepalive_keeps_the_connection(monk
             time.sleep(1.2 * mqtt.KEEPALIVE_S)  # there is no room
 
     threading.Thread(target=serve, daemon=True).start()
-    client = mqtt.Client(f"mqtt://127.0.0.1:{server.getsockname()[1]}", "x", on_message=receive, persistent=True)
+    url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+    client = mqtt.Client(url, "x", on_messages=mqtt.one_by_one(receive), persistent=True)
     client.start()
     try:
         told = [inbox.get(timeout=PATIENCE_S / 4) for _ in range(2)]
@@ -241,7 +242,7 @@ def test_a_large_retained_message_and_many_small_ones_come_over_tls(
 
 
 def test_without_a_connection_nothing_is_sent_or_kept() -> None:
-    client = mqtt.Client("mqtt://127.0.0.1:1", "x", on_message=lambda message: None)
+    client = mqtt.Client("mqtt://127.0.0.1:1", "x", on_messages=lambda messages: None)
     with pytest.raises(mqtt.NotConnected):
         client.publish("a", "b")
 
@@ -249,7 +250,7 @@ def test_without_a_connection_nothing_is_sent_or_kept() -> None:
 @pytest.mark.parametrize("url", ["", "http://x", "mqtt://"])
 def test_a_bad_address_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(ValueError, match="mqtt://user:password@host"):
-        mqtt.Client(url, "x", on_message=lambda message: None)
+        mqtt.Client(url, "x", on_messages=lambda messages: None)
 
 
 @pytest.mark.parametrize(
@@ -257,4 +258,4 @@ def test_a_bad_address_is_refused_with_an_example(url: str) -> None:
     [("mqtt://broker", "broker:1883"), ("mqtts://broker", "broker:8883"), ("mqtts://a:b@broker:99", "broker:99")],
 )
 def test_the_address_that_is_told_is_the_one_it_connects_to_without_credentials(url: str, told: str) -> None:
-    assert mqtt.Client(url, "c", on_message=lambda message: None).address == told
+    assert mqtt.Client(url, "c", on_messages=lambda messages: None).address == told

@@ -30,7 +30,7 @@ class Listener:
         self.client = mqtt.Client(
             url,
             "listener",
-            on_message=self.messages.put,
+            on_messages=mqtt.one_by_one(self.messages.put),
             topics=lambda: [("#", 0)],
             on_connect=connected.set,
         )

@@ -59,7 +59,7 @@ def _ask(base_topic: str, target: str, payload: str) -> dict[str, Any]:
     client = mqtt.Client(
         settings.MQTT_URL,
         f"simulate-fault-{token_hex(4)}",
-        on_message=answers.put,
+        on_messages=mqtt.one_by_one(answers.put),
         topics=lambda: [(f"sim/{base_topic}/reply", 0)],
         on_connect=connected.set,
     )
