@@ -20,6 +20,9 @@ class Weighed(NamedTuple):
     has_moved: bool
 
 
+NO_NEWS = Weighed(is_answer=False, has_moved=False)
+
+
 class Answers:
     """Remembers the position last told of each meter. `asked`: when a meter (by id) was last asked; others write it."""
 
@@ -38,9 +41,12 @@ class Answers:
         is_answer = asked_at is not None and asked_at <= at <= asked_at + ANSWERED_WITHIN
         if self._relays is None:
             self._relays = dict(MeterState.objects.values_list("meter_id", "relay"))
+        is_news = relay is not None and self._relays.get(meter_id) is not relay
+        if not (is_news or is_answer):
+            return NO_NEWS  # nearly all are
         if relay is None:
             return Weighed(is_answer, has_moved=False)
-        has_moved = not is_answer and self._relays.get(meter_id) is not relay
+        has_moved = not is_answer and is_news
         if is_answer or "state" in known.fresh:  # else each repeat asks again, until the meter has answered
             self._relays[meter_id] = relay
         return Weighed(is_answer, has_moved)

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from django.db.models import Max
 
+from meters import zigbee2mqtt
 from meters.models import Area, AreaState, Device, Listing, Meter, ReadingDay
 from meters.zigbee2mqtt import freshness
 
@@ -57,9 +58,22 @@ class Directory:
     elsewhere: frozenset[str] = frozenset()
 
     @cached_property
-    def base_topics(self) -> list[str]:
+    def _base_topics(self) -> list[str]:
         """The longest first."""
         return sorted(self.areas, key=len, reverse=True)
+
+    @cached_property
+    def _states(self) -> dict[str, tuple[AreaEntry, str]]:
+        """The topics of the known devices' states: nearly all that comes has one of them."""
+        areas = [self.areas[base] for base in self._base_topics]
+        return {f"{area.base_topic}/{name}": (area, name) for area in areas for name in area.names}
+
+    def locate(self, topic: str) -> tuple[AreaEntry, str] | None:
+        """The area whose topic this is and what stands behind its base topic; None where it is no area's."""
+        if known := self._states.get(topic):
+            return known
+        located = zigbee2mqtt.locate(topic, self._base_topics)
+        return (self.areas[located[0]], located[1]) if located else None
 
 
 def load(mine: Collection[int] | None = None) -> Directory:

@@ -148,13 +148,11 @@ class Ingest:
         return self._directory
 
     def _route(self, work: Pass, message: Message) -> None:
-        known = self._known()
-        located = zigbee2mqtt.locate(message.topic, known.base_topics)
+        located = self._known().locate(message.topic)
         if located is None:
             self._discover(work, message)
             return
-        base_topic, rest = located
-        area = known.areas[base_topic]
+        area, rest = located
         told = self._parsed(area, rest, message)
         if not message.retained and not isinstance(told, zigbee2mqtt.Ignored):
             work.heard_areas.add(area.id)  # commands, our own too, are no sign of life
@@ -265,7 +263,8 @@ class Ingest:
             work.outcome.all_changed = True
         if known.has_left:
             work.returned.add(known.device_id)
-        work.heard[known.device_id] = max(measured_at, work.heard.get(known.device_id, measured_at))
+        if measured_at >= work.heard.get(known.device_id, measured_at):
+            work.heard[known.device_id] = measured_at
         if state.outage_memory and state.outage_memory != known.outage_memory:
             work.outage_memories[known.device_id] = state.outage_memory
         if state.is_updating:
@@ -310,7 +309,8 @@ def _measured_at(
     """When the device was heard; the time of receipt where this Zigbee2MQTT tells none. Raises Rejected."""
     if state.last_seen is None:
         return received_at
-    _refuse_future(state.last_seen, received_at)
+    if state.last_seen > received_at:
+        _refuse_future(state.last_seen, received_at)
     if state.last_seen < received_at - kept or (kept_from and state.last_seen < kept_from):
         raise Rejected("before_retention", state.last_seen.isoformat())
     return state.last_seen

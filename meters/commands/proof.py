@@ -99,7 +99,7 @@ class Proofs:
 
     def weigh(self, known: Known, state: State, at: datetime) -> State:
         """Take what this report proves; returns it as what the device itself said: without an echo's position."""
-        attempts = self._of(known.meter_id, at)
+        attempts = self._loaded(at).get(known.meter_id or 0)
         if not attempts:
             return state
         is_hearsay = _is_echo(attempts, known, state.relay, at)
@@ -192,9 +192,6 @@ class Proofs:
         if status == Status.QUEUED:
             attempt.claimed_at = None
         self.changed.add(attempt.meter_id)
-
-    def _of(self, meter_id: int | None, at: datetime) -> list[Attempt]:
-        return self._loaded(at).get(meter_id or 0, [])
 
     def _under_way(self, area_id: int, complaint: Complaint, at: datetime) -> list[Attempt]:
         """The attempts that this line may tell of."""

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -18,6 +19,8 @@ MAX_BYTES = 8 * 1024 * 1024
 SMALLINT = 32_767
 INT = 2_147_483_647
 MAX_NAME = 250
+MOST_REMEMBERED = 10_000
+"""Names and addresses that were looked at before: each message brings one of a few hundred."""
 IEEE_ADDRESS = re.compile(r"0x[0-9A-Fa-f]{16}")
 """These digits alone: what Python reads as a number may be written in many ways, each of which would be a device."""
 UNFIT = re.compile(r"[+#\x00-\x1f\x7f-\x9f]")
@@ -57,9 +60,13 @@ def scaled(source: Mapping[str, Any], key: str, factor: int, low: int, high: int
     value = source.get(key)
     if value is None:
         return None
-    if type(value) is not int and type(value) is not float:
-        number(source, key)  # says what is wrong with it
-    result = round(value * factor) if -INT <= value <= INT else high + 1
+    if type(value) is int:
+        result = value * factor
+    elif type(value) is float and -INT <= value <= INT:
+        result = round(value * factor)
+    else:
+        number(source, key)  # says what is wrong with it, but for its size
+        result = high + 1
     if not low <= result <= high:
         raise Rejected("out_of_range", f"{key} is {value}")
     return result
@@ -82,16 +89,26 @@ def flag(source: Mapping[str, Any], key: str) -> bool | None:
 
 def name_of(value: Any, what: str = "friendly_name") -> str:
     """A name as a key: whole, and one that Zigbee2MQTT takes; or Rejected."""
-    if not isinstance(value, str) or not value or len(value) > MAX_NAME or UNFIT.search(value):
+    if not isinstance(value, str) or not _is_name(value):
         raise Rejected("bad_name", f"{what} is {str(value)[:60]!r}")
     return value
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _is_name(value: str) -> bool:
+    return 0 < len(value) <= MAX_NAME and not UNFIT.search(value)
+
+
 def ieee_of(value: Any) -> str:
     """An IEEE address as Zigbee2MQTT writes it: 0x and sixteen hexadecimal digits."""
-    if isinstance(value, str) and IEEE_ADDRESS.fullmatch(value):
-        return value.lower()
+    if isinstance(value, str) and (address := _address(value)):
+        return address
     raise Rejected("bad_ieee_address", str(value)[:60])
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _address(value: str) -> str | None:
+    return value.lower() if IEEE_ADDRESS.fullmatch(value) else None
 
 
 def moment(value: Any) -> datetime | None:
@@ -109,7 +126,7 @@ def moment(value: Any) -> datetime | None:
         else:
             raise ValueError
         if when.tzinfo is not None and 1 < when.year < 9999:
-            return when.astimezone(UTC)
+            return when if when.tzinfo is UTC else when.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         pass
     raise Rejected("bad_time", str(value)[:60])
