@@ -5,7 +5,8 @@ Exact under repetition: a report that comes twice changes nothing. Exact under l
 in order.
 """
 
-from meters.readings.store import Report, store
+from meters.readings.latest import Report
+from meters.readings.store import store
 from meters.readings.tables import note_position, prune_quarantined
 
 __all__ = ["Report", "note_position", "prune_quarantined", "store"]

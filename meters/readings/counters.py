@@ -83,6 +83,14 @@ def fits(start: Point, end: Point, rated_w: int, slack_s: float) -> bool:
     return 0 <= end.wh - start.wh <= limit_wh(start, end, rated_w, slack_s)
 
 
+def goes_on(counter: Counter, point: Point, rated_w: int, slack_s: float) -> bool:
+    """Whether a value newer than all before it simply goes on from the last one that counts: nothing is in doubt."""
+    last = counter.last
+    if last is None or counter.pending:
+        return False
+    return 0 <= point.wh - last.wh <= RESOLUTION_WH or fits(last, point, rated_w, slack_s)
+
+
 def advance(counter: Counter, point: Point, rated_w: int, slack_s: float) -> Step:
     """Take in a value that is newer than all before it."""
     last = counter.last

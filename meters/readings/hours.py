@@ -9,14 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
 from django.db import connection
 
 from meters.readings import days, tables
 from meters.readings.counters import Rise
-from meters.readings.latest import Row
 from meters.readings.spread import HOUR, hour_of, is_within_one_hour, spread
 
 Watts = list[tuple[datetime, int]]
@@ -36,15 +35,14 @@ ON CONFLICT (meter_id, hour) DO UPDATE SET energy_wh = excluded.energy_wh, estim
     readings = excluded.readings, is_summed = false
 """
 SET_ENERGY = ADD_ENERGY.replace("h.energy_wh +", "").replace("h.estimated_wh +", "")
-# Least and greatest ignore nulls, and taking them twice changes nothing.
+# The hours' count, first and last times, least and greatest values, by the rows of tables.write_readings. Least and
+# greatest ignore nulls, and taking them twice changes nothing.
 WIDEN = """
 INSERT INTO meters_hourlyusage AS h (meter_id, hour, energy_wh, estimated_wh, first_at, last_at,
     power_min_w, power_max_w, voltage_min_dv, voltage_max_dv, current_max_ma, readings)
-SELECT meter_id, date_trunc('hour', at, 'UTC'), 0, 0, min(at), max(at), min(w), max(w), min(dv), max(dv), max(ma),
-    count(*) FILTER (WHERE is_new)
-FROM unnest(%s::bigint[], %s::timestamptz[], %s::int[], %s::smallint[], %s::int[], %s::bool[])
-    AS r (meter_id, at, w, dv, ma, is_new)
-GROUP BY 1, 2
+SELECT meter_id, date_trunc('hour', measured_at, 'UTC'), 0, 0, min(measured_at), max(measured_at), min(power_w),
+    max(power_w), min(voltage_dv), max(voltage_dv), max(current_ma), count(*) FILTER (WHERE is_new)
+FROM told GROUP BY 1, 2
 ON CONFLICT (meter_id, hour) DO UPDATE SET
     first_at = least(h.first_at, excluded.first_at), last_at = greatest(h.last_at, excluded.last_at),
     power_min_w = least(h.power_min_w, excluded.power_min_w),
@@ -95,25 +93,24 @@ FIRST_COUNTED = """
 SELECT measured_at, counter_wh, epoch FROM meters_reading WHERE meter_id = %s AND epoch IS NOT NULL AND measured_at > %s
 ORDER BY measured_at LIMIT 1
 """
+LATEST = datetime.max.replace(tzinfo=UTC) - HOUR
 LONGEST_KEPT_WHOLE = timedelta(days=365)
 """Hours are kept for at least so long (HOURS_KEPT_YEARS): only a longer interval can begin before the first of them."""
-
-
-def widen(rows: Sequence[Row]) -> None:
-    """Bring the hours' count, first and last times, least and greatest values up to these readings."""
-    names = ("meter_id", "measured_at", "power_w", "voltage_dv", "current_ma", "is_new")
-    with connection.cursor() as cursor:
-        cursor.execute(WIDEN, tables.columns(rows, names))
 
 
 def add(rises: Iterable[tuple[int, Rise]]) -> None:
     """Add what meters (by id) used. The readings of the interval must be stored before."""
     used: Used = defaultdict(lambda: [0, 0])
+    known, hour, share = 0, LATEST, [0, 0]  # of the rise before: most share them
     for meter_id, rise in rises:
-        start, end = rise.start.at, rise.end.at
-        if rise.wh and is_within_one_hour(start, end):  # nearly all are
-            used[meter_id, hour_of(start)][0] += rise.wh
-        elif rise.wh:
+        (start, _), (end, _) = rise
+        if meter_id == known and hour <= start and end <= hour + HOUR:
+            share[0] += rise.wh
+        elif is_within_one_hour(start, end):
+            known, hour = meter_id, hour_of(start)
+            share = used[meter_id, hour]
+            share[0] += rise.wh
+        else:
             start = _since_hours_are_kept(meter_id, start, end)
             _collect(used, meter_id, start, end, rise.wh, _watts(meter_id, [(start, end)]))
     _write(ADD_ENERGY, used)

@@ -6,8 +6,10 @@ Per value newer-or-equal wins: an acknowledgement repeats the old state and then
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from meters.directory import QUANTITIES, Known
 from meters.readings.counters import Counter, Point
@@ -34,6 +36,26 @@ class Latest:
 
 
 PROPERTIES = {"relay": "state", "power_w": "power", "voltage_dv": "voltage", "current_ma": "current"}
+PROPERTIES |= {"counter_wh": "energy", "linkquality": ""}
+"""How Zigbee2MQTT names what a state tells; the link's quality is always fresh."""
+
+
+class Report(NamedTuple):
+    """A live state of a known meter, measured at `measured_at`.
+
+    `counts` is False where it is not certain which meter spoke: its energy is then left to a later report.
+    """
+
+    known: Known
+    state: State
+    measured_at: datetime
+    counts: bool = True
+
+    @property
+    def meter_id(self) -> int:
+        if self.known.meter_id is None:
+            raise ValueError(f"{self.known.ieee_address} is no meter")
+        return self.known.meter_id
 
 
 @dataclass(slots=True)
@@ -52,6 +74,14 @@ class Row:
     relay: bool | None = None
     has_point: bool = False
     is_new: bool | None = True
+
+    @classmethod
+    def of(
+        cls, meter_id: int, at: datetime, state: State, power_w: int | None, is_point: bool, is_new: bool | None
+    ) -> Row:
+        """What the first message of a moment tells."""
+        wh, ma, dv = state.counter_wh, state.current_ma, state.voltage_dv
+        return cls(meter_id, at, wh, power_w, ma, None, dv, state.linkquality, state.relay, is_point, is_new)
 
     def merge(self, state: State, power_w: int | None, is_point: bool) -> None:
         """Attribute by attribute: what this message tells replaces, what it does not tell stays.
@@ -72,42 +102,63 @@ class Row:
             self.power_w = power_w
 
 
-def take(latest: Latest, known: Known, state: State, at: datetime) -> int | None:
-    """Bring `latest` up to a report measured at `at`; returns the power in W that it told, or the sum of its phases."""
-    _hear(latest, at)
-    for name, prop in PROPERTIES.items():
-        _set(latest, name, getattr(state, name), at, prop in known.fresh)
-    _set(latest, "linkquality", state.linkquality, at, fresh=True)
-    _set(latest, "counter_wh", state.counter_wh, at, "energy" in known.fresh)
+def hear(latest: Latest, at: datetime) -> bool | None:
+    """Note a sign of life and learn the usual gap: an estimate of the median that moves by 5 % with each report.
+
+    Whether a report of this moment is the first one, since what was heard has its row; None: it came late, and may be.
+    """
+    before = latest.heard_at
+    if before is not None and at <= before:
+        return False if at == before else None
+    if before is not None and at > before + SAME_REPORT:
+        estimate = latest.gap_s or FIRST_GAP_S
+        latest.gap_s = estimate * GAP_STEP if (at - before).total_seconds() > estimate else estimate / GAP_STEP
+    latest.heard_at = at
+    return True
+
+
+def take(latest: Latest, reports: Sequence[Report]) -> list[int | None]:
+    """Bring `latest` up to a meter's reports, in the order of their times; returns the power in W that each told, or
+    the sum of its phases."""
+    if any(report.known.phases for report in reports):
+        return [_take_one(latest, report) for report in reports]
+    _take_values(latest, reports)
+    return [report.state.power_w for report in reports]
+
+
+def _take_one(latest: Latest, report: Report) -> int | None:
+    _take_values(latest, [report])
+    known, state, at, _ = report
     return _take_phases(latest, known, state, at) if known.phases else state.power_w
 
 
-def counter_point(latest: Latest, known: Known, state: State, at: datetime) -> Point | None:
+def _take_values(latest: Latest, reports: Sequence[Report]) -> None:
+    for name, prop in PROPERTIES.items():
+        for value, at, fresh in reversed(_newest(reports, name, prop)):
+            _set(latest, name, value, at, fresh)
+
+
+def _newest(reports: Sequence[Report], name: str, prop: str) -> list[tuple[int | bool, datetime, bool]]:
+    """The values of a property with time and whether they are fresh, backwards: what is before a fresh one is over."""
+    found = []
+    for known, state, at, _ in reversed(reports):
+        if (value := getattr(state, name)) is not None:
+            fresh = not prop or prop in known.fresh
+            found.append((value, at, fresh))
+            if fresh:
+                break
+    return found
+
+
+def counter_point(counter: Counter, known: Known, state: State, at: datetime) -> Point | None:
     """The report's counter value where it is news: sure to be fresh, or other than the value seen before."""
     if state.counter_wh is None:
         return None
-    counter = latest.counter
-    seen = counter.pending[-1] if counter.pending else counter.last
-    if "energy" not in known.fresh and seen is not None and seen.wh == state.counter_wh and seen.at <= at:
-        return None
+    if "energy" not in known.fresh:
+        seen = counter.pending[-1] if counter.pending else counter.last
+        if seen is not None and seen.wh == state.counter_wh and seen.at <= at:
+            return None
     return Point(at, state.counter_wh)
-
-
-def is_news(latest: Latest, at: datetime) -> bool | None:
-    """Whether a report of this moment is the first one; None: it came late, and may be. What was heard has its row."""
-    if latest.heard_at is None or at > latest.heard_at:
-        return True
-    return False if at == latest.heard_at else None
-
-
-def _hear(latest: Latest, at: datetime) -> None:
-    """Note the sign of life and learn the usual gap: an estimate of the median that moves by 5 % with each report."""
-    if latest.heard_at and at > latest.heard_at + SAME_REPORT:
-        gap_s = (at - latest.heard_at).total_seconds()
-        estimate = latest.gap_s or FIRST_GAP_S
-        latest.gap_s = estimate * GAP_STEP if gap_s > estimate else estimate / GAP_STEP
-    if latest.heard_at is None or at > latest.heard_at:
-        latest.heard_at = at
 
 
 def _set(latest: Latest, name: str, value: int | bool | None, at: datetime, fresh: bool) -> None:

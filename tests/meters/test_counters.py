@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meters.readings.counters import CONSISTENT, Counter, Doubt, Point, Step, advance, fits
+from meters.readings.counters import CONSISTENT, Counter, Doubt, Point, Rise, Step, advance, fits, goes_on
 from meters.readings.spread import HOUR, apportion, hour_of, spread
 
 START = datetime(2026, 7, 1, 10, tzinfo=UTC)
@@ -118,6 +118,16 @@ def test_whatever_comes_billed_never_falls_and_every_rise_was_possible(values: l
     odd = [point for step in steps for point, doubt, _ in step.doubts if doubt is Doubt.GLITCH]
     assert len(counted) + len(odd) + len(counter.pending) == len(values)  # every value is somewhere, once
     assert len(counter.pending) < CONSISTENT
+
+
+@given(st.integers(0, 2_000_000), st.integers(0, 2_000_000), st.integers(1, 3 * 86_400))
+def test_a_value_that_simply_goes_on_leads_to_what_every_value_is_led_to(before: int, after: int, seconds: int) -> None:
+    last, point = Point(START, before), Point(START + timedelta(seconds=seconds), after)
+    step = advance(Counter(4, last), point, RATED_W, 60)
+    ordinary = Step(Counter(4, point), counted=[(point, 4)], rises=[Rise(last, point)])
+    assert goes_on(Counter(4, last), point, RATED_W, 60) == (step == ordinary)
+    assert not goes_on(Counter(4, last, (Point(START, before + 1),)), point, RATED_W, 60)
+    assert not goes_on(Counter(), point, RATED_W, 60)
 
 
 @given(st.lists(rises, min_size=CONSISTENT, max_size=20), st.integers(0, 100_000))
