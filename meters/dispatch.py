@@ -178,6 +178,7 @@ class Dispatcher:
         except NotConnected:
             queue.unclaim(errand.id, now)
             return LOOK_S
+        self._intake.hurry(HURRY_S)
         lane.take(time.monotonic(), errand.per_s, self._pace.evenness(sum(e.state for e in ready)))
         queue.note_sent(errand.id, now, timezone.now())
         self._note({errand.meter_id})
