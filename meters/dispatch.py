@@ -170,6 +170,7 @@ class Dispatcher:
         if wait_s := lane.wait_s(time.monotonic()):
             return wait_s
         ordered = sorted(ready, key=lambda errand: (errand.automatic, errand.attempts, errand.id))
+        now = timezone.now()  # this step may have waited for the database: nothing goes after its time
         errand = next((errand for errand in ordered if queue.claim(errand.id, area_id, now)), None)
         if errand is None:
             return LOOK_S
