@@ -88,6 +88,8 @@ DATABASE_POOL = env.bool("DATABASE_POOL", default=False)
 """At most eight connections that wait for whoever calls. Only for the web process: a pool breaks qcluster's forks."""
 if DATABASE_POOL:
     # A pool that tries again and again waits twice as long each time: after an hour's outage, for minutes more.
+    # Who hangs in the middle of an order holds commands that the worker waits for, and with them all that is measured.
+    DATABASES["default"]["OPTIONS"]["options"] += " -c idle_in_transaction_session_timeout=10000"
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5, "reconnect_timeout": 5}
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60

@@ -170,6 +170,7 @@ class Dispatcher:
         if wait_s := lane.wait_s(time.monotonic()):
             return wait_s
         ordered = sorted(ready, key=lambda errand: (errand.automatic, errand.attempts, errand.id))
+        now = timezone.now()  # this step may have waited for the database: nothing goes after its time
         errand = next((errand for errand in ordered if queue.claim(errand.id, area_id, now)), None)
         if errand is None:
             return LOOK_S
@@ -178,6 +179,7 @@ class Dispatcher:
         except NotConnected:
             queue.unclaim(errand.id, now)
             return LOOK_S
+        self._intake.hurry(HURRY_S)
         lane.take(time.monotonic(), errand.per_s, self._pace.evenness(sum(e.state for e in ready)))
         queue.note_sent(errand.id, now, timezone.now())
         self._note({errand.meter_id})

@@ -54,7 +54,14 @@ class Inbox:
         """Wait until so many messages wait; whether they do."""
         with self._has_enough:
             self._awaited = count
-            return self._has_enough.wait_for(lambda: len(self._waiting) >= count, timeout_s)
+            self._has_enough.wait_for(lambda: len(self._waiting) >= self._awaited, timeout_s)
+            return len(self._waiting) >= count
+
+    def hurry(self) -> None:
+        """Whoever waits for more than one waits for no more."""
+        with self._has_enough:
+            self._awaited = 1
+            self._has_enough.notify()
 
     def take(self, most: int) -> list[Message]:
         """The oldest messages, without waiting for any."""

@@ -194,8 +194,10 @@ class Intake:
             raise
 
     def hurry(self, for_s: float) -> None:
-        """Somebody waits for a proof: for so long, store what comes at once."""
-        self._hurried_until = time.monotonic() + for_s
+        """Somebody waits for a proof: for so long, store what comes at once, and now what is being collected."""
+        is_new, self._hurried_until = time.monotonic() >= self._hurried_until, time.monotonic() + for_s
+        if is_new:
+            self._inbox.hurry()
 
     def take_changes(self) -> Outcome:
         """What changed since the last call."""

@@ -90,7 +90,7 @@ OF: dict[str, Component] = {
 DOWN: dict[Component, frozenset[str]] = {
     Component.NETWORKS: frozenset({"bridge_offline", "coordinator_lost", "many_silent"}),
     Component.BROKER: frozenset({"broker_away"}),
-    Component.WORKER: frozenset({"worker_silent", "worker_lags", "shard_silent", "shard_deaf"}),
+    Component.WORKER: frozenset({"worker_silent", "worker_lags", "shard_silent", "shard_deaf", "area_untaken"}),
     Component.JOBS: frozenset({"jobs_wait"}),
     Component.BOOKINGS: frozenset({"events_wait"}),
 }

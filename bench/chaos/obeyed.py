@@ -22,6 +22,8 @@ COMMANDS = (
 OPEN = ("queued", "sent", "acknowledged")
 Late = Callable[[float], float]
 """For how long a fault may have kept back, until this moment, what was sent before it."""
+TrueTimes = Callable[[float], list[float]]
+"""When it may have been in the world what the tables call this moment."""
 
 
 def judge(
@@ -30,10 +32,9 @@ def judge(
     at_last: Sequence[int],
     moves: Sequence[Move],
     late: Late,
-    *,
-    is_clock_true: bool,
+    true_times: TrueTimes,
 ) -> list[str]:
-    """`at_last`: commands of when all was well; `is_clock_true`: whether the times in the tables are the world's."""
+    """`at_last`: commands of when all was well."""
     rows = list(database.execute(COMMANDS))
     of_meter: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
@@ -48,10 +49,10 @@ def judge(
         *_few("orders", _orders(database, asked, {row[0] for row in rows})),
         *_few("still open", (f"command {row[0]}" for row in rows if row[3] in OPEN)),
         *_few("a relay moved and nobody wanted it", _unwanted(wishes, did, late)),
-        *_few("sent more often than told", _too_often(of_meter, did)),
+        *_few("sent more often than told", _too_often(wishes, of_meter, did)),
         *_few("not as wanted last", _last(wishes, of_meter, did)),
         *_few("when all was well", _in_vain(rows, at_last)),
-        *(_few("confirmed and not so", _confirmed(of_meter, did)) if is_clock_true else []),
+        *_few("confirmed and not so", _confirmed(of_meter, did, true_times)),
     ]
 
 
@@ -68,11 +69,11 @@ def _orders(database: psycopg.Connection[Any], asked: Sequence[Asked], commands:
 def _unwanted(wishes: dict[str, list[Asked]], did: dict[str, list[Move]], late: Late) -> Iterator[str]:
     """A relay moves only to what is wanted, or was a moment ago; on, only on a decision of a moment ago."""
     for ieee, moves in did.items():
-        mine = wishes[ieee]
+        mine = wishes.get(ieee, [])
         ends = [*(following.answered_at for following in mine[1:]), float("inf")]
         for move in moves:
             may = GRACE_S + late(move.at)
-            if move.moved and not any(_allows(wish, end, move, may) for wish, end in zip(mine, ends, strict=True)):
+            if move.moved and not any(_allows(wish, end, move, may) for wish, end in zip(mine, ends, strict=False)):
                 last, word = [wish for wish in mine if wish.first_at <= move.at][-1:], "on" if move.state else "off"
                 yield f"{ieee} went {word} at {move.at:.1f} (may {may:.0f} s); wanted last {last}"
 
@@ -83,15 +84,18 @@ def _allows(wish: Asked, replaced_at: float, move: Move, may_s: float) -> bool:
     return not move.state or move.at <= wish.answered_at + DEADLINE_S + may_s
 
 
-def _too_often(of_meter: dict[str, list[Any]], did: dict[str, list[Move]]) -> Iterator[str]:
-    """A later wish for the same may take over what is under way, whose attempts then count anew."""
+def _too_often(
+    wishes: dict[str, list[Asked]], of_meter: dict[str, list[Any]], did: dict[str, list[Move]]
+) -> Iterator[str]:
+    """A later wish for the same takes over what is under way, whose attempts then count anew."""
     for ieee, moves in did.items():
         for state in (True, False):
             mine = [row for row in of_meter[ieee] if row[2] == state]
-            told = sum(row[4] for row in mine) + 2 * sum(row[3] == "superseded" for row in mine)
-            heard = sum(move.state == state for move in moves)
-            if heard > told:
-                yield f"{ieee} {'on' if state else 'off'}: heard {heard} times, by the table {told}"
+            wanted = [wish.command for wish in wishes.get(ieee, []) if wish.state == state]
+            told = sum(row[4] for row in mine) + 2 * (len(wanted) - len(set(wanted)))
+            heard = [move.at for move in moves if move.state == state]
+            if len(heard) > told:
+                yield f"{ieee} {'on' if state else 'off'}: heard at {heard}, by the table {told} times: {mine}"
 
 
 def _last(wishes: dict[str, list[Asked]], of_meter: dict[str, list[Any]], did: dict[str, list[Move]]) -> Iterator[str]:
@@ -113,14 +117,14 @@ def _in_vain(rows: Sequence[Any], at_last: Sequence[int]) -> Iterator[str]:
     return (f"command {each} is {status.get(each)}" for each in at_last if status.get(each) != "confirmed")
 
 
-def _confirmed(of_meter: dict[str, list[Any]], did: dict[str, list[Move]]) -> Iterator[str]:
+def _confirmed(of_meter: dict[str, list[Any]], did: dict[str, list[Move]], true_times: TrueTimes) -> Iterator[str]:
     """Between the question and the confirmation the relay was so."""
     for ieee, rows in of_meter.items():
         for number, _, state, status, _, _, asked_at, confirmed_at in rows:
             if status != "confirmed" or confirmed_at is None:
                 continue
-            begun = (asked_at or confirmed_at) - 1
+            begun, ended = min(true_times(asked_at or confirmed_at)) - 1, max(true_times(confirmed_at))
             before = [move.state for move in did[ieee] if move.at <= begun][-1:] or [True]
-            during = [move.state for move in did[ieee] if begun < move.at <= confirmed_at]
+            during = [move.state for move in did[ieee] if begun < move.at <= ended]
             if state not in [*before, *during]:
                 yield f"command {number} of {ieee}: {state}, the relay was {[*before, *during]}"

@@ -11,6 +11,8 @@ from bench.chaos.run import LIVE, Done, Run, direct
 from tests.meters.harness import until
 
 MINUTE_S = 60.0
+EDGE_S = 2.0
+"""Within this time of the moment that it is set, a clock may show both."""
 KEEPALIVE_S = 45.0
 """So long paho believes in a connection over which nothing comes, beside the time it was cut."""
 
@@ -33,12 +35,12 @@ def judge(run: Run, *, is_long: bool) -> list[str]:
     days.sum_up(timezone.now())
     switched = {move.ieee for base in LIVE for move in run.towns[base].moves}
     moves = [move for base in LIVE for move in run.towns[base].moves]
-    is_clock_true = not any(done.act.step_s for done in run.done)
+    true_times = partial(true_times_s, run.done, (run.began - MINUTE_S, time.time()))
     with direct(run.site.database_url) as database:
         found += compare.compare(database, run.ledger, run.future_refused(), switched)
         late = partial(kept_back_s, run.done)
         people = run.people
-        found += obeyed.judge(database, people.asked, people.at_last, moves, late, is_clock_true=is_clock_true)
+        found += obeyed.judge(database, people.asked, people.at_last, moves, late, true_times)
         found += after.leftovers(database)
     return found
 
@@ -65,6 +67,17 @@ def kept_back_s(done: Sequence[Done], at: float) -> float:
         (each.ended_at or at) - each.begun_at + abs(each.act.step_s if abs(each.act.step_s) < 100 else 0)
         for each in near
     )
+
+
+def true_times_s(done: Sequence[Done], run: tuple[float, float], at: float) -> list[float]:
+    """When it may have been what our processes called `at`: their clock was set meanwhile, the world's was not. `run`:
+    from when to when all happened.
+    """
+    steps = [(each.act.step_s, each.begun_at, each.ended_at or at) for each in done if each.act.step_s]
+    found = [at - step for step, begun, ended in steps if begun - EDGE_S <= at - step <= ended + EDGE_S]
+    if run[0] <= at <= run[1] and not any(begun + EDGE_S < at < ended - EDGE_S for _, begun, ended in steps):
+        found.append(at)
+    return found or [at]
 
 
 def silence_s(done: Sequence[Done], at: float) -> float:

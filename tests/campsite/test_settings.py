@@ -44,6 +44,26 @@ def test_what_the_database_url_says_of_tls_is_kept() -> None:
     assert "'connect_timeout': 5" in told.stdout
 
 
+def test_who_hangs_in_a_transaction_of_the_web_process_is_ended_soon() -> None:
+    """It may hold commands that the worker waits for, and with them all that is measured."""
+    read = (
+        "import django; django.setup(); from django.db import connection; c = connection.cursor(); "
+        "c.execute('SHOW idle_in_transaction_session_timeout'); print(*c.fetchone()); connection.close_pool()"
+    )
+    env = {"SECRET_KEY": "x", "PRODUCTION": "0", "DJANGO_SETTINGS_MODULE": "campsite.settings"}
+    env |= {"DATABASE_URL": settings.DATABASE_URL, "REDIS_URL": settings.REDIS_URL}
+    for pool, shown in ("1", "10s"), ("0", "1min"):
+        told = subprocess.run(
+            [sys.executable, "-c", read],
+            cwd=settings.BASE_DIR,
+            env=env | {"DATABASE_POOL": pool},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert told.stdout.strip() == shown, told.stderr
+
+
 def site_url(**environment: str) -> subprocess.CompletedProcess[str]:
     read = "from campsite import settings; print(settings.SITE_URL)"
     env = {"SECRET_KEY": "x", "PRODUCTION": "0"} | environment

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +13,11 @@ from django.db import connection
 from django.utils import timezone
 
 from bench import soak
-from bench.chaos import acts, compare, obeyed
+from bench.chaos import acts, compare, obeyed, verdict
 from bench.chaos.__main__ import kept
 from bench.chaos.load import Ledger, Move
 from bench.chaos.people import Asked
+from bench.chaos.run import Done
 from meters import rejected
 from meters.models import Command, HourlyUsage, Meter
 from tests import make
@@ -76,7 +78,7 @@ def test_a_relay_that_moves_late_or_unasked_is_found() -> None:
 
     def judge(*moves: Move) -> set[str]:
         connection.ensure_connection()
-        told = obeyed.judge(connection.connection, asked, at_last, moves, lambda at: 0, is_clock_true=False)
+        told = obeyed.judge(connection.connection, asked, at_last, moves, lambda at: 0, lambda at: [at])
         return {text.partition(":")[0] for text in told} - {"orders"}
 
     off = Move(ieee, False, True, 1002)
@@ -97,8 +99,52 @@ def test_a_switch_that_does_nothing_when_all_is_well_is_found() -> None:
     asked = [Asked(meter.device.ieee_address, False, 1000, 1001, command.pk)]
     connection.ensure_connection()
     for at_last, kinds in ([], []), ([command.pk], [f"when all was well: command {command.pk} is expired"]):
-        told = obeyed.judge(connection.connection, asked, at_last, [], lambda at: 0, is_clock_true=False)
+        told = obeyed.judge(connection.connection, asked, at_last, [], lambda at: 0, lambda at: [at])
         assert [text for text in told if not text.startswith("orders")] == kinds
+
+
+def stepped(ahead_s: float) -> list[Done]:
+    """Our clock was set for twenty seconds from the moment 1000 on."""
+    return [Done(acts.step_clock(ahead_s, 20), 1000, 1020)]
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "at", "found"),
+    [
+        (3600, 900, [900]),
+        (3600, 1010, [1010]),  # nobody's: better looked at than not
+        (3600, 4610, [1010]),
+        (-3600, -2590, [1010]),
+        (3600, 3900, [3900]),
+        (-90, 920, [1010, 920]),
+        (-90, 1100, [1100]),
+        (90, 1111, [1021, 1111]),
+    ],
+)
+def test_what_our_clock_called_a_moment_is_found_in_the_world(ahead_s: float, at: float, found: list[float]) -> None:
+    assert verdict.true_times_s(stepped(ahead_s), (0, 4000), at) == found
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("ahead_s", [0, 3600, -3600, 90])
+def test_what_is_confirmed_and_was_not_so_is_found_although_our_clock_was_set(ahead_s: float) -> None:
+    meter = make.switchable("101", relay=True)
+    at = datetime.fromtimestamp(1010 + ahead_s, UTC)
+    told = {"asked_at": at, "confirmed_at": at + timedelta(seconds=2)}
+    make.command(make.want(meter, False), status=Command.Status.CONFIRMED, attempts=3, **told)
+    connection.ensure_connection()
+
+    def judge(*moves: tuple[bool, float]) -> list[str]:
+        did = [Move(meter.device.ieee_address, state, True, when) for state, when in moves]
+        times = partial(verdict.true_times_s, stepped(ahead_s) if ahead_s else [], (800, 2000))
+        told = obeyed.judge(connection.connection, [], [], did, lambda at: 0, times)
+        return [text for text in told if text.startswith("confirmed")]
+
+    assert len(judge()) == 1
+    assert judge((False, 1011)) == []
+    assert judge((False, 900)) == []
+    assert len(judge((False, 900), (True, 905))) == 1
+    assert len(judge((False, 1500))) == 1
 
 
 def test_a_seed_does_the_same_again_and_nobody_has_two_acts_at_once() -> None:

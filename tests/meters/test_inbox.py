@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from meters import mqtt
 from meters.inbox import Inbox
+from tests.meters.harness import until
 
 PATIENCE_S = 30.0
 
@@ -57,6 +58,26 @@ def test_who_waits_for_several_is_told_when_there_are_so_many() -> None:
     storing.join(PATIENCE_S)
     assert told.is_set()
     assert not inbox.wait(4, 0)
+
+
+def test_who_waits_for_several_takes_what_there_is_once_there_is_a_hurry() -> None:
+    inbox, told = Inbox(10, 1000), list[bool]()
+    inbox.put(message(0), 0)
+    storing = threading.Thread(target=lambda: told.append(inbox.wait(3, 3600)), daemon=True)
+    storing.start()
+    until(lambda: inbox.hurry() or told, "the end of its waiting")  # which may not have begun at the first
+    assert told == [False]
+    assert numbers(inbox.take(9)) == [0]
+
+
+def test_a_hurry_ends_no_waiting_for_the_first() -> None:
+    inbox, told = Inbox(10, 1000), list[bool]()
+    storing = threading.Thread(target=lambda: told.append(inbox.wait(1, PATIENCE_S)))
+    storing.start()
+    inbox.hurry()
+    inbox.put(message(0), 0)
+    storing.join(PATIENCE_S)
+    assert told == [True]
 
 
 def test_the_oldest_is_the_first_that_waits() -> None:

@@ -55,6 +55,12 @@ def test_an_area_was_away_as_long_as_its_incidents_were_found() -> None:
     assert told["South"].percent == 100
 
 
+def test_the_worker_was_away_while_no_worker_took_an_area_in_service() -> None:
+    looked()
+    incident("area_untaken", JUNE + DAY, JUNE + DAY + HOUR)
+    assert june()["MQTT worker"].down == HOUR
+
+
 def test_a_second_away_is_no_hundred_percent() -> None:
     north = make.area("North", in_service=True)
     looked(area=north)
