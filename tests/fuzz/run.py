@@ -7,6 +7,7 @@ and kept in tests/fuzz/found/, which every run of the tests replays; what reache
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import subprocess
@@ -22,6 +23,8 @@ WORK = Path(os.environ.get("FUZZ_CORPUS", ROOT / ".fuzz"))
 LARGEST = 20_000
 SLOWEST_S = 60
 OURS = (
+    "meters.mqtt",
+    "meters.packets",
     "meters.zigbee2mqtt",
     "meters.legacy",
     "bookings.sirvoy",
@@ -94,6 +97,7 @@ def fuzz(name: str, minutes: float) -> None:
         django.setup()
         from tests.fuzz.targets import TARGETS
     target = TARGETS[name]
+    logging.disable()  # of a million inputs
 
     def try_one(body: bytes) -> None:
         try:
