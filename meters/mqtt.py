@@ -113,6 +113,8 @@ class _Reader(paho.Client):
         except (packets.Malformed, MalformedPacket) as error:
             logger.warning("The MQTT broker sent what is no MQTT: %s", error)
             return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        except OSError:  # told to speak an older protocol, paho connects anew right here: nobody was there
+            return MQTTErrorCode.MQTT_ERR_CONN_LOST
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
 

@@ -31,7 +31,7 @@ from meters.legacy.columns import NoTable
 from meters.zigbee2mqtt import Rejected, bridge, freshness
 from monitoring.backup import contents, stripping
 from monitoring.backup.manifest import Manifest, ManifestError
-from tests.fuzz import mutation
+from tests.fuzz import mutation, streams
 from tests.fuzz.columns import check
 from tests.monitoring.backup import zips
 
@@ -286,6 +286,7 @@ def in_a_file(body: bytes, chance: Random) -> bytes:
 TARGETS = {
     target.name: target
     for target in (
+        Target("stream", streams.holds),
         Target("message", message, behind_topic),
         Target("complaint", complaint),
         Target("cached", cached),

@@ -18,6 +18,7 @@ from meters.models import FoundInstance, Listing, Meter, Reading, RejectedMessag
 from meters.mqtt import Message
 from meters.zigbee2mqtt.bridge import MOST_DEVICES
 from tests import make
+from tests.fuzz.hearsay import Heard
 from tests.fuzz.targets import TARGETS, parted
 from tests.meters.messages import inventory, listed, message, state
 from tests.properties import fewer
@@ -43,6 +44,11 @@ def codes() -> dict[str, int]:
 
 
 @pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
 def ingest() -> Ingest:
     for base in (GOOD, BAD):
         make.area(base, base_topic=base)
@@ -53,28 +59,34 @@ def ingest() -> Ingest:
 
 @fewer(4)
 @given(chance=st.randoms(use_true_random=False), size=st.integers(1, 30))
-def test_a_batch_of_hostile_messages_stops_no_good_one(ingest: Ingest, chance: Random, size: int) -> None:
+def test_a_batch_of_hostile_messages_stops_no_good_one(ingest: Ingest, heard: Heard, chance: Random, size: int) -> None:
     begin, before = chance.randrange(60 * 24), sum(codes().values())
     good = [state(GOOD, "101,2", begin + n / 10, energy=100, device={"ieeeAddr": OURS}) for n in range(3)]
     batch = [hostile(chance, chance.choice([BAD, BAD, UNKNOWN]), begin) for _ in range(size)]
     for each in good:
         batch.insert(chance.randint(0, len(batch)), each)
     note(repr([(each.topic, each.payload) for each in batch]))
+    heard.note(batch)
     outcome = ingest.process(batch)
     stored = Reading.objects.filter(meter__in=Meter.objects.filter(device__ieee_address=OURS))
     assert set(stored.values_list("measured_at", flat=True)) >= {each.received_at for each in good}
     assert "not_storable" not in codes(), RejectedMessage.objects.filter(code="not_storable").values()
     assert sum(codes().values()) - before == outcome.rejected
+    assert not heard.untold()
 
 
 @fewer(8)
 @given(chance=st.randoms(use_true_random=False))
-def test_whatever_an_area_tells_for_long_fits_its_tables_which_stay_bounded(ingest: Ingest, chance: Random) -> None:
+def test_whatever_an_area_tells_for_long_fits_its_tables_which_stay_bounded(
+    ingest: Ingest, heard: Heard, chance: Random
+) -> None:
     """All of it comes from the area that the good meter is in; each batch is stored, and the next one builds on it."""
     for minute in range(5):
         batch = [hostile(chance, chance.choice([GOOD, GOOD, UNKNOWN]), minute) for _ in range(chance.randint(1, 12))]
         note(repr([(each.topic, each.payload) for each in batch]))
+        heard.note(batch)
         ingest.process(batch)
+    assert not heard.untold()
     assert "not_storable" not in codes(), RejectedMessage.objects.filter(code="not_storable").values()
     assert RejectedMessage.objects.count() <= rejected.MOST_ROWS
     assert FoundInstance.objects.count() <= areas.MOST_FOUND

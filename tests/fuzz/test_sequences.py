@@ -1,6 +1,7 @@
 """Any order of messages and events, good and spoilt, with restarts between them: what must always hold, holds.
 
-Energy never falls, the hours sum to the counters, one want is open for each source, lines of the ledger do not overlap.
+Energy never falls, the hours sum to the counters, what is stored was said, one want is open for each source, lines of
+the ledger do not overlap.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from bookings.models import StayMeter, WebhookEvent
 from bookings.power import follow
 from meters.ingest import Ingest
 from meters.models import CounterEpoch, HourlyUsage, Meter, MeterState, RejectedMessage, Want
+from meters.mqtt import Message
 from tests import make
 from tests.bookings import sirvoy
 from tests.fuzz import mutation
+from tests.fuzz.hearsay import Heard
 from tests.fuzz.test_ingest import hostile
 from tests.meters.messages import IEEE, inventory, listed, message, state
 from tests.properties import fewer
@@ -58,11 +61,12 @@ class Messages(TakenBack):
     @initialize(fresh=st.booleans())
     def area(self, fresh: bool) -> None:
         make.area(B, base_topic=B)
-        self.ingest = Ingest()
+        self.ingest, self.heard = Ingest(), Heard()
         config = {"device_options": {"filtered_cache": ["^(state|energy|power)$"] if fresh else []}}
         self.tell(inventory(B, listed(NAME)), message(f"{B}/bridge/info", {"config": config}))
 
-    def tell(self, *messages: Any) -> None:
+    def tell(self, *messages: Message) -> None:
+        self.heard.note(messages)
         self.ingest.process(messages)
 
     @rule(minutes=st.sampled_from([0.1, 1, 7, 90, 700]), wh=st.integers(0, 3000), by_address=st.booleans())
@@ -70,8 +74,14 @@ class Messages(TakenBack):
         self.minute, self.kwh = self.minute + minutes, self.kwh + wh / 1000
         self.tell(self.said(self.minute, self.kwh, **({"device": {"ieeeAddr": IEEE}} if by_address else {})))
 
-    def said(self, minute: float, kwh: float, **told: Any) -> Any:
-        return state(B, NAME, minute, energy=round(kwh, 3), power=chance_of_watts(minute), **told)
+    def said(self, minute: float, kwh: float, **told: Any) -> Message:
+        said = state(B, NAME, minute, energy=round(kwh, 3), power=chance_of_watts(minute), **told)
+        return said._replace(generation=self.generation)
+
+    @rule(minutes=st.integers(0, 300), more=st.integers(0, 5))
+    def kept_by_the_broker(self, minutes: int, more: int) -> None:
+        """Whatever it says, nobody heard it just now."""
+        self.tell(self.said(self.minute + minutes, self.kwh + more, state="ON")._replace(retained=True))
 
     @rule(ago=st.floats(0, 300), less=st.floats(0, 2))
     def late(self, ago: float, less: float) -> None:
@@ -120,6 +130,10 @@ class Messages(TakenBack):
             assert counted == sum(HourlyUsage.objects.filter(meter=meter).values_list("energy_wh", flat=True))
             billed = MeterState.objects.filter(meter=meter).values_list("energy_kwh", flat=True).first()
             assert counted == int((billed or 0) * 1000)
+
+    @invariant()
+    def what_is_stored_was_said(self) -> None:
+        assert not self.heard.untold()
 
     @invariant()
     def all_that_was_read_was_stored(self) -> None:
