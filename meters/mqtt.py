@@ -266,11 +266,13 @@ class Client:
     def _on_publish_packets(self, some: Iterable[packets.Packet]) -> None:
         received_at, generation = datetime.now(UTC), self._generation
         messages = []
-        for first, body in some:
-            topic, payload, qos, retained, packet_id = packets.publish(first, body)
-            name = topic.decode("utf-8", "backslashreplace")
-            messages.append(Message(name, payload, qos, retained, received_at, generation, packet_id))
-        self._deliver(messages)
+        try:
+            for first, body in some:
+                topic, payload, qos, retained, packet_id = packets.publish(first, body)
+                name = topic.decode("utf-8", "backslashreplace")
+                messages.append(Message(name, payload, qos, retained, received_at, generation, packet_id))
+        finally:  # what comes after may be no MQTT
+            self._deliver(messages)
 
 
 def one_by_one(take: Callable[[Message], object]) -> Callable[[Sequence[Message]], None]:

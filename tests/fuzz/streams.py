@@ -6,7 +6,7 @@ Where paho would go on and we end the connection, QoS 2 that we never subscribed
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -119,9 +119,10 @@ def _is_cut_alike(body: bytes, places: list[tuple[int, int, int]], is_mqtt: bool
 
 
 def _ours(told: Told) -> Kind:
-    def heard(first: int, body: bytearray) -> None:
-        topic, *more = packets.publish(first, body)
-        told.append((bytes(topic), *more))
+    def heard(some: Iterable[packets.Packet]) -> None:
+        for first, body in some:
+            topic, *more = packets.publish(first, body)
+            told.append((bytes(topic), *more))
 
     return partial(mqtt._Reader, heard)
 
