@@ -182,6 +182,12 @@ def test_what_is_no_mqtt_ends_the_connection_and_the_next_one_begins_anew(
     assert len(broker.heard) == 3
 
 
+def test_what_comes_at_once_with_what_is_no_mqtt_is_heard(scripted: Callable[..., ScriptedBroker]) -> None:
+    broker = scripted(packed(b"t", b"good") + b"\x34\x06\x00\x01tno", packed(b"t", b"after"))  # QoS 2: not asked for
+    with connected(f"mqtt://127.0.0.1:{broker.port}") as (_, inbox):
+        assert [inbox.get(timeout=PATIENCE_S).payload for _ in range(2)] == [b"good", b"after"]
+
+
 def test_who_waited_for_room_longer_than_the_keepalive_keeps_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer to a ping lies unread meanwhile: that is no silence of the broker's."""
     monkeypatch.setattr(mqtt, "KEEPALIVE_S", 1)
