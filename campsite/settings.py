@@ -136,7 +136,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_filters",
-    "django_q",
     "auditlog",
     "axes",
     "django_otp",
@@ -147,6 +146,7 @@ INSTALLED_APPS = [
     "bookings",
     "monitoring",
     "campsite",
+    "django_q",  # after campsite, whose qcluster is taken before its own
 ]
 
 MIDDLEWARE = [
