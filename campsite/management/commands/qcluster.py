@@ -22,4 +22,5 @@ class Command(qcluster.Command):  # type: ignore[misc]  # of a package without t
             outbound.is_address(address)  # loads what Apprise knows, which each minute's look asks for
         gc.collect()
         gc.freeze()
+        gc.collect()  # of nothing: what lives long is counted anew, a quarter of which it waits for
         super().handle(*args, **options)
