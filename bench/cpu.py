@@ -46,6 +46,12 @@ def rss_mb(pid: int, *, peak: bool = False) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(wanted))
 
 
+def pss_mb(pid: int) -> float:
+    """What a process holds in memory now; of what it shares, its part. Only so may forks of one be added up."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+
+
 def forget_peak(pid: int) -> None:
     """What a process held at most counts from now on."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")

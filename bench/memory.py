@@ -44,5 +44,5 @@ def after(product: Product, ours: dict[str, Process], seconds: int) -> dict[str,
 
 
 def held(ours: dict[str, Process]) -> dict[str, float]:
-    """MB of each, its children included: qcluster's tasks run in some."""
-    return {name: sum(map(cpu.rss_mb, cpu.family(process.pid))) for name, process in ours.items()}
+    """MB of each, its children included: qcluster's tasks run in some, which share most of what they hold."""
+    return {name: sum(map(cpu.pss_mb, cpu.family(process.pid))) for name, process in ours.items()}

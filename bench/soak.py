@@ -3,7 +3,8 @@
 Each half minute: memory, file handles and threads of each of our processes, PostgreSQL's, Valkey's and the broker's
 memory, connections, tables that must not grow, the write-ahead log, what the broker keeps, the worker's lag. The first
 part of the time is for warming up. What grows after it beyond its tolerance is told, with what it would come to in a
-week; exit code 1 then, and where the product was not well meanwhile. docs/chaos.md.
+week; exit code 1 then, and where the product was not well meanwhile. The night's jobs, a backup and its drill among
+them, are done several times in a run. docs/chaos.md.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ import redis
 from bench.chaos.load import Ledger
 from bench.chaos.run import Run, direct
 from bench.chaos.site import Durable, Site
+from bench.cpu import pss_mb
 from bench.run import django
 from bench.twins.product import Board
 from bench.webhook import body
 from campsite.embedded.processes import signals
+from monitoring.backup import sealing
+from tests.conftest import Broker
 from tests.meters.harness import Listener, OwnServices
 from tests.meters.surroundings import services_and_broker
 
@@ -38,6 +42,8 @@ SAMPLE_S = 30.0
 SOCKETS = 20
 CALL_S = 3.0
 MB = 1024 * 1024
+NIGHTS, DAY_S = 6, 86_400.0
+"""Of a run: so many that what each leaves behind is a slope, and what the first ones load lies in the warming up."""
 WARM_UP = 0.4
 """This part of the time, an hour at most: caches fill, pools open, tables find their size."""
 MOST_WARM_UP_S = 3600.0
@@ -74,16 +80,54 @@ TOLERANCES = {
 """By the last word of a sample's name."""
 
 
+# --- the product, and its nights -------------------------------------------------------------------------------------
+
+
+class Backed(Site):
+    """It has somewhere to bring its backups, and the key that opens them."""
+
+    def __init__(self, services: OwnServices, broker: Broker, database_url: str) -> None:
+        self._identity, self._recipient = sealing.new_key()
+        super().__init__(services, broker, database_url, with_clock=False)
+
+    def _told(self, one: str) -> dict[str, str]:
+        there = self.services.root / "backups"
+        there.mkdir(exist_ok=True)
+        return super()._told(one) | {
+            "BACKUP_TARGETS": f"there file://{there}",
+            "BACKUP_RECIPIENTS": self._recipient,
+            "BACKUP_IDENTITY": self._identity,
+            "BACKUP_WORK": str(self.services.root / "work"),
+            "POSTGRES_PROGRAMS": str(self.services.postgres.programs),
+        }
+
+
+class Nights:
+    """What is done at night becomes due, NIGHTS times in the run: an hour by day has none of its own."""
+
+    DUE = "UPDATE django_q_schedule SET next_run = now() WHERE schedule_type = 'D'"
+    DRILL_DUE = "UPDATE monitoring_restoredrill SET started_at = started_at - interval '29 days'"
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self._url, self._gap_s, self.count = url, min(DAY_S, seconds / NIGHTS), 0
+
+    def look(self, passed_s: float) -> None:
+        if passed_s >= self._gap_s * (self.count + 0.5):
+            self.count += 1
+            with direct(self._url) as database:
+                database.execute(self.DRILL_DUE)
+                database.execute(self.DUE)
+
+
 # --- what is sampled -------------------------------------------------------------------------------------------------
 
 
 def of_processes(name: str, pids: Sequence[int]) -> dict[str, float]:
-    """Memory (PSS: what is shared counts by its part), handles and threads of all of these together."""
+    """Memory (PSS: what is shared counts once), handles and threads of all of these together."""
     memory = handles = threads = 0.0
     for pid in pids:
         with suppress(OSError):
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            memory += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
+            memory += pss_mb(pid)
             handles += len(os.listdir(f"/proc/{pid}/fd"))
             threads += len(os.listdir(f"/proc/{pid}/task"))
     return {f"{name} MB": memory, f"{name} handles": handles, f"{name} threads": threads}
@@ -143,10 +187,12 @@ FIGURES = {
     "lag s": "SELECT lag_s FROM meters_workerstate",
     "queued messages": "SELECT queued FROM meters_workerstate",
     "locks connections": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
+    "failed jobs": "SELECT count(*) FROM django_q_task WHERE NOT success",
+    "drills": "SELECT count(*) FROM monitoring_restoredrill WHERE status = 'done'",
     "readings": "SELECT count(*) FROM meters_reading",
     "database bytes": "SELECT pg_database_size(current_database())",
 }
-"""The last two grow with what is stored: they are told, and not judged."""
+"""The last four are told, and no slope of theirs is judged."""
 
 
 # --- the load beside the meters' -------------------------------------------------------------------------------------
@@ -216,7 +262,7 @@ class Trend:
         flat = f"flat (from {self.seen_from:+,.1f} on it would be seen)"
         word = flat if self.is_flat else f"GROWS, in a week to {self.last + 168 * self.an_hour:,.0f}"
         told = f"{self.name:<38}{self.first:>12,.1f}{self.last:>12,.1f}{self.an_hour:>+12,.2f}"
-        return f"{told}  {word if self.is_judged else 'grows with what is stored'}"
+        return f"{told}  {word if self.is_judged else 'told, not judged'}"
 
 
 def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -250,9 +296,15 @@ def trends(rows: Sequence[Mapping[str, float]], seconds: float) -> list[Trend]:
 
 
 def unwell(
-    rows: Sequence[Mapping[str, float]], answers: Mapping[str, int], per_s: float, ended: Sequence[str]
+    rows: Sequence[Mapping[str, float]],
+    answers: Mapping[str, int],
+    per_s: float,
+    ended: Sequence[str],
+    nights: int,
 ) -> list[str]:
-    """What was wrong meanwhile: what does nothing stays flat. `ended`: processes that are no more."""
+    """What was wrong meanwhile: what does nothing stays flat. `ended`: processes that are no more. `nights`: of the
+    first there is no backup yet, the last may not be over.
+    """
     found = [f"{name} has ended" for name in ended]
     found += [f"callers were answered {answer}: {count} times" for answer, count in answers.items() if answer != "200"]
     if not answers:
@@ -260,15 +312,23 @@ def unwell(
     stored, passed = (rows[-1][name] - rows[0][name] if rows else 0.0 for name in ("readings", "at"))
     if stored < STORED * per_s * passed:
         found.append(f"{stored:.0f} readings were stored in {passed:.0f} s, at {per_s:g} messages a second")
+    failed, drills = (rows[-1][name] if rows else 0.0 for name in ("failed jobs", "drills"))
+    if failed:
+        found.append(f"{failed:.0f} jobs failed")
+    if drills < nights - 2:
+        found.append(f"{drills:.0f} backups came back in {nights} nights")
     return found
 
 
 # --- the run ---------------------------------------------------------------------------------------------------------
 
 
-def watch(run: Run, seconds: float, write: Callable[[Mapping[str, float]], None]) -> list[dict[str, float]]:
+def watch(
+    run: Run, nights: Nights, seconds: float, write: Callable[[Mapping[str, float]], None]
+) -> list[dict[str, float]]:
     began, rows, kept = time.monotonic(), list[dict[str, float]](), Kept(run.site.broker.url)
     while (passed := time.monotonic() - began) < seconds:
+        nights.look(passed)
         if not rows or passed >= rows[-1]["at"] + SAMPLE_S:
             rows.append({"at": passed} | sample(run.site, kept))
             write(rows[-1])
@@ -321,14 +381,14 @@ def main() -> int:
         assert isinstance(services, OwnServices)
         database_url = services.new_database()
         django(services, database_url)
-        site = Site(services, broker, database_url, with_clock=False)
+        site, nights = Backed(services, broker, database_url), Nights(database_url, seconds)
         run = Run(site, 1, told.rate, seconds, [], print, Nothing())
         stack.callback(run.end)
         callers = begin(run, stack)
-        rows = watch(run, seconds, writer(told.csv))
+        rows = watch(run, nights, seconds, writer(told.csv))
         ended = [name for name, part in site.parts.items() if not part.process.is_alive()]
         ended += ["Chromium"] if run.pages and run.pages.failed else []
-        wrong = unwell(rows, callers.answers, told.rate, ended)
+        wrong = unwell(rows, callers.answers, told.rate, ended, nights.count)
     return show(trends(rows, seconds), wrong, rows, told.csv)
 
 

@@ -111,6 +111,7 @@ Q_CLUSTER = {
     "name": "campsite",
     "orm": "default",
     "workers": 3,  # a backup keeps one busy, a restore drill another: one is always left for what is done each minute
+    "recycle": 50,  # jobs, a quarter of an hour: with a worker goes what it has loaded and keeps; a fork costs nothing
     "timeout": 600,  # seconds: the longest a job may take; a backup says itself that it may take four hours
     "retry": 15_000,  # must exceed the longest job, or it is handed out twice
     "save_limit": 250,  # jobs that went well: an hour's; of those that failed see FAILURES_KEPT_DAYS
@@ -138,7 +139,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_filters",
-    "django_q",
     "auditlog",
     "axes",
     "django_otp",
@@ -149,6 +149,7 @@ INSTALLED_APPS = [
     "bookings",
     "monitoring",
     "campsite",
+    "django_q",  # after campsite, whose qcluster is taken before its own
 ]
 
 MIDDLEWARE = [

@@ -175,13 +175,17 @@ def test_a_week_is_judged_within_a_moment() -> None:
 
 
 def test_what_was_not_well_is_told_although_all_is_flat() -> None:
-    rows = [{"at": 0.0, "readings": 100.0}, {"at": 600.0, "readings": 11_000.0}]
-    assert soak.unwell(rows, {"200": 9}, 20, []) == []
-    told = soak.unwell([rows[0], rows[0] | {"at": 600.0}], {"200": 9, "500": 2, "TimeoutError": 1}, 20, ["worker"])
+    begun = {"at": 0.0, "readings": 100.0, "failed jobs": 0.0, "drills": 0.0}
+    well = begun | {"at": 600.0, "readings": 11_000.0, "drills": 5.0}
+    assert soak.unwell([begun, well], {"200": 9}, 20, [], 6) == []
+    answers = {"200": 9, "500": 2, "TimeoutError": 1}
+    told = soak.unwell([begun, begun | {"at": 600.0, "failed jobs": 3.0}], answers, 20, ["worker"], 6)
     assert told == [
         "worker has ended",
         "callers were answered 500: 2 times",
         "callers were answered TimeoutError: 1 times",
         "0 readings were stored in 600 s, at 20 messages a second",
+        "3 jobs failed",
+        "0 backups came back in 6 nights",
     ]
-    assert soak.unwell(rows, {}, 20, []) == ["callers were never answered"]
+    assert soak.unwell([begun, well], {}, 20, [], 6) == ["callers were never answered"]
