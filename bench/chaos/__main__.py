@@ -1,5 +1,6 @@
 """The whole product under load while everything fails, and whether anything was lost: `script/chaos [--minutes 4]
-[--seed 1] [--rate 60]`. The same seed does the same acts at the same times. `--kept`: the seeds that found something.
+[--seed 1] [--rate 60] [--workers 2] [--webs 2]`. The same seed does the same acts to the same processes at the same
+times. `--kept`: the seeds that found something.
 
 Exit code 1 where anything is not as it should be. docs/chaos.md tells what is done and what is compared.
 """
@@ -16,12 +17,12 @@ from pathlib import Path
 from bench.chaos import report, verdict
 from bench.chaos.acts import script
 from bench.chaos.run import Run
-from bench.chaos.site import FAKETIME, Durable, Site
+from bench.chaos.site import FAKETIME, Crew, Durable, Site
 from bench.run import django
 from campsite.embedded.processes import signals
 from tests import chromium
-from tests.meters.harness import OwnServices
-from tests.meters.surroundings import services_and_broker
+from tests.meters.harness import OwnServices, speaking_to
+from tests.meters.surroundings import own_broker, running
 
 KEPT = Path(__file__).with_name("seeds.txt")
 
@@ -32,15 +33,13 @@ def kept() -> list[tuple[int, float, str]]:
     return [(int(words[0]), float(words[1]), words[2]) for words in lines if words]
 
 
-def run(seed: int, minutes: float, per_s: float, *, with_clock: bool) -> bool:
-    """Whether all was well."""
-    with services_and_broker("mosquitto", Durable) as (services, broker):
-        assert isinstance(services, OwnServices)
-        database_url = services.new_database()
-        django(services, database_url)
-        site = Site(services, broker, database_url, with_clock=with_clock)
+def run(services: OwnServices, seed: int, minutes: float, per_s: float, crew: Crew, *, with_clock: bool) -> bool:
+    """Whether all was well. With a database and a broker of its own."""
+    database_url = services.new_database()
+    with own_broker("mosquitto") as broker, speaking_to(database_url):
+        site = Site(services, broker, database_url, with_clock=with_clock, crew=crew)
         began = time.monotonic()
-        acts = script(seed, minutes * 60, with_clock=site.can_set_clock)
+        acts = script(seed, minutes * 60, with_clock=site.can_set_clock, crew=crew)
         chaos = Run(site, seed, per_s, minutes * 60, acts, lambda text: report.say(began, text))
         try:
             chaos.begin()
@@ -54,11 +53,18 @@ def run(seed: int, minutes: float, per_s: float, *, with_clock: bool) -> bool:
     return not violations
 
 
+def crew_of(seed: int, told: argparse.Namespace) -> Crew:
+    drawn = Crew.drawn(seed)
+    return Crew(told.workers or drawn.workers, told.webs or drawn.webs)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=4)
-    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="by chance, and told, unless given")
+    parser.add_argument("--seed", type=int, nargs="+", help="one by chance, and told, unless given")
     parser.add_argument("--rate", type=float, default=60, help="messages a second")
+    parser.add_argument("--workers", type=int, choices=(1, 2, 4), help="that share the areas; by the seed unless given")
+    parser.add_argument("--webs", type=int, choices=(1, 2, 3), help="web processes; by the seed unless given")
     parser.add_argument("--no-clock", action="store_true", help="leave the clocks alone")
     parser.add_argument("--kept", action="store_true", help="the seeds that once found something, one after another")
     told = parser.parse_args()
@@ -68,8 +74,14 @@ def main() -> int:
     if not chromium.program():
         print("No page is looked at: Chromium is not installed (apt-get install chromium).")
     with_clock = not told.no_clock
-    wanted = [(seed, minutes) for seed, minutes, _ in kept()] if told.kept else [(told.seed, told.minutes)]
-    found = [run(seed, minutes, told.rate, with_clock=with_clock) for seed, minutes in wanted]
+    seeds = told.seed or [random.randrange(10_000)]
+    wanted = [each[:2] for each in kept()] if told.kept else [(seed, told.minutes) for seed in seeds]
+    with running(Durable()) as services:
+        django(services, services.new_database())
+        found = [
+            run(services, seed, minutes, told.rate, crew_of(seed, told), with_clock=with_clock)
+            for seed, minutes in wanted
+        ]
     return 0 if all(found) else 1
 
 

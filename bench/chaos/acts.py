@@ -11,7 +11,7 @@ from pathlib import Path
 import redis
 
 from bench.chaos import roads
-from bench.chaos.site import OURS, Site
+from bench.chaos.site import Crew, Site
 
 GAP_S = (4.0, 14.0)
 """From the end of an act to the next one; now and then they overlap."""
@@ -22,7 +22,9 @@ STEPS_S = (90, -90, 3600, -3600)
 
 @dataclass(frozen=True)
 class Act:
-    """`begin` does it, `end` mends it `lasts_s` later. `hits`: whom, for what may then be late."""
+    """`begin` does it, `end` mends it `lasts_s` later. `hits`: whom, for what may then be late. `forgets`: the broker
+    loses what it had taken and not yet written.
+    """
 
     name: str
     lasts_s: float
@@ -30,6 +32,7 @@ class Act:
     end: Callable[[Site], None]
     hits: tuple[str, ...]
     step_s: float = 0.0
+    forgets: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,19 @@ class Due:
     act: Act
 
 
-def script(seed: int, seconds: float, *, with_clock: bool) -> list[Due]:
+def script(seed: int, seconds: float, *, with_clock: bool, crew: Crew) -> list[Due]:
     """Acts that are all over by then. Nobody has two happen to it at once."""
     dice = random.Random(seed)
     found: list[Due] = []
-    deck: list[Callable[[random.Random], Act]] = []
-    free_at = dict.fromkeys((*OURS, *SERVICES), 5.0)
+    deck: list[Maker] = []
+    free_at = dict.fromkeys((*crew.everybody, *SERVICES), 5.0)
     at_s = 5.0
     while True:
         if not deck:
-            deck = [make for make in MAKERS if with_clock or make is not _clock]
+            deck = [*MAKERS, *([_clock] if with_clock else []), *([_take_over] if crew.workers > 1 else [])]
+            deck += [_without_a_web] if crew.webs > 1 else []
             dice.shuffle(deck)
-        act = deck.pop()(dice)
+        act = deck.pop()(dice, crew)
         at_s = max(at_s, *(free_at[name] for name in act.hits))
         ends_s = at_s + act.lasts_s
         if ends_s > seconds:
@@ -80,6 +84,27 @@ def kill(name: str) -> Act:
     return Act(f"SIGKILL {name}", 0, lambda site: site.signal(name, signal.SIGKILL), lambda site: None, (name,))
 
 
+def keep_away(name: str, lasts_s: float) -> Act:
+    return Act(
+        f"SIGKILL {name}, kept away",
+        lasts_s,
+        lambda site: site.keep_away(name),
+        lambda site: site.call_back(name),
+        (name,),
+    )
+
+
+def take_over(names: tuple[str, ...], lasts_s: float) -> Act:
+    """Of those who may take the same areas, whoever does is killed and kept away."""
+    gone: list[str] = []
+
+    def begin(site: Site) -> None:
+        gone.append(site.leader(names) or names[0])
+        site.keep_away(gone[-1])
+
+    return Act("SIGKILL who leads, another takes over", lasts_s, begin, lambda site: site.call_back(gone.pop()), names)
+
+
 def pause(name: str, lasts_s: float) -> Act:
     return Act(
         f"SIGSTOP {name}",
@@ -98,9 +123,21 @@ def cut(one: str, other: str, mode: str, lasts_s: float) -> Act:
 
 
 def restart_broker(lasts_s: float) -> Act:
-    """Stopped, so that it saves: what a killed one had not saved yet, it loses (docs/chaos.md)."""
+    """Stopped, so that it saves."""
     return Act(
         "broker restarted", lasts_s, lambda site: site.broker.stop(), lambda site: site.broker.start(), ("broker",)
+    )
+
+
+def kill_broker(lasts_s: float) -> Act:
+    """Without PostgreSQL's being away at the same time: it is asked what it holds, just before."""
+    return Act(
+        "SIGKILL broker",
+        lasts_s,
+        lambda site: site.broker.kill(),
+        lambda site: site.broker.start(),
+        ("broker", "postgres"),
+        forgets=True,
     )
 
 
@@ -129,13 +166,13 @@ def restart_valkey(lasts_s: float, *, keeps: bool) -> Act:
     return Act(name, lasts_s, begin, lambda site: site.services.valkey.start(), ("valkey",))
 
 
-def step_clock(ahead_s: float, lasts_s: float) -> Act:
+def step_clock(whose: tuple[str, ...], ahead_s: float, lasts_s: float) -> Act:
     return Act(
         f"clock {ahead_s:+.0f} s",
         lasts_s,
         lambda site: site.set_clock(ahead_s),
         lambda site: site.set_clock(0),
-        OURS,
+        whose,
         step_s=ahead_s,
     )
 
@@ -143,41 +180,50 @@ def step_clock(ahead_s: float, lasts_s: float) -> Act:
 # --- by chance -------------------------------------------------------------------------------------------------------
 
 
-def _kill(dice: random.Random) -> Act:
-    return kill(dice.choice(OURS))
+def _kill(dice: random.Random, crew: Crew) -> Act:
+    return kill(dice.choice(crew.everybody))
 
 
-def _kill_worker(dice: random.Random) -> Act:
-    return kill("worker")
+def _kill_worker(dice: random.Random, crew: Crew) -> Act:
+    return kill(dice.choice(crew.all_workers))
 
 
-def _pause(dice: random.Random) -> Act:
-    return pause(dice.choice((*OURS, *SERVICES)), dice.uniform(5, 40))
+def _take_over(dice: random.Random, crew: Crew) -> Act:
+    return take_over(crew.shards[0], dice.uniform(5, 40))
 
 
-def _cut(dice: random.Random) -> Act:
-    one, other = dice.choice(ROADS)
+def _without_a_web(dice: random.Random, crew: Crew) -> Act:
+    return keep_away(dice.choice(crew.all_webs), dice.uniform(5, 40))
+
+
+def _pause(dice: random.Random, crew: Crew) -> Act:
+    return pause(dice.choice((*crew.everybody, *SERVICES)), dice.uniform(5, 40))
+
+
+def _cut(dice: random.Random, crew: Crew) -> Act:
+    one, other = dice.choice(crew.roads)
     return cut(one, other, dice.choice(roads.FAULTS), dice.uniform(3, 30))
 
 
-def _broker(dice: random.Random) -> Act:
+def _broker(dice: random.Random, crew: Crew) -> Act:
     return restart_broker(dice.uniform(0, 12))
 
 
-def _postgres(dice: random.Random) -> Act:
+def _kill_broker(dice: random.Random, crew: Crew) -> Act:
+    return kill_broker(dice.uniform(0, 12))
+
+
+def _postgres(dice: random.Random, crew: Crew) -> Act:
     return restart_postgres(dice.uniform(0, 12), immediately=dice.random() < 0.5)
 
 
-def _valkey(dice: random.Random) -> Act:
+def _valkey(dice: random.Random, crew: Crew) -> Act:
     return restart_valkey(dice.uniform(0, 12), keeps=dice.random() < 0.5)
 
 
-def _clock(dice: random.Random) -> Act:
-    return step_clock(dice.choice(STEPS_S), dice.uniform(10, 30))
+def _clock(dice: random.Random, crew: Crew) -> Act:
+    return step_clock(crew.everybody, dice.choice(STEPS_S), dice.uniform(10, 30))
 
 
-ROADS = [
-    *[("worker", "broker"), ("worker", "postgres"), ("worker", "valkey")],
-    *[("web", "postgres"), ("web", "valkey"), ("qcluster", "postgres")],
-]
-MAKERS = [_kill_worker, _kill, _pause, _pause, _cut, _cut, _cut, _broker, _postgres, _valkey, _clock]
+Maker = Callable[[random.Random, Crew], Act]
+MAKERS = [_kill_worker, _kill, _pause, _pause, _cut, _cut, _cut, _broker, _kill_broker, _postgres, _valkey]

@@ -11,7 +11,9 @@ from typing import Any
 import psycopg
 
 from bench.chaos.compare import _few
+from bench.chaos.load import AREAS
 from bench.chaos.pages import Looked
+from bench.chaos.site import Crew
 
 SILENT_S = 20.0 + 12.0
 """So long a page may take what it shows for true when nothing new comes any more (online.WORKER_SILENCE), and the time
@@ -21,6 +23,7 @@ LAG_S = 60.0
 CODES = (
     *("worker_silent", "broker_away", "broker_no_round_trip", "broker_slow", "worker_lags", "redis_away"),
     *("many_silent", "meter_silent", "bridge_offline", "jobs_wait", "partition_missing"),
+    *("shard_silent", "shard_deaf", "area_untaken"),
 )
 """Incidents of what was done; others were there from the start."""
 EXPECTED = re.compile(
@@ -49,19 +52,26 @@ def _of_log(log: Path) -> Iterator[str]:
             yield f"{log.name}: {raised[:200] or 'cut off'} ({lines[number - 1][:160] if number else ''})"
 
 
-def leftovers(database: psycopg.Connection[Any]) -> list[str]:
+def leftovers(database: psycopg.Connection[Any], crew: Crew) -> list[str]:
     """Transactions and locks that nobody ended."""
     idle = (
         "SELECT pid || ' ' || left(query, 100) FROM pg_stat_activity WHERE datname = current_database() "
         "AND state LIKE 'idle in transaction%' AND state_change < now() - interval '5 seconds'"
     )
-    leaders = (
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7301000 AND granted "
-        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    held = (
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND "
     )
+    leaders, tellers = f"{held} classid = 0 AND objid = 7301000", f"{held} classid = 0 AND objid = 7301005"
+    of_areas = f"{held} classid = 7301000"
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
     found = [f"a transaction is open: {text}" for (text,) in database.execute(idle)]
-    for statement, wanted, what in ((leaders, 1, "leaders' locks"), (waiting, 0, "locks that are waited for")):
+    for statement, wanted, what in (
+        (leaders, crew.workers, "leaders' locks"),
+        (of_areas, len(AREAS) if crew.workers > 1 else 0, "areas' locks"),
+        (tellers, 1, "locks of who tells the browsers"),
+        (waiting, 0, "locks that are waited for"),
+    ):
         row = database.execute(statement).fetchone()
         if row != (wanted,):
             found.append(f"{what}: {row}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,23 @@ def missing(database: psycopg.Connection[Any], ledger: Ledger, refused: Spans) -
     """What the broker took and no row holds."""
     stored = set(database.execute(f"SELECT d.ieee_address, r.measured_at FROM meters_reading r {OF_METERS}"))
     return {(each.ieee, each.at) for each in _taken(ledger) if not _may_be_refused(each, refused)} - stored
+
+
+def in_rows(database: psycopg.Connection[Any]) -> Callable[[Said], bool]:
+    """Whether what a message said is stored now. Its position may have been an echo's, which is not."""
+    held: dict[Key, set[str]] = {}
+    rows = database.execute(
+        f"SELECT d.ieee_address, r.measured_at, {', '.join(COLUMNS)} FROM meters_reading r {OF_METERS}"
+    )
+    for ieee, at, *values in rows:
+        held[ieee, at] = {column for column, value in zip(COLUMNS, values, strict=True) if value is not None}
+    return lambda said: set(said.values) - {"relay"} <= held.get((said.ieee, said.at), set())
+
+
+def lost_by_the_broker(database: psycopg.Connection[Any], ledger: Ledger) -> int:
+    """How many messages of those that were given up are not stored indeed."""
+    is_stored = in_rows(database)
+    return sum(not is_stored(ledger.said[place]) for place in ledger.given_up)
 
 
 def refused(database: psycopg.Connection[Any], ledger: Ledger, spans: Spans) -> int:

@@ -10,13 +10,15 @@ import json
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from tests.meters.harness import ObeyingFleet, Talker
 
+LIVE, PAST = ("north", "south"), ("east", "west")
+AREAS = (*LIVE, *PAST)
 PAST_H = 20
 LONGEST_STEP_S = 30.0
 SPLIT = 0.3
@@ -36,11 +38,14 @@ class Said(NamedTuple):
 
 
 class Ledger:
-    """Of all areas. `taken`: acknowledged by the broker, so that it must be stored; `open`: it may be."""
+    """Of all areas. `taken`: acknowledged by the broker, so that it must be stored; what is not, may be. `given_up`:
+    acknowledged by a broker that was killed before it had written it down.
+    """
 
     def __init__(self) -> None:
         self.said: list[Said] = []
         self.taken: set[int] = set()
+        self.given_up: set[int] = set()
         self.lock = threading.Lock()
 
     def note(self, topic: str, told: dict[str, Any]) -> int | None:
@@ -55,6 +60,14 @@ class Ledger:
     def take(self, place: int) -> None:
         with self.lock:
             self.taken.add(place)
+
+    def give_up(self, since: float, is_stored: Callable[[Said], bool]) -> None:
+        """What was sent since this moment (of time.time()) and is not stored may be lost."""
+        with self.lock:
+            recent = {place for place in self.taken if self.said[place].sent_at >= since}
+            gone = {place for place in recent if not is_stored(self.said[place])}
+            self.taken -= gone
+            self.given_up |= gone
 
 
 def values(told: dict[str, Any]) -> dict[str, int | bool]:

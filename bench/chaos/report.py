@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench.chaos import compare
-from bench.chaos.run import LIVE, Run, direct
+from bench.chaos.load import LIVE
+from bench.chaos.run import Run, direct
+from tests.meters.harness import ROOT
 
 
 def say(began: float, text: str) -> None:
@@ -22,10 +26,31 @@ def show(run: Run, seed: int, minutes: float, per_s: float, violations: Sequence
         print(f"{done.begun_at - run.began:6.1f}  {done.act.name:<46}{lasted:>9}{outages}")
     print("\n–: another act began before all was fresh again; a report a second and the tick are in it\n")
     _figures(run)
-    print(f"\nAgain: script/chaos --seed {seed} --minutes {minutes:g} --rate {per_s:g}")
+    crew = run.site.crew
+    who = f"--workers {crew.workers} --webs {crew.webs}"
+    print(f"\nAgain: script/chaos --seed {seed} --minutes {minutes:g} --rate {per_s:g} {who}")
     print(f"{len(violations)} violations" if violations else "Nothing lost, nothing doubled, nothing wrong.")
     for text in violations:
         print(f"  {text}")
+    if violations:
+        print(f"What the processes said: {keep_logs(run, seed)}")
+
+
+def keep_logs(run: Run, seed: int) -> Path:
+    """Where something was wrong: what each process said, and what was seen on each page."""
+    folder = ROOT / ".run" / f"chaos-{seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, part in run.site.parts.items():
+        for number, process in enumerate(part.all, 1):
+            shutil.copy(process.log, folder / f"{name}-{number}.log")
+    for looked in run.pages.looked.values() if run.pages else ():
+        seen = [f"{each.at - run.began:.1f} {each.age_s} {each.says_now} {each.told}" for each in looked.seen]
+        (folder / f"page-{looked.name}.txt").write_text("\n".join(seen))
+    for kept in (run.site.broker.server, run.site.services.postgres, run.site.services.valkey):
+        if kept.process:
+            shutil.copy(kept.process.log, folder)
+    return folder
 
 
 def _figures(run: Run) -> None:
@@ -36,6 +61,11 @@ def _figures(run: Run) -> None:
             print(
                 f"refused as being of the future: {compare.refused(database, run.ledger, spans)} (not counted as lost)"
             )
+    if run.ledger.given_up:
+        with direct(run.site.database_url) as database:
+            lost = compare.lost_by_the_broker(database, run.ledger)
+        may_be = len(run.ledger.given_up)
+        print(f"lost by the broker that was killed: {lost} of {may_be} that it may lose (not counted as lost)")
     moved = sum(move.moved for move in moves)
     print(f"commands asked for {len(run.people.asked)}, heard by meters {len(moves)}, relays moved {moved}")
     print(f"fresh {_seconds(run.rested_after_s)} s after the last act")

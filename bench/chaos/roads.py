@@ -10,7 +10,8 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Coroutine
+from collections import deque
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ class Roads:
         self._thread = threading.Thread(target=self._loop.run_forever, name="roads", daemon=True)
         self._thread.start()
 
-    def build(self, target: int | Path) -> Road:
-        """To this port of 127.0.0.1, or this unix socket."""
-        road = Road(target, self)
+    def build(self, *targets: int | Path) -> Road:
+        """To this port of 127.0.0.1, or this unix socket; to several in turn, to the next where nobody is there."""
+        road = Road(targets, self)
         self.do(road.listen())
         return road
 
@@ -46,9 +47,9 @@ class Roads:
 
 
 class Road:
-    def __init__(self, target: int | Path, roads: Roads) -> None:
+    def __init__(self, targets: Sequence[int | Path], roads: Roads) -> None:
         self.mode, self.port = OPEN, 0
-        self._target, self._roads = target, roads
+        self._targets, self._roads = deque(targets), roads
         self._writers: set[asyncio.StreamWriter] = set()
         self._passable = asyncio.Event()
         self._passable.set()
@@ -97,9 +98,17 @@ class Road:
             self._writers.discard(far_writer)
 
     async def _reach(self) -> Stream:
-        if isinstance(self._target, Path):
-            return await asyncio.open_unix_connection(str(self._target))
-        return await asyncio.open_connection("127.0.0.1", self._target)
+        for _ in range(len(self._targets) - 1):
+            with suppress(OSError):
+                return await self._reach_next()
+        return await self._reach_next()
+
+    async def _reach_next(self) -> Stream:
+        target = self._targets[0]
+        self._targets.rotate(-1)
+        if isinstance(target, Path):
+            return await asyncio.open_unix_connection(str(target))
+        return await asyncio.open_connection("127.0.0.1", target)
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while piece := await source.read(SLOW_BYTES):

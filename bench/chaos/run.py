@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 import time
 from collections import deque
@@ -13,16 +14,18 @@ from dataclasses import dataclass, field
 import psycopg
 from django.db import Error, connection
 
+from bench.chaos import compare
 from bench.chaos.acts import Act, Due
-from bench.chaos.load import Ledger, Load, Town, past_step_s
+from bench.chaos.load import AREAS, LIVE, PAST, Ledger, Load, Town, past_step_s
 from bench.chaos.pages import MOST_SEEN, Pages
 from bench.chaos.people import People
 from bench.chaos.site import Site
 from bench.sockets import staffs_cookies
+from campsite.embedded.mosquitto import Mosquitto
+from campsite.embedded.processes import Process
 from tests import chromium
 from tests.meters.harness import login, says, until
 
-LIVE, PAST = ("north", "south"), ("east", "west")
 METERS = 12
 """Of each area."""
 TICK_S = 0.1
@@ -30,6 +33,8 @@ PROBE_S = 0.5
 SHOWS_AFTER_S, SHOWS_WITHIN_S = 8.0, 60.0
 """Of what was killed, the outage comes only then."""
 FRESH_S = 5.0
+AUTOSAVE_S = 65.0
+"""The broker writes each minute, and takes a moment."""
 REST_S = 300.0
 """All must be well again so soon after the last act, on a machine that does much else."""
 
@@ -117,10 +122,10 @@ class Run:
         self.done: list[Done] = []
         self.violations: list[str] = []
         dice = random.Random(f"load {seed}")
-        step_s = past_step_s(METERS * len(LIVE + PAST), per_s, seconds)
+        step_s = past_step_s(METERS * len(AREAS), per_s, seconds)
         self.towns = {
             base: Town(site.broker.url, base, METERS, self.ledger, dice, step_s if base in PAST else 0)
-            for base in LIVE + PAST
+            for base in AREAS
         }
         self._load = Load(list(self.towns.values()), per_s)
         self._probe = Probe(site.database_url, self.towns[LIVE[0]])
@@ -145,8 +150,7 @@ class Run:
             Area.objects.create(name=base, slug=base, base_topic=base, control=Area.Control.ACT, in_service=True)
         notify.touch()
         self.site.begin()
-        worker = self.site.parts["worker"].process
-        until(lambda: says(worker, "Connected to the MQTT broker"), "the worker's connection")
+        self._wait_connected()
         for town in self.towns.values():
             town.appear()
         count = METERS * len(self.towns)
@@ -161,6 +165,16 @@ class Run:
         self._wait(self._is_fresh, "fresh pages before anything happens")
         self.people.start()
         self.began = time.time()
+
+    def _wait_connected(self) -> None:
+        """The broker has written down for whom it keeps messages, as one that has run for a minute has."""
+        for names in self.site.crew.shards:
+            workers = [self.site.parts[name].process for name in names]
+            until(lambda them=workers: any(map(is_connected, them)), f"the connection of {names}")  # type: ignore[misc]
+        server = self.site.broker.server
+        assert isinstance(server, Mosquitto)
+        self.site.signal("broker", signal.SIGUSR1)
+        until((server.directory / "mosquitto.db").exists, "the broker to write")
 
     def _open_pages(self) -> Pages:
         from meters.models import Meter
@@ -200,8 +214,20 @@ class Run:
         self._say(f"{act.name}{f', {act.lasts_s:.0f} s' if act.lasts_s else ''}")
         done = Done(act, time.time())
         self.done.append(done)
-        act.begin(self.site)
+        if act.forgets:
+            self._lose(act)
+        else:
+            act.begin(self.site)
         return done
+
+    def _lose(self, act: Act) -> None:
+        """What the broker took since it wrote last, and is not stored when it is killed, it may lose."""
+        with direct(self.site.database_url) as database:
+            is_stored = compare.in_rows(database)
+        act.begin(self.site)
+        talkers = [town.talker.client for town in self.towns.values()]
+        until(lambda: not any(each.is_connected() for each in talkers), "its last acknowledgements to be read")
+        self.ledger.give_up(time.time() - AUTOSAVE_S, is_stored)
 
     def _end(self, done: Done) -> None:
         done.act.end(self.site)
@@ -272,14 +298,16 @@ class Run:
 
     def _is_all_stored(self) -> bool:
         """The keys alone: what their rows hold is compared afterwards."""
-        from bench.chaos.compare import missing
-
         with direct(self.site.database_url) as database:
-            return not missing(database, self.ledger, self.future_refused())
+            return not compare.missing(database, self.ledger, self.future_refused())
 
     def future_refused(self) -> list[tuple[float, float]]:
         """When our processes lived so far in the past that what is of now was refused, and rightly."""
         return [(each.begun_at - 90, each.ended_at + 5) for each in self.done if each.act.step_s < -110]
+
+
+def is_connected(worker: Process) -> bool:
+    return says(worker, "Connected to the MQTT broker") > 0
 
 
 def guests_cookie(meter: object) -> str:

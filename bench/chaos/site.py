@@ -6,27 +6,82 @@ A process that ends is started again a moment later, as its service manager woul
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
 
+from bench.chaos.load import AREAS
 from bench.chaos.roads import Road, Roads
 from bench.cpu import family
 from campsite.embedded.processes import Process
 from tests.conftest import Broker
-from tests.meters.harness import OwnServices, free_port, is_listening, until
+from tests.meters.harness import OwnServices, free_port, is_listening, says, until
 
 AGAIN_AFTER_S = 2.0
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 """None where it is not installed: apt-get install faketime."""
-OURS = ("worker", "web", "qcluster")
 TOLD = {"COMMAND_ANSWER_S": "8", "COMMAND_DEADLINE_S": "60", "LOG_LEVEL": "INFO"}
 """Sooner than by default, so that a command's whole life fits between two acts."""
 DEADLINE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How many workers share the areas, and how many web processes the requests. Where there are several workers, one
+    stands by for the areas of the first.
+    """
+
+    workers: int = 1
+    webs: int = 1
+
+    @classmethod
+    def drawn(cls, seed: int) -> Crew:
+        dice = random.Random(f"crew {seed}")
+        return cls(dice.choice((1, 2)), dice.choice((1, 2)))
+
+    @property
+    def shards(self) -> list[tuple[str, ...]]:
+        """Who may take the same areas: one of them does."""
+        first, *others = _numbered("worker", self.workers)
+        return [(first, "standby") if others else (first,), *((other,) for other in others)]
+
+    def lists(self) -> Iterator[tuple[str, str]]:
+        """Each worker, and what `--areas` tells it; nothing: all."""
+        for number, names in enumerate(self.shards):
+            for name in names:
+                yield name, ",".join(AREAS[number :: self.workers]) if self.workers > 1 else ""
+
+    @property
+    def all_workers(self) -> list[str]:
+        return [name for names in self.shards for name in names]
+
+    @property
+    def all_webs(self) -> list[str]:
+        return _numbered("web", self.webs)
+
+    @property
+    def everybody(self) -> tuple[str, ...]:
+        return (*self.all_workers, *self.all_webs, "qcluster")
+
+    @property
+    def roads(self) -> list[tuple[str, str]]:
+        """All that are cut."""
+        return [
+            *[(one, other) for one in self.all_workers for other in ("broker", "postgres", "valkey")],
+            *[(one, other) for one in self.all_webs for other in ("postgres", "valkey")],
+            ("qcluster", "postgres"),
+        ]
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name, *(f"{name} {number}" for number in range(2, count + 1))]
 
 
 class Durable(OwnServices):
@@ -37,16 +92,17 @@ class Durable(OwnServices):
 
 
 class Part:
-    """A process of ours, started again whenever it ends."""
+    """A process of ours, started again whenever it ends, unless it `is_away`."""
 
     def __init__(self, start: Callable[[], Process]) -> None:
         self._start = start
+        self.is_away = False
         self._ended_at: float | None = None
         self.process = start()
         self.all = [self.process]
 
     def look(self) -> None:
-        if self.process.is_alive():
+        if self.is_away or self.process.is_alive():
             return
         now = time.monotonic()
         self._ended_at = self._ended_at or now
@@ -59,13 +115,24 @@ class Part:
 
 
 class Site:
-    """`with_clock`: whether our processes' clocks can be set (`set_clock`)."""
+    """`with_clock`: whether our processes' clocks can be set (`set_clock`). `port`: where people come."""
 
-    def __init__(self, services: OwnServices, broker: Broker, database_url: str, *, with_clock: bool) -> None:
+    def __init__(
+        self,
+        services: OwnServices,
+        broker: Broker,
+        database_url: str,
+        *,
+        with_clock: bool,
+        crew: Crew | None = None,
+    ) -> None:
         self.services, self.broker, self.database_url = services, broker, database_url
-        self.port = free_port()
+        self.crew = crew or Crew()
         self._roads = Roads()
         self.roads = dict(self._build())
+        self._ports = {name: free_port() for name in self.crew.all_webs}
+        is_alone = self.crew.webs == 1
+        self.port = self._ports["web"] if is_alone else self._roads.build(*self._ports.values()).port
         self._clock = services.root / "clock"
         self._with_clock = with_clock and FAKETIME is not None
         self.set_clock(0)
@@ -73,22 +140,34 @@ class Site:
 
     def _build(self) -> Iterator[tuple[tuple[str, str], Road]]:
         postgres = self.services.postgres.sockets / ".s.PGSQL.5432"
-        for one in OURS:
+        for one in self.crew.everybody:
             yield (one, "postgres"), self._roads.build(postgres)
             yield (one, "valkey"), self._roads.build(self.services.valkey.socket)
-        yield ("worker", "broker"), self._roads.build(self.broker.port)
-        yield ("qcluster", "broker"), self._roads.build(self.broker.port)
+        for one in (*self.crew.all_workers, "qcluster"):
+            yield (one, "broker"), self._roads.build(self.broker.port)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        manage = self.services.manage
-        self.parts["worker"] = Part(lambda: manage("mqtt_worker", **self._told("worker")))
-        self.parts["web"] = Part(
-            lambda: self.services.web(port=self.port, begun=False, DATABASE_POOL="1", **self._told("web"))
-        )
-        self.parts["qcluster"] = Part(lambda: manage("qcluster", **self._told("qcluster")))
-        until(lambda: is_listening(self.port), "the web process")
+        for name, areas in self.crew.lists():
+            self.parts[name] = Part(partial(self._worker, name, areas))
+        for name in self.crew.all_webs:
+            self.parts[name] = Part(partial(self._web, name))
+        self.parts["qcluster"] = Part(lambda: self.services.manage("qcluster", **self._told("qcluster")))
+        for port in self._ports.values():
+            until(lambda port=port: is_listening(port), "the web process")  # type: ignore[misc]
+
+    def _worker(self, name: str, areas: str) -> Process:
+        words = ["--areas", areas] if areas else []
+        return self.services.manage("mqtt_worker", *words, **self._told(name))
+
+    def _web(self, name: str) -> Process:
+        return self.services.web(port=self._ports[name], begun=False, DATABASE_POOL="1", **self._told(name))
+
+    def leader(self, names: Sequence[str]) -> str | None:
+        """Which of those who may take the same areas does, by what it says of itself. One that loses them ends."""
+        alive = [name for name in names if self.parts[name].process.is_alive()]
+        return next((name for name in alive if says(self.parts[name].process, "The worker has begun as")), None)
 
     def look(self) -> None:
         """Start again what has ended: from the thread that began, which ends them when it ends."""
@@ -139,8 +218,16 @@ class Site:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    def keep_away(self, name: str) -> None:
+        """Killed, and not started again until it is called back."""
+        self.parts[name].is_away = True
+        self.signal(name, signal.SIGKILL)
+
+    def call_back(self, name: str) -> None:
+        self.parts[name].is_away = False
+
     def set_clock(self, ahead_s: float) -> None:
-        """Of our three processes, at once; the others' clocks stay true."""
+        """Of our own processes, at once; the others' clocks stay true."""
         draft = self._clock.with_name("clock.new")
         draft.write_text(f"{ahead_s:+.0f}\n")
         draft.replace(self._clock)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.chaos import after, compare, obeyed
-from bench.chaos.run import LIVE, Done, Run, direct
+from bench.chaos.load import LIVE
+from bench.chaos.run import Done, Run, direct
 from tests.meters.harness import until
 
 MINUTE_S = 60.0
@@ -41,7 +42,7 @@ def judge(run: Run, *, is_long: bool) -> list[str]:
         late = partial(kept_back_s, run.done)
         people = run.people
         found += obeyed.judge(database, people.asked, people.at_last, moves, late, true_times)
-        found += after.leftovers(database)
+        found += after.leftovers(database, run.site.crew)
     return found
 
 

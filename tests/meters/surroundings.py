@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import pytest
@@ -18,6 +18,7 @@ from tests.conftest import Broker
 from tests.meters.harness import ADVISORY, Services, until
 
 GATE = 77
+S = TypeVar("S", bound=Services)
 
 with_own_services = pytest.mark.parametrize("services", ["own"], indirect=True)
 """For a test that stops PostgreSQL or Valkey."""
@@ -26,16 +27,28 @@ with_own_services = pytest.mark.parametrize("services", ["own"], indirect=True)
 @contextmanager
 def services_and_broker(kind: str, make: type[Services] = Services) -> Iterator[tuple[Services, Broker]]:
     """Both run and leave nothing behind. `kind`: as Broker's."""
+    with running(make()) as services, own_broker(kind) as broker:
+        yield services, broker
+
+
+@contextmanager
+def running(services: S) -> Iterator[S]:
+    try:
+        services.start()
+        yield services
+    finally:
+        services.stop()
+
+
+@contextmanager
+def own_broker(kind: str) -> Iterator[Broker]:
     with ExitStack() as stack:
         root = Path(tempfile.mkdtemp(prefix="campsite-broker-"))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
-        services = make()
-        stack.callback(services.stop)
-        services.start()
         broker = Broker(kind, root)
         stack.callback(broker.server.state.remove)
         stack.callback(broker.stop)
-        yield services, broker
+        yield broker
 
 
 def let_go_of_everything() -> None:

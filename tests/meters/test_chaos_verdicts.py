@@ -15,9 +15,10 @@ from django.utils import timezone
 from bench import soak
 from bench.chaos import acts, compare, obeyed, verdict
 from bench.chaos.__main__ import kept
-from bench.chaos.load import Ledger, Move
+from bench.chaos.load import AREAS, Ledger, Move
 from bench.chaos.people import Asked
 from bench.chaos.run import Done
+from bench.chaos.site import Crew
 from meters import rejected
 from meters.models import Command, HourlyUsage, Meter
 from tests import make
@@ -103,9 +104,29 @@ def test_a_switch_that_does_nothing_when_all_is_well_is_found() -> None:
         assert [text for text in told if not text.startswith("orders")] == kinds
 
 
+@pytest.mark.django_db
+def test_of_what_a_killed_broker_took_only_the_recent_and_not_stored_may_be_missing() -> None:
+    meter, now, ledger = make.meter(), timezone.now().replace(microsecond=0), Ledger()
+    make.reading(meter, now, power_w=100)
+    say(ledger, meter, now, power=100)
+    say(ledger, meter, now, voltage=230)
+    say(ledger, meter, now - timedelta(seconds=1), power=7, state="ON")
+    say(ledger, meter, now - timedelta(seconds=2), taken=False, power=7)
+    connection.ensure_connection()
+    is_stored = compare.in_rows(connection.connection)
+    ledger.give_up(ledger.said[2].sent_at, is_stored)
+    assert (ledger.taken, ledger.given_up) == ({0, 1}, {2})
+    assert found(ledger) == ["a value lost", "roll-ups are not their readings"]
+    ledger.give_up(0, is_stored)
+    assert (ledger.taken, ledger.given_up) == ({0}, {1, 2})
+    assert compare.lost_by_the_broker(connection.connection, ledger) == 2
+    make.reading(meter, now - timedelta(seconds=1), power_w=7)
+    assert compare.lost_by_the_broker(connection.connection, ledger) == 1
+
+
 def stepped(ahead_s: float) -> list[Done]:
     """Our clock was set for twenty seconds from the moment 1000 on."""
-    return [Done(acts.step_clock(ahead_s, 20), 1000, 1020)]
+    return [Done(acts.step_clock(("worker",), ahead_s, 20), 1000, 1020)]
 
 
 @pytest.mark.parametrize(
@@ -147,13 +168,23 @@ def test_what_is_confirmed_and_was_not_so_is_found_although_our_clock_was_set(ah
     assert len(judge((False, 1500))) == 1
 
 
+def test_each_area_has_one_worker_and_the_first_worker_has_one_that_stands_by() -> None:
+    crew = Crew(workers=2, webs=2)
+    told = dict(crew.lists())
+    assert told["worker"] == told["standby"]
+    assert sorted(",".join([told["worker"], told["worker 2"]]).split(",")) == sorted(AREAS)
+    assert dict(Crew().lists()) == {"worker": ""}
+    assert {Crew.drawn(seed) for seed in range(40)} == {Crew(w, n) for w in (1, 2) for n in (1, 2)}
+
+
 def test_a_seed_does_the_same_again_and_nobody_has_two_acts_at_once() -> None:
-    first, again = (acts.script(7, 900, with_clock=True) for _ in range(2))
+    crew = Crew(workers=2, webs=2)
+    first, again = (acts.script(7, 900, with_clock=True, crew=crew) for _ in range(2))
     assert [(due.at_s, due.act.name) for due in first] == [(due.at_s, due.act.name) for due in again]
     assert len(first) > 20
     for seed, minutes, act in kept():
-        assert act in [due.act.name for due in acts.script(seed, minutes * 60, with_clock=True)]
-    for name in ("worker", "postgres", "broker"):
+        assert act in [due.act.name for due in acts.script(seed, minutes * 60, with_clock=True, crew=Crew.drawn(seed))]
+    for name in (*crew.everybody, "postgres", "broker"):
         mine = [(due.at_s, due.at_s + due.act.lasts_s) for due in first if name in due.act.hits]
         assert all(ends < begins for (_, ends), (begins, _) in pairwise(mine))
 
