@@ -6,7 +6,8 @@ from typing import Any
 
 from auditlog.middleware import AuditlogMiddleware
 from django.contrib import messages
-from django.db import IntegrityError
+from django.contrib.admin.views.main import ERROR_FLAG
+from django.db import DataError, IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext
@@ -115,3 +116,24 @@ class SavedAtOnce:
             gettext("The same was saved at the same moment, so this was not: see whether what you meant stands here."),
         )
         return redirect(f"admin:{model}_changelist")
+
+
+class NoSuchFilter:
+    """A list of the admin that is asked, by hand, for what no column can hold answers as Django does to others of that
+    kind: with the list of all. It finds most of them itself; these the database refuses, or the column's own reader.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        found = request.resolver_match
+        is_list = found and found.app_name == "admin" and (found.url_name or "").endswith("_changelist")
+        is_asked = request.method in ("GET", "HEAD") and request.GET and ERROR_FLAG not in request.GET
+        if not (is_list and is_asked and isinstance(exception, DataError | ValueError)):
+            return None
+        logger.warning("a list of the admin was asked for what no column holds", exc_info=exception)
+        return redirect(f"{request.path}?{ERROR_FLAG}=1")

@@ -170,6 +170,7 @@ MIDDLEWARE = [
     "campsite.middleware.admin_policy",
     "campsite.middleware.Audit",
     "campsite.middleware.SavedAtOnce",
+    "campsite.middleware.NoSuchFilter",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -62,10 +62,13 @@ def payloads(news: News) -> list[str]:
 
 
 def understood(payload: str) -> News:
-    """What one of `payloads` says."""
-    told = json.loads(payload)
-    sets = {name: set(told.get(name, ())) for name in ("meters", "areas")}
-    return News(**sets, switching=told.get("switching", False), everything=told.get("everything", False))
+    """What one of `payloads` says; everything, where it is none of them: anybody may notify in this database."""
+    try:
+        told = json.loads(payload)
+        sets = {name: {int(each) for each in told.get(name, ())} for name in ("meters", "areas")}
+        return News(**sets, switching=bool(told.get("switching")), everything=bool(told.get("everything")))
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return News(everything=True)
 
 
 def _notify(channel: str, payload: str) -> None:

@@ -25,6 +25,7 @@ SLOWEST_S = 60
 OURS = (
     "meters.mqtt",
     "meters.packets",
+    "meters.notify",
     "meters.zigbee2mqtt",
     "meters.legacy",
     "bookings.sirvoy",

@@ -24,7 +24,7 @@ from bookings import models as booked
 from bookings import sirvoy
 from bookings.csv_import import rows as export
 from bookings.legacy import customers
-from meters import models, zigbee2mqtt
+from meters import models, notify, zigbee2mqtt
 from meters.legacy import found as legacy
 from meters.legacy import records
 from meters.legacy.columns import NoTable
@@ -170,6 +170,11 @@ def cached(body: bytes) -> None:
             assert freshness.tells_last_seen(configuration) in (True, False)
 
 
+def news(body: bytes) -> None:
+    told = notify.understood(body.decode("utf-8", "replace"))
+    assert all(type(each) is int for each in told.meters | told.areas)
+
+
 # --- bookings --------------------------------------------------------------------------------------------------------
 
 
@@ -290,6 +295,7 @@ TARGETS = {
         Target("message", message, behind_topic),
         Target("complaint", complaint),
         Target("cached", cached),
+        Target("news", news),
         Target("booking", booking),
         Target("export", export_of_sirvoy),
         Target("former", former_system, behind_topic),
