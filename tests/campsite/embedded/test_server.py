@@ -22,9 +22,9 @@ from campsite.embedded.processes import wait_until
 from campsite.embedded.state import State
 
 pytestmark = pytest.mark.services
-pytestmark = pytest.mark.services
 is_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: children that end with their parent")
 PATIENCE_S = 60
+POLL_S = 0.2  # each look reads what every process of this machine is called
 
 
 class Server:
