@@ -51,7 +51,7 @@ class Signals:
 signals = Signals()
 
 
-def wait_until(is_done: Callable[[], bool], timeout_s: float, what: str) -> None:
+def wait_until(is_done: Callable[[], bool], timeout_s: float, what: str, every_s: float = POLL_S) -> None:
     """Raises Failed after timeout_s seconds and Interrupted when a signal asks us to stop."""
     deadline = time.monotonic() + timeout_s
     while not is_done():
@@ -59,7 +59,7 @@ def wait_until(is_done: Callable[[], bool], timeout_s: float, what: str) -> None
             raise Interrupted
         if time.monotonic() > deadline:
             raise Failed(f"{what} took longer than {timeout_s:.0f} s.")
-        time.sleep(POLL_S)
+        time.sleep(every_s)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -121,10 +121,10 @@ class Process:
     def is_alive(self) -> bool:
         return self.exit_code is None
 
-    def wait_ready(self, is_ready: Callable[[], bool], timeout_s: float) -> None:
+    def wait_ready(self, is_ready: Callable[[], bool], timeout_s: float, every_s: float = POLL_S) -> None:
         """Raises Failed with the end of its log when it ends instead, or takes longer than timeout_s seconds."""
         try:
-            wait_until(lambda: not self.is_alive() or is_ready(), timeout_s, f"The start of {self.name}")
+            wait_until(lambda: not self.is_alive() or is_ready(), timeout_s, f"The start of {self.name}", every_s)
         except Failed as slow:
             raise Failed(f"{slow} {self._last_words()}") from None
         if not self.is_alive():

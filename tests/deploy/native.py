@@ -26,6 +26,7 @@ NAMES = ("postgres", "redis", "mosquitto", "web")
 CORE = ("postgres", "redis", "mosquitto", "migrate", "web", "mqtt_worker", "qcluster", "caddy")
 """What runs without a profile."""
 FIRST_START_S = 90
+PROBE_S = 0.5  # a probe is a process of its own, and takes from the one that is to get ready
 SHIMS = {
     # Busybox has it in the image; here it may be missing.
     "nc": "import socket, sys\nsys.exit(socket.socket().connect_ex((sys.argv[2], int(sys.argv[3]))))",
@@ -213,7 +214,7 @@ class Site(Installation):
         if condition == "service_completed_successfully":
             process.wait_success(FIRST_START_S)
         elif condition == "service_healthy":
-            process.wait_ready(lambda: self.is_healthy(name), FIRST_START_S)
+            process.wait_ready(lambda: self.is_healthy(name), FIRST_START_S, PROBE_S)
 
     def wait_well(self, *names: str) -> None:
         for name in names:
@@ -299,7 +300,8 @@ def build(code: Path, app: Path) -> None:
             shutil.copytree(source, target, ignore=refused)
         else:
             shutil.copy(source, target)
-    ours = r"^RUN ((?:[A-Z_]+=\S+ )*python (?!-m (?:venv|compileall)).*)$"
+    ours = r"^RUN ((?:[A-Z_]+=\S+ )*python (?!-m venv).*)$"
     for command in re.findall(ours, (DEPLOY / "Dockerfile").read_text(), re.MULTILINE):
-        words = ["/bin/sh", "-c", command.replace("python ", f"{sys.executable} ")]
+        here = command.replace("python ", f"{sys.executable} ").replace(" /app /opt/venv", f" {app}")
+        words = ["/bin/sh", "-c", here]
         subprocess.run(words, cwd=app, check=True, capture_output=True, timeout=120)

@@ -17,7 +17,7 @@ from campsite.embedded.processes import Process
 from meters import clock
 from tests.bookings import sirvoy
 from tests.deploy.browser import Browser
-from tests.deploy.native import CORE, Site
+from tests.deploy.native import CORE, PROBE_S, Site
 from tests.meters.harness import until
 
 pytestmark = [pytest.mark.services, pytest.mark.mosquitto, pytest.mark.xdist_group("deploy")]
@@ -78,7 +78,7 @@ def meters(site: Site, token: str) -> list[dict[str, Any]]:
 
 def test_each_is_well_by_its_own_healthcheck(site: Site) -> None:
     for name in set(CORE) - {"migrate"}:
-        until(lambda name=name: site.is_healthy(name), f"{name} to be well: {site.probe(name)}")
+        until(lambda name=name: site.is_healthy(name), f"{name} to be well", every_s=PROBE_S)
 
 
 def test_the_log_in_page_comes_encrypted_with_each_header_once(site: Site) -> None:

@@ -37,7 +37,7 @@ from tests import migrated
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 60.0
-POLL_S = 0.05
+POLL_S = 0.1  # a look costs some milliseconds here and in PostgreSQL, and six workers wait at once
 T = TypeVar("T")
 _numbers = count(1)
 

@@ -13,7 +13,6 @@ from campsite.embedded.postgres import Postgres
 from campsite.embedded.processes import wait_until
 
 pytestmark = pytest.mark.services
-pytestmark = pytest.mark.services
 PATIENCE_S = 60
 
 

@@ -21,7 +21,6 @@ from campsite.embedded.processes import Failed
 from campsite.embedded.state import State
 
 pytestmark = pytest.mark.services
-pytestmark = pytest.mark.services
 PATIENCE_S = 60
 
 

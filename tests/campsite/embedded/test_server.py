@@ -22,9 +22,9 @@ from campsite.embedded.processes import wait_until
 from campsite.embedded.state import State
 
 pytestmark = pytest.mark.services
-pytestmark = pytest.mark.services
 is_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: children that end with their parent")
 PATIENCE_S = 60
+POLL_S = 0.2  # each look reads what every process of this machine is called
 
 
 class Server:
@@ -67,7 +67,7 @@ class Server:
         """The exit code, once nothing is left."""
         self.popen.send_signal(number)
         code = self.popen.wait(PATIENCE_S)
-        wait_until(lambda: not self.processes(), PATIENCE_S, "ending")
+        wait_until(lambda: not self.processes(), PATIENCE_S, "ending", POLL_S)
         return code
 
 
@@ -75,7 +75,7 @@ class Server:
 def server() -> Iterator[Server]:
     root = Path(tempfile.mkdtemp(prefix="campsite-server-")).resolve()
     root.chmod(0o755)
-    unneeded = shutil.ignore_patterns(".*", "__pycache__", "tests", "bench", "docs")
+    unneeded = shutil.ignore_patterns(".*", "tests", "bench", "docs")
     shutil.copytree(ROOT, root, ignore=unneeded, dirs_exist_ok=True)
     made = Server(root)
     yield made
@@ -139,7 +139,7 @@ def without_port(ready: str) -> str:
 @is_linux
 def test_a_killed_server_leaves_nothing_and_the_next_one_starts(server: Server) -> None:
     _, first = server.start()
-    wait_until(lambda: len(server.processes()) > 12, PATIENCE_S, "qcluster and its forks")
+    wait_until(lambda: len(server.processes()) > 12, PATIENCE_S, "qcluster and its forks", POLL_S)
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
     _, second = server.start()
     assert without_port(second) == without_port(first)  # which somebody else may have taken meanwhile
@@ -153,4 +153,4 @@ def test_commands_without_a_server_bring_their_own_services_and_end_them(server:
         "manage", "shell", "-v", "0", "-c", "from django.db import connection as c; c.ensure_connection()"
     )
     assert done.returncode == 0, done.stderr
-    wait_until(lambda: not server.processes(), PATIENCE_S, "ending")
+    wait_until(lambda: not server.processes(), PATIENCE_S, "ending", POLL_S)

@@ -17,7 +17,6 @@ from campsite.embedded.valkey import Valkey
 from monitoring.backup import sealing
 
 pytestmark = pytest.mark.services
-pytestmark = pytest.mark.services
 PATIENCE_S = 60
 
 

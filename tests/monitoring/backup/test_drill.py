@@ -27,7 +27,7 @@ from monitoring.models import BackupRun, Origin, RestoreDrill
 from tests import migrated
 from tests.monitoring.backup import kept
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.xdist_group("drill")]
 Status = RestoreDrill.Status
 
 

@@ -57,7 +57,7 @@ def test_a_campsite_that_lost_everything_comes_back_with_the_same_ledger_to_the_
     monkeypatch.setenv("BACKUP_IDENTITY", kept.IDENTITY)
     _pid, ready = server.start(METERS)
     assert ready, (server.root / "stderr").read_text()
-    wait_until(lambda: has_been_used(server), USED_S, "a guest's use of power")
+    wait_until(lambda: has_been_used(server), USED_S, "a guest's use of power", every_s=1)
     made = server.run("manage", "backup")
     assert made.returncode == 0, made.stdout + made.stderr
     (path,) = (tmp_path / "nas").glob("*/manifest.json")

@@ -21,7 +21,8 @@ from monitoring.backup.manifest import Manifest
 from tests import migrated
 from tests.monitoring.backup import kept
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+# One worker: the backup of 200,000 readings is made once.
+pytestmark = [pytest.mark.services, pytest.mark.django_db, pytest.mark.xdist_group("restore")]
 PATIENCE_S = 120
 IN_ENGLISH = """
 import sys, django
