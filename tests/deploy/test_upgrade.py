@@ -10,7 +10,7 @@ import pytest
 
 from tests.deploy.composed import ROOT
 from tests.deploy.engine import Engine
-from tests.deploy.native import Site
+from tests.deploy.native import PROBE_S, Site
 from tests.meters.harness import Fleet, until
 
 pytestmark = [pytest.mark.services, pytest.mark.mosquitto, pytest.mark.xdist_group("deploy")]
@@ -54,7 +54,7 @@ def fleet(site: Site) -> Iterator[Fleet]:
     password = site.secrets()["mqtt_zigbee2mqtt_syd"].strip()
     made = Fleet(f"mqtt://zigbee2mqtt_syd:{password}@127.0.0.1:{site.ports['1883']}", BASE)
     made.appear()
-    until(lambda: counted(site, "meter") == made.meters, "the meters to be known")
+    until(lambda: counted(site, "meter") == made.meters, "the meters to be known", every_s=PROBE_S)
     made.run(PER_SECOND)
     yield made
     made.rest()
@@ -64,7 +64,7 @@ def fleet(site: Site) -> Iterator[Fleet]:
 def all_are_stored(site: Site, fleet: Fleet) -> bool:
     """What it has said until now."""
     fleet.rest()
-    until(lambda: counted(site, "reading") == fleet.total, f"all {fleet.total} readings to be stored")
+    until(lambda: counted(site, "reading") == fleet.total, f"all {fleet.total} readings to be stored", every_s=PROBE_S)
     fleet.run(PER_SECOND)
     return fleet.total > 100
 
