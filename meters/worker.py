@@ -166,6 +166,7 @@ class Worker:
             try:
                 if held := self._leader.acquire(self._shard):
                     logger.error("Another worker has taken the lead (it %s); leaving", held)
+                    self._intake.leave()
                     return False
                 self._try_to_tell()
                 self._look_again()

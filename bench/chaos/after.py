@@ -111,14 +111,16 @@ def pages(looked: Looked, began: float, may_be_late: Callable[[float], float]) -
 
 
 def _said_old(looked: Looked, began: float, may_be_late: Callable[[float], float]) -> Iterator[str]:
-    """What is shown as what is, came a moment ago, and was measured not long before."""
+    """What is shown as what is, came a moment ago, and was measured not long before. Until all was fresh for the first
+    time, which on a busy machine takes minutes, nothing is judged.
+    """
     told_at, changed_at, watts = 0.0, began, None
     for seen in looked.seen:
         if seen.told["watts"] != watts or not seen.says_now:
             changed_at, watts = seen.at, seen.told["watts"]
         silent_s, may_s = seen.at - changed_at, SILENT_S + may_be_late(seen.at)
         is_old = seen.age_s is not None and seen.age_s > may_s + LAG_S
-        if seen.says_now and (silent_s > may_s or is_old) and seen.at - told_at > 60:
+        if seen.at >= began and seen.says_now and (silent_s > may_s or is_old) and seen.at - told_at > 60:
             told_at = seen.at
             age = f"{seen.age_s or 0:.0f} s old, unchanged for {silent_s:.0f} s, may be {may_s:.0f} s"
             yield f"at {seen.at - began:.0f} s: {seen.told}, {age}"

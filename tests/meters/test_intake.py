@@ -38,6 +38,20 @@ def test_large_messages_wait_with_the_broker_instead_of_filling_the_memory(setti
 
 
 @pytest.mark.parametrize("broker", ["iotcore"], indirect=True)
+def test_who_leaves_lets_go_of_the_broker_and_of_what_waits_at_once(broker: Any, settings: Any) -> None:
+    settings.MQTT_URL = broker.url
+    made, other = Intake(), Intake()
+    made._client.start()
+    until(lambda: made.connected_at, "the connection")
+    made._receive(large())
+    made.leave()
+    assert (made.queued, made._inbox.is_full, made._client.is_alive) == (0, False, False)
+    other._client.start()
+    until(lambda: other.connected_at, "the connection of the one that takes over")
+    other._client.stop()
+
+
+@pytest.mark.parametrize("broker", ["iotcore"], indirect=True)
 def test_at_each_connection_each_zigbee2mqtt_is_asked_whether_it_lives(broker: Any, settings: Any) -> None:
     """What the broker retains proves nothing: without its answer an area of silent meters would be unknown."""
     settings.MQTT_URL = broker.url

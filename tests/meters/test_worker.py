@@ -8,8 +8,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from meters import live, notify, online
+from meters import live, mqtt, notify, online
+from meters.leader import Leader
 from meters.models import MeterState, Watch
+from meters.shards import Shard
 from meters.worker import Worker
 from tests import make
 
@@ -45,6 +47,20 @@ def test_a_quiet_second_of_the_only_worker_costs_one_query_and_a_look_at_who_is_
     with django_assert_num_queries(3):  # that it listens, each area's bridge, each meter
         online.watch(now)
         online.statuses(now, worker._shard.scope, worker._known())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_finds_its_areas_taken_stores_no_more_of_them(settings: Any) -> None:
+    """The other is the same client to the broker, and is handed what this one did not acknowledge."""
+    settings.MQTT_URL = "mqtt://127.0.0.1:1"
+    other, worker = Leader(()), Worker()
+    assert other.acquire(Shard()) == ""
+    worker._intake._inbox.put(mqtt.Message("z2m/1", b"{}", 1, False, timezone.now(), 1, 1), 0)
+    try:
+        assert worker._round() is False  # its own connection, and the lock with it, is gone
+    finally:
+        other.release()
+    assert worker._intake.queued == 0
 
 
 def test_the_number_of_a_whole_state_is_read_before_all_that_it_must_hold() -> None:
