@@ -8,7 +8,7 @@ from auditlog.middleware import AuditlogMiddleware
 from django.contrib import messages
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.db import DataError, IntegrityError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext
 from psycopg import errors
@@ -118,9 +118,9 @@ class SavedAtOnce:
         return redirect(f"admin:{model}_changelist")
 
 
-class NoSuchFilter:
-    """A list of the admin that is asked, by hand, for what no column can hold answers as Django does to others of that
-    kind: with the list of all. It finds most of them itself; these the database refuses, or the column's own reader.
+class NoSuchValue:
+    """The admin, asked by hand for what no column can hold, answers as Django does to others of that kind: a list with
+    all, a row's page with 404. It finds most of them itself; these the database refuses, or the column's own reader.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -131,9 +131,12 @@ class NoSuchFilter:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         found = request.resolver_match
-        is_list = found and found.app_name == "admin" and (found.url_name or "").endswith("_changelist")
-        is_asked = request.method in ("GET", "HEAD") and request.GET and ERROR_FLAG not in request.GET
-        if not (is_list and is_asked and isinstance(exception, DataError | ValueError)):
+        if not found or found.app_name != "admin" or request.method not in ("GET", "HEAD"):
+            return None
+        if "object_id" in found.kwargs and isinstance(exception, DataError):
+            raise Http404 from exception
+        is_asked = request.GET and ERROR_FLAG not in request.GET and (found.url_name or "").endswith("_changelist")
+        if not is_asked or not isinstance(exception, DataError | ValueError):
             return None
         logger.warning("a list of the admin was asked for what no column holds", exc_info=exception)
         return redirect(f"{request.path}?{ERROR_FLAG}=1")

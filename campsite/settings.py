@@ -170,7 +170,7 @@ MIDDLEWARE = [
     "campsite.middleware.admin_policy",
     "campsite.middleware.Audit",
     "campsite.middleware.SavedAtOnce",
-    "campsite.middleware.NoSuchFilter",
+    "campsite.middleware.NoSuchValue",
     "axes.middleware.AxesMiddleware",
 ]
 

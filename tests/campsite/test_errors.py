@@ -112,10 +112,11 @@ def test_a_traceback_keeps_its_lines():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_list_of_the_admin_that_is_asked_for_what_no_column_holds_shows_all() -> None:
+def test_a_list_of_the_admin_that_is_asked_for_what_no_column_holds_shows_all_and_there_is_no_such_row() -> None:
     browser = Client()
     browser.force_login(make.superuser())
     for asked in ("area/?name=%00", "device/?phases={", "device/?phases__in=%00", "area/?wifi_channels__in={"):
         answer = browser.get(f"/admin/meters/{asked}")
         assert (answer.status_code, answer.headers["Location"]) == (302, f"/admin/meters/{asked.split('?')[0]}?e=1")
         assert browser.get(answer.headers["Location"]).status_code == 200
+    assert browser.get("/admin/meters/workerstate/a%00/change/").status_code == 404
