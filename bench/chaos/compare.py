@@ -25,15 +25,17 @@ def missing(database: psycopg.Connection[Any], ledger: Ledger, refused: Spans) -
     return {(each.ieee, each.at) for each in _taken(ledger) if not _may_be_refused(each, refused)} - stored
 
 
-def in_rows(database: psycopg.Connection[Any]) -> Callable[[Said], bool]:
-    """Whether what a message said is stored now. Its position may have been an echo's, which is not."""
+def in_rows(database: psycopg.Connection[Any], spans: Spans = ()) -> Callable[[Said], bool]:
+    """Whether what a message said is stored now, or was refused. Its position may have been an echo's, which is not."""
     held: dict[Key, set[str]] = {}
     rows = database.execute(
         f"SELECT d.ieee_address, r.measured_at, {', '.join(COLUMNS)} FROM meters_reading r {OF_METERS}"
     )
     for ieee, at, *values in rows:
         held[ieee, at] = {column for column, value in zip(COLUMNS, values, strict=True) if value is not None}
-    return lambda said: set(said.values) - {"relay"} <= held.get((said.ieee, said.at), set())
+    return lambda said: (
+        set(said.values) - {"relay"} <= held.get((said.ieee, said.at), set()) or _may_be_refused(said, spans)
+    )
 
 
 def lost_by_the_broker(database: psycopg.Connection[Any], ledger: Ledger) -> int:

@@ -223,7 +223,7 @@ class Run:
     def _lose(self, act: Act) -> None:
         """What the broker took since it wrote last, and is not stored when it is killed, it may lose."""
         with direct(self.site.database_url) as database:
-            is_stored = compare.in_rows(database)
+            is_stored = compare.in_rows(database, self.future_refused())
         act.begin(self.site)
         talkers = [town.talker.client for town in self.towns.values()]
         until(lambda: not any(each.is_connected() for each in talkers), "its last acknowledgements to be read")

@@ -114,6 +114,9 @@ def test_of_what_a_killed_broker_took_only_the_recent_and_not_stored_may_be_miss
     say(ledger, meter, now - timedelta(seconds=2), taken=False, power=7)
     connection.ensure_connection()
     is_stored = compare.in_rows(connection.connection)
+    refused = compare.in_rows(connection.connection, [(ledger.said[0].sent_at - 9, ledger.said[0].sent_at + 9)])
+    assert [is_stored(each) for each in ledger.said] == [True, False, False, False]
+    assert all(map(refused, ledger.said))
     ledger.give_up(ledger.said[2].sent_at, is_stored)
     assert (ledger.taken, ledger.given_up) == ({0, 1}, {2})
     assert found(ledger) == ["a value lost", "roll-ups are not their readings"]
