@@ -62,7 +62,7 @@ def test_who_waits_for_several_is_told_when_there_are_so_many() -> None:
 
 def test_who_waits_for_several_takes_what_there_is_once_there_is_a_hurry() -> None:
     inbox, told = Inbox(10, 1000), list[bool]()
-    inbox.put(message(0), 0)
+    inbox.put([message(0)], 0)
     storing = threading.Thread(target=lambda: told.append(inbox.wait(3, 3600)), daemon=True)
     storing.start()
     until(lambda: inbox.hurry() or told, "the end of its waiting")  # which may not have begun at the first
@@ -75,7 +75,7 @@ def test_a_hurry_ends_no_waiting_for_the_first() -> None:
     storing = threading.Thread(target=lambda: told.append(inbox.wait(1, PATIENCE_S)))
     storing.start()
     inbox.hurry()
-    inbox.put(message(0), 0)
+    inbox.put([message(0)], 0)
     storing.join(PATIENCE_S)
     assert told == [True]
 

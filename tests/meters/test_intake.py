@@ -43,7 +43,7 @@ def test_who_leaves_lets_go_of_the_broker_and_of_what_waits_at_once(broker: Any,
     made, other = Intake(), Intake()
     made._client.start()
     until(lambda: made.connected_at, "the connection")
-    made._receive(large())
+    made._receive([large()])
     made.leave()
     assert (made.queued, made._inbox.is_full, made._client.is_alive) == (0, False, False)
     other._client.start()

@@ -55,7 +55,7 @@ def test_who_finds_its_areas_taken_stores_no_more_of_them(settings: Any) -> None
     settings.MQTT_URL = "mqtt://127.0.0.1:1"
     other, worker = Leader(()), Worker()
     assert other.acquire(Shard()) == ""
-    worker._intake._inbox.put(mqtt.Message("z2m/1", b"{}", 1, False, timezone.now(), 1, 1), 0)
+    worker._intake._inbox.put([mqtt.Message("z2m/1", b"{}", 1, False, timezone.now(), 1, 1)], 0)
     try:
         assert worker._round() is False  # its own connection, and the lock with it, is gone
     finally:
