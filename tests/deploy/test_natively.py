@@ -133,14 +133,19 @@ def test_a_meter_is_switched_and_says_so_itself(site: Site, token: str, meter: s
     assert made.status == 202, made.text
     number = json.loads(made.text)["id"]
 
+    told: dict[str, Any] = {}
+
     def is_confirmed() -> bool:
-        answer = Browser(site).get(f"/api/v1/commands/{number}/", Authorization=token)
-        told: Any = answer.told
+        told.update(Browser(site).get(f"/api/v1/commands/{number}/", Authorization=token).told)
         assert told["status"] not in ("failed", "expired", "cancelled"), told
         return bool(told["status"] == "confirmed")
 
     # Whoever asks twenty times a second is told to wait, and never hears of it where the proof takes its time.
-    until(is_confirmed, "the switch to be proven", timeout_s=120, every_s=1.0)
+    try:
+        until(is_confirmed, "the switch to be proven", timeout_s=120, every_s=1.0)
+    except AssertionError as error:
+        said = site.state.log("mqtt_worker").read_text()[-2000:]
+        raise AssertionError(f"{error}; {told}; the worker: {said}") from None
 
 
 def test_sirvoy_is_heard_and_its_guest_sees_his_page(site: Site, meter: str) -> None:
