@@ -27,8 +27,8 @@ from campsite.embedded.processes import Failed, Process
 STALLED_S = 20.0
 """Without a further row for so long, the rest never comes."""
 ROUNDS, QUICK = 3, 5
-"""In a quick run there is one round, of so many times fewer messages, no backlog, and no Home Assistant, which takes half
-a minute to be warm."""
+"""In a quick run there is one round, of so many times fewer messages, no backlog, and no Home Assistant, which takes
+half a minute to be warm."""
 
 
 class Speed(NamedTuple):
@@ -56,7 +56,7 @@ RUNNERS = {
     OURS: Runner(Ours(), 200_000, 6_000),
     ONE: Runner(NodeRed("one_statement"), 6_000, 1_200),
     BATCH: Runner(NodeRed("batch"), 100_000, 6_000),
-    NAIVE: Runner(Naive(), 1_500, 300),
+    NAIVE: Runner(Naive(), 5_000, 300),
     HASS: Runner(HomeAssistant(), 10_000, 1_200),
 }
 Speeds = Mapping[str, Speed | str]
@@ -74,9 +74,9 @@ def flat_out(run: Run, runner: Runner) -> Speed:
             talker.send(runner.warm_up)
             settled(probe.rows, runner.warm_up, STALLED_S, f"{runner.peer.name}, warming up")
             prepared = talker.prepare(runner.messages)
-            clock = Clock(probe, process, runner.warm_up)
+            clock = Clock(probe, process)
             talker.send(runner.messages, prepared=prepared)
-            return clock.read(runner, runner.messages)
+            return clock.read(runner, runner.warm_up + runner.messages)
         finally:
             probe.close()
             process.stop(10)
@@ -89,25 +89,27 @@ def backlog(run: Run, runner: Runner) -> Speed:
         place.generator(keep=False).send(runner.messages)
         process, probe = runner.peer.start(place), Probe(runner.peer, place)
         try:
-            return Clock(probe, process, 0).read(runner, runner.messages)
+            return Clock(probe, process).read(runner, runner.messages)
         finally:
             probe.close()
             process.stop(10)
 
 
 class Clock:
-    """Runs from when it is made. `there`: the rows of before."""
+    """Runs from when it is made: what was stored before does not count."""
 
-    def __init__(self, probe: Probe, process: Process, there: int) -> None:
-        self._probe, self._process, self._there = probe, process, there
+    def __init__(self, probe: Probe, process: Process) -> None:
+        self._probe, self._process, self._there = probe, process, probe.rows()
         self._cpu_s, self._began = probe.cpu_s(process), time.time()
 
-    def read(self, runner: Runner, messages: int) -> Speed:
-        wanted = self._there + messages
-        stored = settled(self._probe.rows, wanted, STALLED_S, runner.peer.name) - self._there
+    def read(self, runner: Runner, wanted: int) -> Speed:
+        """Until there are so many rows in all."""
+        there = settled(self._probe.rows, wanted, STALLED_S, runner.peer.name)
+        if (stored := there - self._there) <= 0:
+            raise Failed(f"{runner.peer.name} had stored all before the clock began")
         used = [after - before for after, before in zip(self._probe.cpu_s(self._process), self._cpu_s, strict=True)]
         took_s = self._probe.last_at() - self._began
-        return Speed(stored / took_s, 1e6 * used[0] / stored, 1e6 * used[1] / stored, messages - stored)
+        return Speed(stored / took_s, 1e6 * used[0] / stored, 1e6 * used[1] / stored, wanted - there)
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------
