@@ -142,9 +142,14 @@ def _round(run: Run, runner: Runner) -> tuple[Speed, Speed | None]:
         runner = Runner(runner.peer, runner.messages // QUICK, runner.warm_up // QUICK)
     flat = flat_out(run, runner)
     run.say(f"{runner.peer.name}: {flat.per_s:,.0f}/s, {flat.process_us:.0f} + {flat.postgres_us:.0f} µs")
-    waited = backlog(run, runner) if runner.peer.keeps_session and not run.is_quick else None
-    if waited:
-        run.say(f"… a backlog: {waited.per_s:,.0f}/s, {waited.process_us:.0f} + {waited.postgres_us:.0f} µs")
+    if not runner.peer.keeps_session or run.is_quick:
+        return flat, None
+    try:
+        waited = backlog(run, runner)
+    except Failed as failed:  # that costs no other figure
+        run.say(f"… a backlog: {failed}")
+        return flat, None
+    run.say(f"… a backlog: {waited.per_s:,.0f}/s, {waited.process_us:.0f} + {waited.postgres_us:.0f} µs")
     return flat, waited
 
 
