@@ -19,6 +19,16 @@ MOST_TOLD = 5
 OF_METERS = "JOIN meters_meter m ON m.id = r.meter_id JOIN meters_device d ON d.id = m.device_id"
 
 
+def sent_to(database: psycopg.Connection[Any]) -> set[str]:
+    """The meters (addresses) to which a command went, be it heard or not: for two minutes what they say of their relay
+    may be its echo."""
+    found = database.execute(
+        "SELECT DISTINCT d.ieee_address FROM meters_command r "
+        f"{OF_METERS} WHERE r.sent_at IS NOT NULL OR r.claimed_at IS NOT NULL"
+    )
+    return {ieee for (ieee,) in found}
+
+
 def missing(database: psycopg.Connection[Any], ledger: Ledger, refused: Spans) -> set[Key]:
     """What the broker took and no row holds."""
     stored = set(database.execute(f"SELECT d.ieee_address, r.measured_at FROM meters_reading r {OF_METERS}"))

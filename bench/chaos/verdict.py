@@ -34,10 +34,10 @@ def judge(run: Run, *, is_long: bool) -> list[str]:
     if is_long:
         found += _in_minutes()
     days.sum_up(timezone.now())
-    switched = {move.ieee for base in LIVE for move in run.towns[base].moves}
     moves = [move for base in LIVE for move in run.towns[base].moves]
     true_times = partial(true_times_s, run.done, (run.began - MINUTE_S, time.time()))
     with direct(run.site.database_url) as database:
+        switched = {move.ieee for move in moves} | compare.sent_to(database)
         found += compare.compare(database, run.ledger, run.future_refused(), switched)
         late = partial(kept_back_s, run.done)
         people = run.people
