@@ -264,13 +264,13 @@ class Client:
             logger.error("The MQTT broker refused a subscription: %s", reasons)
 
     def _on_publish_packets(self, some: Iterable[packets.Packet]) -> None:
-        received_at, generation = datetime.now(UTC), self._generation
-        messages = []
+        generation, messages = self._generation, []
         try:
             for first, body in some:
                 topic, payload, qos, retained, packet_id = packets.publish(first, body)
                 name = topic.decode("utf-8", "backslashreplace")
-                messages.append(Message(name, payload, qos, retained, received_at, generation, packet_id))
+                # Each its own time: where a Zigbee2MQTT tells none, it is when this was measured.
+                messages.append(Message(name, payload, qos, retained, datetime.now(UTC), generation, packet_id))
         finally:  # what comes after may be no MQTT
             self._deliver(messages)
 

@@ -188,6 +188,14 @@ def test_what_comes_at_once_with_what_is_no_mqtt_is_heard(scripted: Callable[...
         assert [inbox.get(timeout=PATIENCE_S).payload for _ in range(2)] == [b"good", b"after"]
 
 
+def test_what_comes_at_once_has_each_its_own_time(scripted: Callable[..., ScriptedBroker]) -> None:
+    """Of a Zigbee2MQTT that tells no times, two reports of one moment would be one reading."""
+    broker = scripted(b"".join(packed(b"t", b"x", packet_id=number) for number in range(1, 101)))
+    with connected(f"mqtt://127.0.0.1:{broker.port}") as (_, inbox):
+        times = [inbox.get(timeout=PATIENCE_S).received_at for _ in range(100)]
+    assert times == sorted(set(times))
+
+
 def test_who_waited_for_room_longer_than_the_keepalive_keeps_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """The answer to a ping lies unread meanwhile: that is no silence of the broker's."""
     monkeypatch.setattr(mqtt, "KEEPALIVE_S", 1)
