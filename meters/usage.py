@@ -23,27 +23,26 @@ from meters.models import CounterEpoch, HourlyUsage
 HOUR = timedelta(hours=1)
 
 # Days as they were summed up; the hours of those of which an hour has changed since, as today's do. A day without hours
-# is one that is kept without them.
+# is one that is kept without them. What was used tells that it was known; only of a day without any is that looked for.
 BY_DAY = """
 WITH open AS (
     SELECT DISTINCT meter_id, (hour AT TIME ZONE %(zone)s)::date AS day FROM meters_hourlyusage
     WHERE NOT is_summed AND meter_id = ANY(%(meters)s) AND hour >= %(start)s AND hour < %(end)s
-), told AS (
-    SELECT meter_id, day, day::timestamp AT TIME ZONE %(zone)s AS since, energy_wh, estimated_wh,
-        (day + 1)::timestamp AT TIME ZONE %(zone)s AS until
-    FROM meters_dailyusage WHERE meter_id = ANY(%(meters)s) AND day >= %(first)s AND day < %(after)s
+), told AS NOT MATERIALIZED (
+    SELECT meter_id, day, NULL::timestamptz AS hour, energy_wh, estimated_wh FROM meters_dailyusage
+    WHERE meter_id IN (SELECT unnest(%(meters)s::int[])) AND day >= %(first)s AND day < %(after)s
         AND (meter_id, day) NOT IN (SELECT meter_id, day FROM open)
     UNION ALL
-    SELECT meter_id, day, h.hour, energy_wh, estimated_wh, h.hour + interval '1 hour'
-    FROM open JOIN meters_hourlyusage h USING (meter_id)
-    WHERE h.hour >= day::timestamp AT TIME ZONE %(zone)s AND h.hour < (day + 1)::timestamp AT TIME ZONE %(zone)s
+    SELECT meter_id, day, hour, energy_wh, estimated_wh FROM open JOIN meters_hourlyusage USING (meter_id)
+    WHERE hour >= day::timestamp AT TIME ZONE %(zone)s AND hour < (day + 1)::timestamp AT TIME ZONE %(zone)s
+), used AS (
+    SELECT day, sum(energy_wh) AS energy, sum(estimated_wh) AS estimated FROM told GROUP BY day
 )
-SELECT day, sum(energy_wh) AS energy, sum(estimated_wh) AS estimated FROM told
-WHERE energy_wh > 0 OR EXISTS (
-    SELECT FROM meters_counterepoch e WHERE e.meter_id = told.meter_id
-    AND e.first_at < told.until AND e.last_at > greatest(told.since, e.first_at)
+SELECT day, energy, estimated FROM used WHERE energy > 0 OR EXISTS (
+    SELECT FROM told JOIN meters_counterepoch e USING (meter_id) WHERE told.day = used.day
+    AND e.first_at < coalesce(hour + interval '1 hour', (told.day + 1)::timestamp AT TIME ZONE %(zone)s)
+    AND e.last_at > greatest(coalesce(hour, told.day::timestamp AT TIME ZONE %(zone)s), e.first_at)
 )
-GROUP BY day
 """
 
 

@@ -109,7 +109,8 @@ class CounterEpoch(models.Model):
         FALL = "fall", _("the counter fell")
         JUMP = "jump", _("the counter jumped; the jump was not billed")
 
-    meter = models.ForeignKey(Meter, models.CASCADE, related_name="epochs", verbose_name=_("meter"))
+    # The index of one_epoch_a_number begins with it.
+    meter = models.ForeignKey(Meter, models.CASCADE, related_name="epochs", db_index=False, verbose_name=_("meter"))
     number = models.PositiveSmallIntegerField(_("number"))
     reason = models.CharField(_("reason"), max_length=10, choices=Reason.choices)
     first_wh = models.IntegerField(_("first value in Wh"))

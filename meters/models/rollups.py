@@ -17,7 +17,8 @@ class HourlyUsage(models.Model):
     """
 
     pk = models.CompositePrimaryKey("meter", "hour")
-    meter = models.ForeignKey(Meter, models.CASCADE, related_name="+", verbose_name=_("meter"))
+    # The key begins with it.
+    meter = models.ForeignKey(Meter, models.CASCADE, related_name="+", db_index=False, verbose_name=_("meter"))
     hour = models.DateTimeField(_("hour"))
     energy_wh = models.IntegerField(_("energy in Wh"), default=0)
     estimated_wh = models.IntegerField(_("of it estimated"), default=0)
@@ -53,7 +54,8 @@ class DailyUsage(models.Model):
     """
 
     pk = models.CompositePrimaryKey("meter", "day")
-    meter = models.ForeignKey(Meter, models.CASCADE, related_name="+", verbose_name=_("meter"))
+    # The key begins with it.
+    meter = models.ForeignKey(Meter, models.CASCADE, related_name="+", db_index=False, verbose_name=_("meter"))
     day = models.DateField(_("day"))
     energy_wh = models.IntegerField(_("energy in Wh"))
     estimated_wh = models.IntegerField(_("of it estimated"))
@@ -68,7 +70,8 @@ class DailyUsage(models.Model):
     is_final = models.BooleanField(default=False, db_default=False)
 
     class Meta:
-        indexes = [models.Index(fields=["day"], name="day_of_use")]
+        # With what a year of the whole site is summed from: the table is not read for it.
+        indexes = [models.Index(fields=["day"], include=["meter", "energy_wh", "estimated_wh"], name="day_of_use")]
         verbose_name = _("daily use")
         verbose_name_plural = _("daily use")
 
