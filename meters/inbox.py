@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,6 +22,7 @@ class Inbox:
         self._most, self._most_bytes = most, most_bytes
         self._waiting: deque[Message] = deque()
         self._held_bytes = 0
+        self._waits_since = 0.0  # of time.monotonic()
         self._awaited = 1  # how many must wait before the storing thread wants to know
         lock = threading.Lock()
         self._has_room, self._has_enough = threading.Condition(lock), threading.Condition(lock)
@@ -38,12 +40,19 @@ class Inbox:
         with self._has_room:
             return self._waiting[0].received_at if self._waiting else None
 
+    @property
+    def waited_s(self) -> float:
+        """So long the first message has waited; less, where it was left behind by a batch that was full."""
+        return time.monotonic() - self._waits_since if self._waiting else 0.0
+
     def put(self, messages: Sequence[Message], timeout_s: float) -> bool:
         """All of them, as soon as there is room for one. False: there was none within `timeout_s`."""
         with self._has_room:
             if self.is_full and not self._has_room.wait_for(lambda: not self.is_full, timeout_s):
                 return False
             before = len(self._waiting)
+            if not before:
+                self._waits_since = time.monotonic()
             self._waiting.extend(messages)
             self._held_bytes += sum(map(_size, messages))
             if before < self._awaited <= len(self._waiting):

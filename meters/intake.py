@@ -33,7 +33,8 @@ MOST_BYTES = 64 * 1024 * 1024
 BATCH_SIZE = 5_000
 OBJECTS_OF_A_BATCH = 100_000
 FLUSH_S = 1.0
-"""Seconds that a batch collects. A batch costs some 3 ms of CPU however small it is; a board's tick is a second too."""
+"""Seconds from a message's receipt until it is committed, for as long as the database keeps up. A batch costs some 3 ms
+of CPU however small it is; a board's tick is a second too."""
 HURRIED_FLUSH_S = 0.1
 """The same while somebody waits for a proof."""
 IDLE_S = 0.5
@@ -64,6 +65,7 @@ class Intake:
         self._asked: dict[int, datetime] = {}
         self._ingest = Ingest(self._asked, self._shard)
         self._hurried_until = 0.0  # of time.monotonic()
+        self._took_s = 0.0  # to store the last batch
         self._mark = b""
         self._drained = threading.Event()
         self._lock = threading.Lock()
@@ -243,20 +245,23 @@ class Intake:
             connection.close()
 
     def _next_batch(self) -> list[mqtt.Message]:
-        """The messages of FLUSH_S from the first on, at most BATCH_SIZE; none when none came for IDLE_S.
+        """At most BATCH_SIZE messages; none when none came for IDLE_S. They are collected for as long as the first may
+        wait, less what the storing will take: at most half of it.
 
         While stopping it waits for none: what is queued goes in batches just as large.
         """
         if not self._inbox.wait(1, IDLE_S):
             return []
-        is_hurried = time.monotonic() < self._hurried_until
         if not self._stopping.is_set():
-            self._inbox.wait(BATCH_SIZE, HURRIED_FLUSH_S if is_hurried else FLUSH_S)
+            flush_s = HURRIED_FLUSH_S if time.monotonic() < self._hurried_until else FLUSH_S
+            self._inbox.wait(BATCH_SIZE, flush_s - min(self._took_s, flush_s / 2) - self._inbox.waited_s)
         return self._inbox.take(BATCH_SIZE)
 
     def _store(self, batch: list[mqtt.Message]) -> None:
         """Commit, then acknowledge. While the database is away the same batch is tried again."""
+        began = time.monotonic()
         outcome = self._commit(batch)
+        self._took_s = time.monotonic() - began
         if outcome is None:
             return  # told to stop: the broker keeps what was not acknowledged
         self._client.ack(batch)

@@ -1,6 +1,7 @@
 """The queue between the thread that receives and the one that stores."""
 
 import threading
+import time
 from datetime import UTC, datetime
 
 from meters import mqtt
@@ -87,3 +88,17 @@ def test_the_oldest_is_the_first_that_waits() -> None:
     inbox.put([first], 0)
     inbox.put([message(2)], 0)
     assert inbox.oldest == first.received_at
+
+
+def test_it_is_told_how_long_the_first_has_waited() -> None:
+    inbox, begun = Inbox(10, 1000), time.monotonic()
+    assert inbox.waited_s == 0
+    inbox.put([message(0)], 0)
+    after = time.monotonic()
+    inbox.put([message(1)], 0)
+    assert time.monotonic() - after <= inbox.waited_s <= time.monotonic() - begun
+    inbox.take(9)
+    assert inbox.waited_s == 0
+    emptied = time.monotonic()
+    inbox.put([message(2)], 0)
+    assert inbox.waited_s <= time.monotonic() - emptied
