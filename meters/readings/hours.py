@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -20,6 +21,15 @@ from meters.readings.spread import HOUR, hour_of, is_within_one_hour, spread
 
 Watts = list[tuple[datetime, int]]
 Used = dict[tuple[int, datetime], list[int]]  # (meter, hour) → [Wh, of it estimated]
+
+
+class Interval(NamedTuple):
+    """Between two values of a meter (by id)."""
+
+    meter_id: int
+    start: datetime
+    end: datetime
+
 
 ADD_ENERGY = """
 INSERT INTO meters_hourlyusage AS h (meter_id, hour, energy_wh, estimated_wh)
@@ -83,11 +93,12 @@ SELECT at, stop, wh FROM rises WHERE is_one_epoch AND wh > 0 AND stop > hour + i
 # The bounds of all intervals leave out the tables of other days, before any is looked at. OFFSET 0: one interval after
 # another, also where PostgreSQL has no statistics yet, as after a restore.
 WATTS = """
-SELECT DISTINCT measured_at, power_w
-FROM unnest(%(starts)s::timestamptz[], %(stops)s::timestamptz[]) AS i (start, stop), LATERAL (
-    SELECT measured_at, power_w FROM meters_reading WHERE meter_id = %(meter)s AND measured_at BETWEEN start AND stop
+SELECT DISTINCT meter_id, measured_at, power_w
+FROM unnest(%(meters)s::int[], %(starts)s::timestamptz[], %(stops)s::timestamptz[]) AS i (meter, start, stop), LATERAL (
+    SELECT meter_id, measured_at, power_w FROM meters_reading
+    WHERE meter_id = meter AND measured_at BETWEEN start AND stop
     AND measured_at BETWEEN %(min)s AND %(max)s AND power_w IS NOT NULL OFFSET 0
-) AS r ORDER BY measured_at
+) AS r ORDER BY meter_id, measured_at
 """
 FIRST_COUNTED = """
 SELECT measured_at, counter_wh, epoch FROM meters_reading WHERE meter_id = %s AND epoch IS NOT NULL AND measured_at > %s
@@ -101,6 +112,7 @@ LONGEST_KEPT_WHOLE = timedelta(days=365)
 def add(rises: Iterable[tuple[int, Rise]]) -> None:
     """Add what meters (by id) used. The readings of the interval must be stored before."""
     used: Used = defaultdict(lambda: [0, 0])
+    across: list[tuple[Interval, int]] = []
     known, hour, share = 0, LATEST, [0, 0]  # of the rise before: most share them
     for meter_id, rise in rises:
         (start, _), (end, _) = rise
@@ -111,8 +123,8 @@ def add(rises: Iterable[tuple[int, Rise]]) -> None:
             share = used[meter_id, hour]
             share[0] += rise.wh
         else:
-            start = _since_hours_are_kept(meter_id, start, end)
-            _collect(used, meter_id, start, end, rise.wh, _watts(meter_id, [(start, end)]))
+            across.append((Interval(meter_id, _since_hours_are_kept(meter_id, start, end), end), rise.wh))
+    _spread(used, across)
     _write(ADD_ENERGY, used)
 
 
@@ -145,10 +157,7 @@ def anew(meter_id: int, first: datetime, end: datetime) -> Used:
     within, across = _rises(meter_id, first, end)
     for hour, wh in within.items():
         used[meter_id, hour][0] += wh
-    watts = _watts(meter_id, [(start, stop) for start, stop, _ in across])
-    for start, stop, wh in across:
-        told = watts[bisect_left(watts, start, key=itemgetter(0)) : bisect_right(watts, stop, key=itemgetter(0))]
-        _collect(used, meter_id, start, stop, wh, told)
+    _spread(used, across)
     return used
 
 
@@ -187,9 +196,9 @@ def used_until(meter_id: int, at: datetime) -> int:
 def rebuild_around(meter_id: int, at: datetime) -> None:
     """A reading came late: where it lies in an interval that was spread over hours, its watts change the spread."""
     _within, across = _rises(meter_id, at, at + timedelta(microseconds=1))
-    for start, stop, _wh in across:
-        if start <= at < stop:
-            rebuild(meter_id, start, stop)
+    for (_, start, end), _wh in across:
+        if start <= at < end:
+            rebuild(meter_id, start, end)
 
 
 def _since_hours_are_kept(meter_id: int, start: datetime, end: datetime) -> datetime:
@@ -198,35 +207,40 @@ def _since_hours_are_kept(meter_id: int, start: datetime, end: datetime) -> date
     return start if final is None else max(start, final)
 
 
-def _collect(used: Used, meter_id: int, start: datetime, end: datetime, wh: int, watts: Watts) -> None:
-    estimated = not is_within_one_hour(start, end)
-    for hour, share in spread(start, end, wh, watts).items():
-        used[meter_id, hour][0] += share
-        used[meter_id, hour][1] += share if estimated else 0
+def _spread(used: Used, across: Sequence[tuple[Interval, int]]) -> None:
+    """Add the Wh of intervals that touch several hours: by the watts that were told meanwhile, else evenly."""
+    watts = _watts([interval for interval, _ in across])
+    for interval, wh in across:
+        (meter_id, start, end), told = interval, watts[interval.meter_id]
+        told = told[bisect_left(told, start, key=itemgetter(0)) : bisect_right(told, end, key=itemgetter(0))]
+        for hour, share in spread(start, end, wh, told).items():
+            used[meter_id, hour][0] += share
+            used[meter_id, hour][1] += 0 if is_within_one_hour(start, end) else share
 
 
-def _rises(
-    meter_id: int, start: datetime, end: datetime
-) -> tuple[dict[datetime, int], list[tuple[datetime, datetime, int]]]:
+def _rises(meter_id: int, start: datetime, end: datetime) -> tuple[dict[datetime, int], list[tuple[Interval, int]]]:
     """What was used, from the last value at or before `start` to the first at or after `end`: Wh by hour, of intervals
-    that lie within one; and those that do not, with their ends.
+    that lie within one; and those that do not.
     """
     with connection.cursor() as cursor:
         cursor.execute(RISES, {"meter": meter_id, "start": start, "end": end})
         rows = cursor.fetchall()
     within = {since: int(wh) for since, stop, wh in rows if stop is None}
-    return within, [(since, stop, int(wh)) for since, stop, wh in rows if stop is not None]
+    return within, [(Interval(meter_id, since, stop), int(wh)) for since, stop, wh in rows if stop is not None]
 
 
-def _watts(meter_id: int, intervals: Sequence[tuple[datetime, datetime]]) -> Watts:
-    """The power that was told within these intervals, which follow one another."""
+def _watts(intervals: Sequence[Interval]) -> dict[int, Watts]:
+    """The power that meters told within these intervals, in the order of the times."""
+    found: dict[int, Watts] = defaultdict(list)
     if not intervals:
-        return []
-    starts, stops = ([interval[end] for interval in intervals] for end in (0, 1))
+        return found
+    meters, starts, stops = (list(column) for column in zip(*intervals, strict=True))
+    told = {"meters": meters, "starts": starts, "stops": stops, "min": min(starts), "max": max(stops)}
     with connection.cursor() as cursor:
-        cursor.execute(WATTS, {"meter": meter_id, "starts": starts, "stops": stops, "min": starts[0], "max": stops[-1]})
-        rows: Watts = cursor.fetchall()
-        return rows
+        cursor.execute(WATTS, told)
+        for meter_id, at, power_w in cursor.fetchall():
+            found[meter_id].append((at, power_w))
+    return found
 
 
 def _known_hours(meter_id: int, first: datetime, last: datetime) -> set[datetime]:
