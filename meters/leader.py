@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any, NamedTuple
 
 import psycopg
@@ -17,6 +18,8 @@ LOCK = 7_301_000
 NAME_LOCK = LOCK + 6
 """With a hash of the worker's name: two of one name would be one client to the broker."""
 TELLING_LOCK = LOCK + 5
+GONE_WITHIN_S = 5.0
+LOOK_S = 0.05
 NOT_OURS = ("options", "prepare_threshold")
 
 
@@ -73,6 +76,7 @@ class Leader(Ear):
     """
 
     has_twin = False
+    _backend = 0  # PostgreSQL's process behind our connection, or behind the last one
 
     def acquire(self, shard: Shard) -> str:
         """Try to become the one that takes these areas; returns what stands in the way, nothing once it leads.
@@ -81,9 +85,19 @@ class Leader(Ear):
         database cannot be reached.
         """
         self.open()
+        self._outlive()
         if held := self._held(shard):
             self.release()
         return held
+
+    def _outlive(self) -> None:
+        """Wait for the end of our last connection: a busy PostgreSQL learns a moment later that we closed it, and until
+        then its locks would be in our own way.
+        """
+        former, self._backend = self._backend, self._connection.info.backend_pid if self._connection else 0
+        end = time.monotonic() + GONE_WITHIN_S
+        while self._try("EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)", former) and time.monotonic() < end:
+            time.sleep(LOOK_S)
 
     def _held(self, shard: Shard) -> str:
         self.has_twin = not self._try("pg_try_advisory_lock(%s, hashtext(%s))", NAME_LOCK, shard.name)
@@ -106,8 +120,8 @@ class Leader(Ear):
         """Try to become the one of several that does what one does for all, until the connection ends."""
         return self._try("pg_try_advisory_lock(%s)", TELLING_LOCK)
 
-    def _try(self, lock: str, *of: object) -> bool:
+    def _try(self, what: str, *of: object) -> bool:
         if self._connection is None:
             raise psycopg.OperationalError("no connection")
-        row = self._connection.execute(f"SELECT {lock}", of).fetchone()
+        row = self._connection.execute(f"SELECT {what}", of).fetchone()
         return bool(row and row[0])

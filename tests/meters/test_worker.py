@@ -63,6 +63,18 @@ def test_who_finds_its_areas_taken_stores_no_more_of_them(settings: Any) -> None
     assert worker._intake.queued == 0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_who_leads_again_is_not_kept_from_it_by_its_own_last_connection() -> None:
+    leader = Leader(())
+    try:
+        assert leader.acquire(Shard()) == ""
+        assert leader._connection
+        leader._connection.pgconn.send_query(b"SELECT pg_sleep(0.3)")  # so long it does not see that we left
+        assert leader.acquire(Shard()) == ""
+    finally:
+        leader.release()
+
+
 def test_the_number_of_a_whole_state_is_read_before_all_that_it_must_hold() -> None:
     make.worker()
     make.meter(area=make.area())
