@@ -27,8 +27,9 @@ CHECKED_EVERY_S = 10.0
 TICK_S = 1.5
 """So soon the next tick comes, where the worker lives."""
 LISTEN_AGAIN_S = 5.0
-SIGN_OF_LIFE_S = 25.0
-"""A page that was told nothing for so long hears at the next look that all is as it was: its line is not dead."""
+SIGN_OF_LIFE_S = 5.0
+"""A page that was told nothing for so long hears at the next look that all is as it was, after 16 s at the latest. One
+that hears nothing for 25 s says that it does not know: this process, or the database, hangs, or the line is dead."""
 MOST_OF_A_LINK = 10
 NOT_OPEN, TOO_SLOW, TOO_MANY = 4404, 1013, 4429
 """Why a page is closed: its stay or its link is over; it takes nothing; its link has too many."""

@@ -126,6 +126,19 @@ def test_an_outlet_that_is_not_heard_any_more_turns_grey_by_itself(page: Page) -
     expect(outlet.locator("[data-watts]")).to_be_visible()
 
 
+def test_a_page_that_is_told_nothing_at_all_says_so_within_half_a_minute(page: Page) -> None:
+    """Its socket stands, and what it asks is not refused: a server, or its database, that hangs."""
+    stand_alone(page)
+    stay, meter = camper()
+    enter(page, stay)
+    outlet = page.locator(f".outlet[data-meter='{meter.pk}']")
+    page.clock.run_for(20_000)
+    expect(outlet).not_to_have_attribute("data-old", re.compile(".*"))
+    page.clock.run_for(10_000)
+    expect(outlet).to_have_attribute("data-old", re.compile(".*"))
+    expect(page.locator("#offline")).to_be_visible()
+
+
 def stand_alone(page: Page) -> None:
     """Its clock can be put forward; no socket opens, and what it asks is never answered: it has what it came with."""
     page.clock.install()

@@ -1,7 +1,7 @@
 // Keeps a guest's page true while it stands: watts and ages by a socket, the rest by loading the page anew. Without a
 // socket it asks now and then; without a network it says so and shows how old everything is.
 
-const SILENCE_MS = 75_000; // the server gives a sign of life every half minute
+const SILENCE_MS = 25_000; // the server gives a sign of life every 10 to 16 s
 const POLL_MS = 15_000;
 const FIRST_POLL_MS = 3_000; // where no socket opens by then: the page may be one that was kept
 const LOOKS_KEPT_MS = 5_000; // a page that is older when it comes was kept, and a socket may open and know nothing
@@ -140,6 +140,7 @@ function replace(page) {
   const same = [...made.querySelectorAll("a, button, summary")].find((each) => words(each) === focused);
   same?.focus({ preventScroll: true });
   aheadMs = Number(made.dataset.now) - Date.now();
+  heardAt = Date.now();
   isOffline = false;
   show();
 }
@@ -169,10 +170,12 @@ function connect() {
   };
 }
 
+/** A server that is there and hangs tells as little as none. */
 function beat() {
+  const isSilent = Date.now() - heardAt > SILENCE_MS;
+  isOffline ||= isSilent;
   show();
   if (document.hidden) return;
-  const isSilent = Date.now() - heardAt > SILENCE_MS;
   if (isSilent) socket?.close();
   const isOpen = socket?.readyState === WebSocket.OPEN;
   if (Date.now() - askedAt > ASK_AGAIN_MS) refresh();
