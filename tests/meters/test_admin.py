@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 import pytest
 from auditlog.models import LogEntry
-from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.authtoken.models import Token
 
+from campsite.urls import admin
 from meters.models import (
     Area,
     AutomaticStop,
