@@ -15,7 +15,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
-from django.core.management import call_command
+from django.core.management import call_command, get_commands, load_command_class
 from django.db.models import ForeignKey, ForeignObjectRel
 
 from campsite import urls
@@ -256,6 +256,13 @@ def test_who_serves_no_pages_loads_none() -> None:
     loaded = set(ran.stdout.split())
     assert "meters.worker" in loaded
     assert not loaded & {f"{app}.admin" for app in APPS} | loaded & {"campsite.urls", "monitoring.backup.runs"}
+
+
+def test_no_command_looks_at_all_pages_before_it_begins() -> None:
+    """That takes a second of a processor. qcluster does, and loads by it what its processes then share."""
+    ours = {name: app for name, app in get_commands().items() if app in {*APPS, "campsite"}}
+    look = {name for name, app in ours.items() if load_command_class(app, name).requires_system_checks}
+    assert look == {"qcluster"}
 
 
 def test_djangos_checks_have_nothing_to_say_of_the_admins_pages() -> None:
