@@ -13,7 +13,7 @@ from django.apps import AppConfig
 from django.utils import timezone
 from django_q.models import Schedule
 
-from monitoring.backup import asking
+from monitoring import backup
 
 SCHEDULES: dict[str, dict[str, Any]] = {
     # Two weeks are made ahead, so that days of a dead cluster are no harm; the worker makes today's itself.
@@ -67,14 +67,14 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "func": "monitoring.tasks.drill_restore",
         "schedule_type": Schedule.DAILY,
         "at": time(5, 45),
-        "kwargs": repr({"q_options": {"timeout": asking.LONGEST_S}}),
+        "kwargs": repr({"q_options": {"timeout": backup.LONGEST_S}}),
     },
     # After all that puts tables in order, which would wait for it. It may take longer than any other job.
     "Back up": {
         "func": "monitoring.tasks.back_up",
         "schedule_type": Schedule.DAILY,
         "at": time(5, 15),
-        "kwargs": repr({"q_options": {"timeout": asking.LONGEST_S}}),
+        "kwargs": repr({"q_options": {"timeout": backup.LONGEST_S}}),
     },
     # All but guests (above) and what meters measured: monitoring/retention/table.py.
     "Forget what is old": {

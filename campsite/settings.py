@@ -126,7 +126,7 @@ Q_CLUSTER = {
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # its pages are loaded with the addresses: campsite/urls.py
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -268,6 +268,25 @@ def OTP_TOTP_ISSUER(_device: object) -> str:
 
 AUDITLOG_CID_HEADER = None
 """Nothing that a caller only claims is stored."""
+AUDITLOG_INCLUDE_TRACKING_MODELS = [
+    {
+        "model": "auth.User",
+        "exclude_fields": ["last_login"],
+        "mask_fields": ["password"],
+        "mask_callable": "meters.admin.history.withheld",
+        "m2m_fields": {"groups", "user_permissions"},
+    },
+    {"model": "auth.Group", "m2m_fields": {"permissions"}},
+    {"model": "meters.Area", "m2m_fields": {"neighbours"}},
+    "meters.Meter",
+    {"model": "meters.Pitch", "exclude_fields": ["occupied_until"]},
+    "bookings.PackagePattern",
+    "bookings.PowerRule",
+    "bookings.Tariff",
+    {"model": "monitoring.AlertRoute", "m2m_fields": {"areas"}},
+    "monitoring.MaintenanceWindow",
+]
+"""The tables whose changes are kept by themselves, whoever makes them: those of staff's forms. Verbs note their own."""
 TRUSTED_PROXIES = [ip_network(told, strict=False) for told in env.list("TRUSTED_PROXIES", default=[])]
 """Addresses or networks of our own proxies: what these say of the caller (X-Forwarded-For, X-Forwarded-Proto) is
 believed. uvicorn needs --no-proxy-headers for it, else it believes others."""

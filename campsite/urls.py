@@ -18,6 +18,7 @@ websocket_urlpatterns = [
     *consumer.websocket_urlpatterns,
     sockets.nowhere,
 ]
+admin.autodiscover()  # not with the apps: a worker, and most commands, serve no pages
 handler500 = "campsite.away.failed"
 
 urlpatterns = [

@@ -57,7 +57,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Radios come first, since they wait most of their time; the browser's beside them, since they never do."""
+    """What takes minutes comes first, lest all wait for it in the end; then radios, since they wait most of their time;
+    the browser's beside them, since they never do.
+    """
     items.sort(key=_first)
     missing = _missing()
     for item in items:
@@ -67,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _first(item: pytest.Item) -> list[bool]:
-    first = [not item.get_closest_marker(name) for name in ("twin", "browser", "services")]
+    first = [not item.get_closest_marker(name) for name in ("long", "twin", "browser", "services")]
     return [*first, bool(item.get_closest_marker("late"))]
 
 

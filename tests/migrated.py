@@ -48,7 +48,9 @@ def copy(name: str) -> str:
     """The URL of a new database of this name."""
     source = template()
     with server() as ours:
-        ours.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(source)))
+        # As files: half of what it costs block by block.
+        made = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(Identifier(name), Identifier(source))
+        ours.execute(made)
     return url(name)
 
 

@@ -1,7 +1,10 @@
 """The shape that every change keeps to: who may import whom, who may write which table."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
@@ -11,8 +14,11 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.conf import settings
-from django.core.management import call_command
+from django.core import checks
+from django.core.management import call_command, get_commands, load_command_class
 from django.db.models import ForeignKey, ForeignObjectRel
+
+from campsite import urls
 
 ROOT = Path(settings.BASE_DIR)
 APPS = ("meters", "bookings", "monitoring")
@@ -233,3 +239,33 @@ def test_tables_are_written_in_sql_by_their_writers_alone() -> None:
         for table in {table for text in texts for table in statement.findall(text)}:
             owner = owners.get(table)
             assert owner is None or path.startswith(owner), f"{path} writes {table}"
+
+
+def test_who_serves_no_pages_loads_none() -> None:
+    """Each start of the worker, and each container's probe, would take half a second of a processor more."""
+    told = "import sys, django; django.setup(); import meters.worker; print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", told],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "campsite.settings", "SECRET_KEY": "x"},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    loaded = set(ran.stdout.split())
+    assert "meters.worker" in loaded
+    assert not loaded & {f"{app}.admin" for app in APPS} | loaded & {"campsite.urls", "monitoring.backup.runs"}
+
+
+def test_no_command_looks_at_all_pages_before_it_begins() -> None:
+    """That takes a second of a processor. qcluster does, and loads by it what its processes then share."""
+    ours = {name: app for name, app in get_commands().items() if app in {*APPS, "campsite"}}
+    look = {name for name, app in ours.items() if load_command_class(app, name).requires_system_checks}
+    assert look == {"qcluster"}
+
+
+def test_djangos_checks_have_nothing_to_say_of_the_admins_pages() -> None:
+    """Loaded here: `check` may look at them before it has loaded the addresses, and with them the pages."""
+    assert {model._meta.app_label for model in urls.admin.site._registry} >= set(APPS)
+    assert checks.run_checks(tags=["admin"]) == []

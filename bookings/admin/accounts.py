@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from auditlog.registry import auditlog
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -26,9 +25,6 @@ from bookings.models import Booking, Charge, PackageNotice, PackagePattern, Pack
 from meters.admin.base import NOTHING, label, link, local, quantity
 from meters.models import Pitch
 from meters.people import person
-
-auditlog.register(Tariff)
-auditlog.register(PackagePattern)
 
 PATTERN_WORDS = {
     "empty": _("This would fit every extra: write at least a letter."),

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from auditlog.registry import auditlog
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -19,8 +18,6 @@ from bookings.admin import vacancy
 from bookings.models import PowerRule
 from meters.admin.base import NOTHING, ToldAdmin, label
 from meters.admin.history import History
-
-auditlog.register(PowerRule)
 
 
 class RuleForm(forms.ModelForm):

@@ -3,7 +3,6 @@
 from meters.admin import (
     access,
     areas,
-    audit,
     audit_log,
     bridge,
     commands,
@@ -19,7 +18,6 @@ from meters.admin import (
 __all__ = [
     "access",
     "areas",
-    "audit",
     "audit_log",
     "bridge",
     "commands",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import auditlog.admin  # noqa: F401  (registers what is taken back below)
 from auditlog.models import LogEntry
-from auditlog.registry import auditlog
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -23,24 +23,9 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from meters.admin import history
 from meters.admin.base import NOTHING, NeverWritten, Text
 from meters.people import person
 
-
-def withheld(_value: str) -> str:
-    """What the audit log has of a password: that it is another one."""
-    return history.HIDDEN
-
-
-auditlog.register(
-    User,
-    exclude_fields=["last_login"],
-    mask_fields=["password"],
-    mask_callable=f"{__name__}.{withheld.__name__}",
-    m2m_fields={"groups", "user_permissions"},
-)
-auditlog.register(Group, m2m_fields={"permissions"})
 # Of background jobs only those that failed are anybody's business: the schedules stand in code.
 for _model in (User, Group, TokenProxy, LogEntry, Failure, OrmQ, Schedule, Success):
     admin.site.unregister(_model)

@@ -92,6 +92,11 @@ class Change(NamedTuple):
         return f"{self.title}: {self.new}" if self.old is None else f"{self.title}: {self.old} → {self.new}"
 
 
+def withheld(_value: str) -> str:
+    """What the log has of a password: that it is another one."""
+    return HIDDEN
+
+
 def who(entry: LogEntry) -> str:
     """Of the staff by name; of others what is known: who wanted it, else that it was nobody of the staff."""
     if entry.actor:

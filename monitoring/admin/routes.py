@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from auditlog.registry import auditlog
 from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
@@ -23,8 +22,6 @@ from monitoring import alerts
 from monitoring.checks.alerting import FAILS_AFTER
 from monitoring.components import Component
 from monitoring.models import Alert, AlertRoute
-
-auditlog.register(AlertRoute, m2m_fields={"areas"})
 
 
 class RouteForm(forms.ModelForm):

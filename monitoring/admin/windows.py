@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from auditlog.registry import auditlog
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -19,8 +18,6 @@ from unfold.admin import ModelAdmin
 from meters.admin.base import label, local, nowrap
 from meters.people import person
 from monitoring.models import MaintenanceWindow
-
-auditlog.register(MaintenanceWindow)
 
 JUST_NOW = timedelta(minutes=15)
 """A window may have begun so long before it is told: somebody has to fill in the form."""

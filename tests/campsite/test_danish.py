@@ -10,12 +10,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets, label_for_field
 from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from django.utils import translation
 
+from campsite.urls import admin
 from tests import make
 from tests.campsite.test_access import ADDRESSES
 

@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 import pytest
 from auditlog.models import LogEntry
-from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.contrib.messages.storage import default_storage
 from django.contrib.sessions.backends.db import SessionStore
@@ -30,6 +29,7 @@ from django.utils import translation
 from bookings.reception import verbs
 from campsite import groups, menu
 from campsite.middleware import Audit
+from campsite.urls import admin
 from meters.admin import history
 from meters.admin.bridge import OF_AREA
 from meters.models import Area

@@ -20,7 +20,7 @@ from tests.deploy.browser import Browser
 from tests.deploy.native import CORE, PROBE_S, Site
 from tests.meters.harness import until
 
-pytestmark = [pytest.mark.services, pytest.mark.mosquitto, pytest.mark.xdist_group("deploy")]
+pytestmark = [pytest.mark.services, pytest.mark.long, pytest.mark.mosquitto, pytest.mark.xdist_group("deploy")]
 PASSWORD = "Lyng-og-strandeng-47"
 PREPARE = f"""
 from django.utils import timezone

@@ -29,7 +29,7 @@ from tests.deploy.native import caddy
 from tests.meters import harness
 from tests.meters.harness import Services, Workers, free_port, kill, says, until
 
-pytestmark = [pytest.mark.services, pytest.mark.xdist_group("deploy")]
+pytestmark = [pytest.mark.services, pytest.mark.long, pytest.mark.xdist_group("deploy")]
 HOUR = timedelta(hours=1)
 
 

@@ -13,7 +13,7 @@ from tests.deploy.engine import Engine
 from tests.deploy.native import PROBE_S, Site
 from tests.meters.harness import Fleet, until
 
-pytestmark = [pytest.mark.services, pytest.mark.mosquitto, pytest.mark.xdist_group("deploy")]
+pytestmark = [pytest.mark.services, pytest.mark.long, pytest.mark.mosquitto, pytest.mark.xdist_group("deploy")]
 MIGRATION = """
 from django.db import migrations
 

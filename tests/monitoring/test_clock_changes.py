@@ -3,11 +3,11 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
-from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.forms import DateTimeField
 from django.utils import timezone, translation
 
+from campsite.urls import admin
 from meters import clock
 from monitoring import availability, routes
 from monitoring.findings import Severity

@@ -271,7 +271,8 @@ def test_the_next_route_is_told_though_the_first_one_fails(sinks: dict[str, Sink
 
 def test_after_a_window_the_next_route_waits_for_its_turn(sinks: dict[str, Sink], next_route: AlertRoute) -> None:
     window(0, 60)
-    minutes(70, OFFLINE)
+    minutes(60, OFFLINE, every=4)
+    minutes(10, OFFLINE, since=60)
     assert (len(sinks["first"].told), len(sinks["next"].told)) == (1, 0)
     minutes(10, OFFLINE, since=70)
     assert len(sinks["next"].told) == 1
@@ -296,7 +297,7 @@ def test_who_wants_the_worst_only_is_told_when_it_has_become_critical(
 
 def test_what_is_true_for_days_is_told_when_its_route_works_again(sink: Sink, route: AlertRoute) -> None:
     sink.status = 500
-    minutes(50 * 60, OFFLINE, every=30)
+    minutes(50 * 60, OFFLINE, every=60)
     sink.status = 200
     minutes(40, OFFLINE, since=50 * 60, every=4)
     assert len(sink.told) == 1
@@ -308,7 +309,7 @@ def test_a_route_that_was_out_of_use_is_told_of_what_is_wrong_now_and_of_nothing
     minutes(5, OFFLINE)
     AlertRoute.objects.update(is_active=False)
     minutes(5, since=5)
-    minutes(60 * 60, BROKER, since=10, every=30)
+    minutes(60 * 60, BROKER, since=10, every=120)
     AlertRoute.objects.update(is_active=True)
     minutes(5, BROKER, since=61 * 60)
     assert [told["title"].partition(": ")[2][:30] for told in sink.told[1:]] == ["The MQTT broker cannot be reac"]

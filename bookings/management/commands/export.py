@@ -32,6 +32,7 @@ class Command(BaseCommand):
         "Writes a stay's readings or ledger, a meter's readings, hours or days, or a month of the campsite (hours or "
         "days of all meters, or the ledger) into a file: whole, or not at all."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("of", choices=sorted(KINDS))

@@ -36,6 +36,7 @@ class Command(BaseCommand):
         "done, all or nothing. What is here already is never changed, and a second run changes nothing. "
         "See docs/legacy.md."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", nargs="+", metavar="FILE", help="a file, or TABLE=FILE for a CSV of another name")

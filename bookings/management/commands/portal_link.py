@@ -15,6 +15,7 @@ from bookings.models import Stay
 
 class Command(BaseCommand):
     help = "Makes a new link to the page of each stay of a booking and prints it, this once."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("booking", type=int, help="the booking's number in Sirvoy")

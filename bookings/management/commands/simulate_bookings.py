@@ -27,6 +27,7 @@ TRY_AGAIN_S = 5.0
 
 class Command(BaseCommand):
     help = "Simulate guests: post what Sirvoy would tell of them to this site's own webhook, until it is stopped."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--site", default="http://127.0.0.1:8000", help="where this site answers")

@@ -18,6 +18,7 @@ from meters import clock
 
 class Command(BaseCommand):
     help = "Shows what Sirvoy's export of bookings would change; with --apply it is brought in."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)

@@ -18,6 +18,7 @@ UNKNOWN_SITE = (
 
 class Command(BaseCommand):
     help = "Makes an address for Sirvoy's webhook and prints it, this once. Two may be valid at the same time."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", nargs="?", default="Sirvoy", help="where it is used, for the list in the admin")

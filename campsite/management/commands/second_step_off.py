@@ -13,6 +13,7 @@ from campsite.login import factors, sessions
 
 class Command(BaseCommand):
     help = "Take somebody's second step away and log him out everywhere; the next log-in asks for the password alone."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")

@@ -12,6 +12,7 @@ from campsite import groups
 
 class Command(BaseCommand):
     help = "Makes each group of staff hold what docs/roles.md says of it. Each migrate does so, too."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 where something is wrong")

@@ -23,6 +23,7 @@ class Command(BaseCommand):
     help = (
         "Make the log-in, areas and pitches of a simulated campsite; with --install hang its meters on their pitches."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

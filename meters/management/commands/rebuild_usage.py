@@ -17,6 +17,7 @@ class Command(BaseCommand):
         "Compute the use by hour and by day anew from the raw readings and tell each difference; none is expected. "
         "Ends with 1 where there are any that are not mended. May run while readings come in."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--from", dest="first", type=_day, help="first day, by default the oldest that is kept")

@@ -13,6 +13,7 @@ from monitoring.models import BackupRun, Origin
 
 class Command(BaseCommand):
     help = "Back up database, Zigbee2MQTTs and folders to each of BACKUP_TARGETS, encrypted for BACKUP_RECIPIENTS."
+    requires_system_checks: list[str] = []
 
     def handle(self, **options: Any) -> None:
         try:

@@ -14,6 +14,7 @@ from monitoring.backup.targets import NotWhole, Target
 
 class Command(BaseCommand):
     help = "List the backups on each target of BACKUP_TARGETS. What is not whole is none, and said to be none."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("target", nargs="?", help="only this one")

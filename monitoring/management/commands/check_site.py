@@ -14,6 +14,7 @@ from monitoring.findings import Finding, Severity
 
 class Command(BaseCommand):
     help = "Tells what is wrong at the moment. Exit code: 0 all is well, 1 warnings, 2 something critical."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="for programs: all, with what each is part of")

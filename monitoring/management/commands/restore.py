@@ -44,6 +44,7 @@ docs/disaster-recovery.md tells it all.""")
 
 class Command(BaseCommand):
     help = "Brings a backup back into an empty database. Nothing that is in use is ever overwritten."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--from", dest="target", required=True, help="a name in BACKUP_TARGETS")

@@ -20,6 +20,7 @@ class Command(BaseCommand):
         "Brings the newest backup of a target back into a scratch database, compares it with its manifest, and drops "
         "it again. Exit code: 0 it can be brought back, 1 it cannot."
     )
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

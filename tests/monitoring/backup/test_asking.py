@@ -10,7 +10,7 @@ from django_q.scheduler import scheduler
 
 from campsite import schedules
 from monitoring import tasks
-from monitoring.backup import asking, locks
+from monitoring.backup import LONGEST_S, asking, locks
 from monitoring.models import BackupRun
 from tests import make
 
@@ -55,12 +55,12 @@ def test_the_night_makes_one_unless_none_is_set_up(settings):
 
 
 def test_a_job_is_handed_out_again_only_when_the_longest_must_have_ended():
-    assert configured.Q_CLUSTER["retry"] > asking.LONGEST_S
+    assert configured.Q_CLUSTER["retry"] > LONGEST_S
     asking.ask(make.superuser())
-    assert OrmQ.objects.get().task["timeout"] == asking.LONGEST_S
+    assert OrmQ.objects.get().task["timeout"] == LONGEST_S
     OrmQ.objects.all().delete()
     schedules.sync()
     Schedule.objects.exclude(func="monitoring.tasks.back_up").delete()
     Schedule.objects.update(next_run=timezone.now() - timedelta(minutes=1))
     scheduler()
-    assert OrmQ.objects.get().task["timeout"] == asking.LONGEST_S
+    assert OrmQ.objects.get().task["timeout"] == LONGEST_S

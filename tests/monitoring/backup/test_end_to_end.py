@@ -16,7 +16,7 @@ from monitoring.backup import database
 from tests.campsite.embedded.test_server import PATIENCE_S, Server, server  # noqa: F401
 from tests.monitoring.backup import kept
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.long]
 is_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: children that end with their parent")
 METERS = 40
 USED_S = 240
