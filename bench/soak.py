@@ -18,7 +18,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,8 @@ WARM_UP = 0.4
 """This part of the time, an hour at most: caches fill, pools open, tables find their size."""
 MOST_WARM_UP_S = 3600.0
 SHORT_S = 1800.0
+WORKERS, MAY_RISE = "MB of qcluster's workers", 1.1
+"""They hold more and more until they make way: at most so many times as much in the second half as in the first."""
 MOST_POINTS = 400
 STORED = 0.5
 """At least this part of the messages must become readings: two messages may tell of one."""
@@ -147,13 +149,22 @@ class Kept:
         self.messages = float(payload)
 
 
-def sample(site: Site, kept: Kept) -> dict[str, float]:
+def of_cluster(pids: Sequence[int], first: Collection[int]) -> dict[str, float]:
+    """A worker makes way for a new one after a quarter of an hour, which begins with what those hold that stay: what
+    goes on growing does so in them, and is judged there. `first`: the processes that were there at the start.
+    """
+    found = of_processes("qcluster", pids)
+    stays = of_processes("qcluster", [pid for pid in pids if pid in first])["qcluster MB"]
+    return found | {"qcluster MB": stays, WORKERS: found["qcluster MB"] - stays}
+
+
+def sample(site: Site, kept: Kept, first: Collection[int]) -> dict[str, float]:
     found = {"broker kept messages": kept.messages, "write-ahead log segments": wal_segments(site)}
     for name, pids in site.pids_of.items():
         if name == "postgres":  # its shared buffers fill up to their size: what its processes have beside them
             found["postgres processes connections"] = float(len(pids))
         else:
-            found |= of_processes(name, pids)
+            found |= of_cluster(pids, first) if name == "qcluster" else of_processes(name, pids)
     with redis.Redis.from_url(site.services.valkey.url) as valkey:
         told = valkey.info()
         found |= {"valkey used MB": told["used_memory"] / MB, "valkey clients": float(told["connected_clients"])}
@@ -295,6 +306,17 @@ def trends(rows: Sequence[Mapping[str, float]], seconds: float) -> list[Trend]:
     return [trend(name, [(row["at"], row.get(name, 0.0)) for row in late]) for name in names]
 
 
+def risen(rows: Sequence[Mapping[str, float]], seconds: float) -> list[str]:
+    """Whether what comes and goes comes higher."""
+    late = [row[WORKERS] for row in rows if row["at"] >= min(MOST_WARM_UP_S, WARM_UP * seconds)]
+    if len(late) < 4:
+        return []
+    before, after = max(late[: len(late) // 2]), max(late[len(late) // 2 :])
+    return (
+        [f"qcluster's workers held {before:.0f} MB at most, and {after:.0f} later"] if after > MAY_RISE * before else []
+    )
+
+
 def unwell(
     rows: Sequence[Mapping[str, float]],
     answers: Mapping[str, int],
@@ -327,10 +349,11 @@ def watch(
     run: Run, nights: Nights, seconds: float, write: Callable[[Mapping[str, float]], None]
 ) -> list[dict[str, float]]:
     began, rows, kept = time.monotonic(), list[dict[str, float]](), Kept(run.site.broker.url)
+    first = set(run.site.pids_of["qcluster"])
     while (passed := time.monotonic() - began) < seconds:
         nights.look(passed)
         if not rows or passed >= rows[-1]["at"] + SAMPLE_S:
-            rows.append({"at": passed} | sample(run.site, kept))
+            rows.append({"at": passed} | sample(run.site, kept, first))
             write(rows[-1])
         time.sleep(0.5)
     kept.stop()
@@ -388,7 +411,7 @@ def main() -> int:
         rows = watch(run, nights, seconds, writer(told.csv))
         ended = [name for name, part in site.parts.items() if not part.process.is_alive()]
         ended += ["Chromium"] if run.pages and run.pages.failed else []
-        wrong = unwell(rows, callers.answers, told.rate, ended, nights.count)
+        wrong = unwell(rows, callers.answers, told.rate, ended, nights.count) + risen(rows, seconds)
     return show(trends(rows, seconds), wrong, rows, told.csv)
 
 

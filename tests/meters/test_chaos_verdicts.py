@@ -223,3 +223,10 @@ def test_what_was_not_well_is_told_although_all_is_flat() -> None:
         "0 backups came back in 6 nights",
     ]
     assert soak.unwell([begun, well], {}, 20, [], 6) == ["callers were never answered"]
+
+
+@pytest.mark.parametrize(("later_mb", "is_told"), [(95.0, False), (120.0, True)])
+def test_what_comes_and_goes_is_told_where_it_comes_higher(later_mb: float, is_told: bool) -> None:
+    held = [60.0, 80.0, 90.0, 60.0, 80.0, later_mb]
+    rows = [{"at": 600.0 + number * 30, soak.WORKERS: mb} for number, mb in enumerate(held)]
+    assert bool(soak.risen([{"at": 0.0, soak.WORKERS: 300.0}, *rows], 900)) is is_told
