@@ -49,7 +49,8 @@ WARM_UP = 0.4
 MOST_WARM_UP_S = 3600.0
 SHORT_S = 1800.0
 WORKERS, MAY_RISE = "MB of qcluster's workers", 1.1
-"""They hold more and more until they make way: at most so many times as much in the second half as in the first."""
+"""They hold more and more until they make way: at most so many times as much in the second half as in the first. Their
+slope is not judged: the name ends with no unit."""
 MOST_POINTS = 400
 STORED = 0.5
 """At least this part of the messages must become readings: two messages may tell of one."""
@@ -312,9 +313,9 @@ def risen(rows: Sequence[Mapping[str, float]], seconds: float) -> list[str]:
     if len(late) < 4:
         return []
     before, after = max(late[: len(late) // 2]), max(late[len(late) // 2 :])
-    return (
-        [f"qcluster's workers held {before:.0f} MB at most, and {after:.0f} later"] if after > MAY_RISE * before else []
-    )
+    if not before or after <= MAY_RISE * before:  # none has made way yet: the first ones count as those that stay
+        return []
+    return [f"qcluster's workers held {before:.0f} MB at most, and {after:.0f} later"]
 
 
 def unwell(

@@ -50,7 +50,7 @@ FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS i (n), {METERS_SQL}
 HOURS = f"""
 INSERT INTO meters_hourlyusage (meter_id, hour, energy_wh, estimated_wh, first_at, last_at, power_min_w, power_max_w,
     voltage_min_dv, voltage_max_dv, current_max_ma, readings, is_summed)
-SELECT m.id, h, CASE WHEN h < %(begin)s THEN m.w ELSE
+SELECT m.id, h, CASE WHEN h < %(begin)s THEN m.w * (extract(month FROM h) BETWEEN 4 AND 10)::int ELSE
     ((i.n + 60) * m.w / 60 / 10 * 10)::int - {COUNTER} END, 0, h, h + interval '59 minutes', m.w, m.w, 2300, 2300,
     m.w * 1000 / 230, 60, true
 FROM generate_series(%(oldest)s, %(end)s - interval '1 hour', interval '1 hour') AS h

@@ -42,7 +42,7 @@ class Inbox:
 
     @property
     def waited_s(self) -> float:
-        """So long the first message has waited; less, where it was left behind by a batch that was full."""
+        """The first message has waited so long, or less, where a batch that was full has left it behind."""
         return time.monotonic() - self._waits_since if self._waiting else 0.0
 
     def put(self, messages: Sequence[Message], timeout_s: float) -> bool:
@@ -84,6 +84,15 @@ class Inbox:
         with self._has_room:
             self._held_bytes -= sum(map(_size, stored))
             self._has_room.notify()
+
+
+def collecting_s(flush_s: float, took_s: float, waited_s: float) -> float:
+    """For how many more seconds a batch may collect, so that its first message is stored `flush_s` after it came.
+
+    It has waited for `waited_s`; storing took `took_s` the last time. No more than half of `flush_s` is set aside for
+    that: a database that was away for an hour does not make each batch a single message.
+    """
+    return flush_s - min(took_s, flush_s / 2) - waited_s
 
 
 def _size(message: Message) -> int:

@@ -21,7 +21,7 @@ from django.db import Error, connection
 
 from meters import mqtt, shards
 from meters.batch import Outcome
-from meters.inbox import Inbox
+from meters.inbox import Inbox, collecting_s
 from meters.ingest import Ingest
 from meters.shards import Shard
 
@@ -245,8 +245,7 @@ class Intake:
             connection.close()
 
     def _next_batch(self) -> list[mqtt.Message]:
-        """At most BATCH_SIZE messages; none when none came for IDLE_S. They are collected for as long as the first may
-        wait, less what the storing will take: at most half of it.
+        """At most BATCH_SIZE messages, collected for as long as the first may wait; none when none came for IDLE_S.
 
         While stopping it waits for none: what is queued goes in batches just as large.
         """
@@ -254,7 +253,7 @@ class Intake:
             return []
         if not self._stopping.is_set():
             flush_s = HURRIED_FLUSH_S if time.monotonic() < self._hurried_until else FLUSH_S
-            self._inbox.wait(BATCH_SIZE, flush_s - min(self._took_s, flush_s / 2) - self._inbox.waited_s)
+            self._inbox.wait(BATCH_SIZE, collecting_s(flush_s, self._took_s, self._inbox.waited_s))
         return self._inbox.take(BATCH_SIZE)
 
     def _store(self, batch: list[mqtt.Message]) -> None:

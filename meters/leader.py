@@ -20,6 +20,7 @@ NAME_LOCK = LOCK + 6
 TELLING_LOCK = LOCK + 5
 GONE_WITHIN_S = 5.0
 LOOK_S = 0.05
+HOLDS_LOCKS = "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = %s)"
 NOT_OURS = ("options", "prepare_threshold")
 
 
@@ -96,7 +97,7 @@ class Leader(Ear):
         """
         former, self._backend = self._backend, self._connection.info.backend_pid if self._connection else 0
         end = time.monotonic() + GONE_WITHIN_S
-        while self._try("EXISTS (SELECT FROM pg_stat_activity WHERE pid = %s)", former) and time.monotonic() < end:
+        while self._try(HOLDS_LOCKS, former) and time.monotonic() < end:
             time.sleep(LOOK_S)
 
     def _held(self, shard: Shard) -> str:

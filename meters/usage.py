@@ -38,8 +38,9 @@ WITH open AS (
 ), used AS (
     SELECT day, sum(energy_wh) AS energy, sum(estimated_wh) AS estimated FROM told GROUP BY day
 )
-SELECT day, energy, estimated FROM used WHERE energy > 0 OR EXISTS (
-    SELECT FROM told JOIN meters_counterepoch e USING (meter_id) WHERE told.day = used.day
+SELECT day, energy, estimated FROM used WHERE energy > 0 OR day IN (
+    SELECT told.day FROM told JOIN meters_counterepoch e USING (meter_id)
+    WHERE told.day IN (SELECT day FROM used WHERE energy <= 0)
     AND e.first_at < coalesce(hour + interval '1 hour', (told.day + 1)::timestamp AT TIME ZONE %(zone)s)
     AND e.last_at > greatest(coalesce(hour, told.day::timestamp AT TIME ZONE %(zone)s), e.first_at)
 )

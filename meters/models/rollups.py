@@ -70,7 +70,7 @@ class DailyUsage(models.Model):
     is_final = models.BooleanField(default=False, db_default=False)
 
     class Meta:
-        # With what a year of the whole site is summed from: the table is not read for it.
+        # With what a year of the whole site is summed from. Days are written at night alone.
         indexes = [models.Index(fields=["day"], include=["meter", "energy_wh", "estimated_wh"], name="day_of_use")]
         verbose_name = _("daily use")
         verbose_name_plural = _("daily use")

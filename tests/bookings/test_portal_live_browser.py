@@ -196,6 +196,21 @@ def test_without_a_socket_it_asks_now_and_then(page: Page) -> None:
     expect(page.locator("[data-watts]")).to_have_text("300 W", timeout=SOON_MS)
 
 
+def test_what_a_guest_types_stays_while_the_page_asks_and_is_no_sign_of_a_lost_connection(page: Page) -> None:
+    page.route_web_socket(re.compile("/stay/live/"), lambda socket: socket.close())
+    page.clock.install()
+    make.worker()
+    stay = make.stay(make.pitch("101"), began_at=timezone.now())
+    make.guest(stay.booking, language="en")
+    enter(page, stay)
+    page.locator("#outlet").fill("12")
+    for _ in range(3):
+        with page.expect_response("**/stay/"):
+            page.clock.run_for(25_000)
+    expect(page.locator("#outlet")).to_have_value("12")
+    expect(page.locator("#offline")).to_be_hidden()
+
+
 def test_a_guest_switches_off_and_sees_it_happen(page: Page) -> None:
     stay, meter = camper()
     enter(page, stay)

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 
 from meters import mqtt
-from meters.inbox import Inbox
+from meters.inbox import Inbox, collecting_s
 from tests.meters.harness import until
 
 PATIENCE_S = 30.0
@@ -102,3 +102,10 @@ def test_it_is_told_how_long_the_first_has_waited() -> None:
     emptied = time.monotonic()
     inbox.put([message(2)], 0)
     assert inbox.waited_s <= time.monotonic() - emptied
+
+
+def test_a_batch_collects_until_its_first_message_can_still_be_stored_in_time() -> None:
+    assert collecting_s(1.0, 0.25, 0.0) == 0.75
+    assert collecting_s(1.0, 0.25, 0.5) == 0.25, "what came while another batch was stored has waited already"
+    assert collecting_s(1.0, 0.25, 2.0) < 0, "late: it goes at once"
+    assert collecting_s(1.0, 3600.0, 0.0) == 0.5, "after an outage batches are no single messages"

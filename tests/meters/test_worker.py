@@ -1,5 +1,6 @@
 """What the worker's main thread tells the browsers without a message from anybody."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from meters import live, mqtt, notify, online
-from meters.leader import Leader
+from meters.leader import GONE_WITHIN_S, Ear, Leader
 from meters.models import MeterState, Watch
 from meters.shards import Shard
 from meters.worker import Worker
@@ -73,6 +74,21 @@ def test_who_leads_again_is_not_kept_from_it_by_its_own_last_connection() -> Non
         assert leader.acquire(Shard()) == ""
     finally:
         leader.release()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_leads_again_waits_for_nobody_who_has_been_given_its_number() -> None:
+    """After a restart of PostgreSQL another process may have it."""
+    leader, stranger = Leader(()), Ear(())
+    stranger.open()
+    try:
+        assert stranger._connection
+        leader._backend, began = stranger._connection.info.backend_pid, time.monotonic()
+        assert leader.acquire(Shard()) == ""
+        assert time.monotonic() - began < GONE_WITHIN_S
+    finally:
+        leader.release()
+        stranger.release()
 
 
 def test_the_number_of_a_whole_state_is_read_before_all_that_it_must_hold() -> None:

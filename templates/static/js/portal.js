@@ -74,7 +74,7 @@ function take(told) {
   aheadMs = told.now - Date.now();
   heardAt = Date.now();
   isOffline = false;
-  if (told.key !== live().dataset.key) return refresh();
+  if (told.key !== live().dataset.key) return renew();
   live().dataset.now = told.now;
   setAge(document.getElementById("offline"), told.now);
   for (const each of told.outlets) {
@@ -85,7 +85,7 @@ function take(told) {
     for (const time of outlet.querySelectorAll("time[data-of='heard']")) time.dataset.at = each.heard_at;
     for (const time of outlet.querySelectorAll("time[data-of='relay']")) time.dataset.at = each.relay_at;
     if (each.power_w === null) continue;
-    if (!watts) return refresh();
+    if (!watts) return renew();
     watts.textContent = power(each.power_w);
     setAge(outlet.querySelector(".watts"), each.power_at);
   }
@@ -101,9 +101,14 @@ function together(outlets) {
   sum.querySelector("b").textContent = power(outlets.reduce((all, each) => all + each.power_w, 0));
 }
 
-/** The page as the server makes it now. What the guest types, and what was refused a moment ago, stays. */
+/** Not while the guest types, or reads what was refused a moment ago. */
+function renew() {
+  if (!isBusy()) refresh();
+}
+
+/** The page as the server makes it now; one that is busy stays, and knows that there is a server. */
 async function refresh() {
-  if (isAsking || isBusy()) return;
+  if (isAsking) return;
   isAsking = true;
   askedAt = Date.now();
   try {
@@ -111,7 +116,11 @@ async function refresh() {
     const answer = await fetch(home, { redirect: "manual", cache: "no-store", signal });
     if (answer.type === "opaqueredirect") return location.reload();
     if (!answer.ok) throw new Error(answer.status); // the server is there, and knows nothing
-    replace(read(await answer.text()));
+    const page = read(await answer.text());
+    heardAt = Date.now();
+    isOffline = false;
+    if (isBusy()) show();
+    else replace(page);
   } catch {
     isOffline = true;
     show();
@@ -140,8 +149,6 @@ function replace(page) {
   const same = [...made.querySelectorAll("a, button, summary")].find((each) => words(each) === focused);
   same?.focus({ preventScroll: true });
   aheadMs = Number(made.dataset.now) - Date.now();
-  heardAt = Date.now();
-  isOffline = false;
   show();
 }
 
