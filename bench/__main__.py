@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def main() -> int:
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background a shell leaves it ignored
-    facts = machine()
+    facts = machine() | ({"form": "quick"} if told.quick else {})
     run = Run(is_quick=told.quick, hour=told.hour)
     try:
         run.start()
@@ -67,7 +68,7 @@ def arguments() -> argparse.Namespace:
 def listed() -> None:
     for bench in registry.BENCHES:
         print(f"{bench.name:<14}{bench.about}{'' if bench.is_quick else ' (not in --quick)'}")
-    print("\nPrograms of their own, python -m …")
+    print("\nPrograms of their own, .venv/bin/python -m …")
     for module, about in registry.PROGRAMS.items():
         print(f"{module:<26}{about}")
 
@@ -84,7 +85,7 @@ def measured(run: Run, benches: list[registry.Bench]) -> tuple[list[Figure], lis
             traceback.print_exc()
             broken.append(bench.name)
             found = [Figure(bench.name, None, note=f"{type(error).__name__}: {error}".splitlines()[0][:120])]
-        figures += found
+        figures += [replace(each, bench=bench.name) for each in found]
         print(table.shown(found), file=sys.stderr)
         print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return figures, broken

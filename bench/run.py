@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -112,6 +114,27 @@ class Run:
     def postgres_pid(self) -> int:
         assert self.services.postgres.process
         return self.services.postgres.process.pid
+
+
+def until_stopped(main: Callable[[], int]) -> int:
+    """A program's exit code; 130 after Ctrl-C or SIGTERM, whatever these made fail: what it began is ended."""
+    stopped = threading.Event()
+
+    def stop(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # what is ended is ended whole
+        stopped.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        return main()
+    except BaseException:
+        if not stopped.is_set():
+            raise
+        print("Stopped.", file=sys.stderr)
+        return 130
 
 
 def alone(measure: Callable[[Run], list[Figure]]) -> None:

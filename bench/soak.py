@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import redis
@@ -29,10 +29,9 @@ from bench.chaos.load import Ledger
 from bench.chaos.run import Run, direct
 from bench.chaos.site import Durable, Site
 from bench.cpu import pss_mb
-from bench.run import django
+from bench.run import django, until_stopped
 from bench.twins.product import Board
 from bench.webhook import body
-from campsite.embedded.processes import signals
 from monitoring.backup import sealing
 from tests.conftest import Broker
 from tests.meters.harness import Listener, OwnServices
@@ -273,7 +272,7 @@ class Trend:
     def __str__(self) -> str:
         flat = f"flat (from {self.seen_from:+,.1f} on it would be seen)"
         word = flat if self.is_flat else f"GROWS, in a week to {self.last + 168 * self.an_hour:,.0f}"
-        told = f"{self.name:<38}{self.first:>12,.1f}{self.last:>12,.1f}{self.an_hour:>+12,.2f}"
+        told = f"{self.name:<38}{self.first:>15,.1f}{self.last:>15,.1f}{self.an_hour:>+15,.2f}"
         return f"{told}  {word if self.is_judged else 'told, not judged'}"
 
 
@@ -304,7 +303,8 @@ def trends(rows: Sequence[Mapping[str, float]], seconds: float) -> list[Trend]:
     if len(late) < 3:
         return []
     names = [name for name in late[-1] if name != "at"]
-    return [trend(name, [(row["at"], row.get(name, 0.0)) for row in late]) for name in names]
+    found = [trend(name, [(row["at"], row.get(name, 0.0)) for row in late]) for name in names]
+    return found if seconds >= SHORT_S else [replace(each, is_flat=True, is_judged=False) for each in found]
 
 
 def risen(rows: Sequence[Mapping[str, float]], seconds: float) -> list[str]:
@@ -324,6 +324,7 @@ def unwell(
     per_s: float,
     ended: Sequence[str],
     nights: int,
+    seconds: float,
 ) -> list[str]:
     """What was wrong meanwhile: what does nothing stays flat. `ended`: processes that are no more. `nights`: of the
     first there is no backup yet, the last may not be over.
@@ -338,7 +339,7 @@ def unwell(
     failed, drills = (rows[-1][name] if rows else 0.0 for name in ("failed jobs", "drills"))
     if failed:
         found.append(f"{failed:.0f} jobs failed")
-    if drills < nights - 2:
+    if drills < nights - 2 and seconds >= SHORT_S:
         found.append(f"{drills:.0f} backups came back in {nights} nights")
     return found
 
@@ -395,11 +396,10 @@ def begin(run: Run, stack: ExitStack) -> Callers:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hours", type=float, default=1)
-    parser.add_argument("--rate", type=float, default=20, help="messages a second")
+    parser.add_argument("--hours", type=float, default=1, help="for how long, 1 unless given")
+    parser.add_argument("--rate", type=float, default=20, help="messages a second, 20 unless given")
     parser.add_argument("--csv", type=Path, default=Path("soak.csv"))
     told = parser.parse_args()
-    signals.listen()
     seconds = told.hours * 3600
     with services_and_broker("mosquitto", Durable) as (services, broker), ExitStack() as stack:
         assert isinstance(services, OwnServices)
@@ -409,25 +409,31 @@ def main() -> int:
         run = Run(site, 1, told.rate, seconds, [], print, Nothing())
         stack.callback(run.end)
         callers = begin(run, stack)
+        ends = time.strftime("%H:%M", time.localtime(time.time() + seconds))
+        print(f"Until {ends}; each half minute a row in {told.csv}", flush=True)
         rows = watch(run, nights, seconds, writer(told.csv))
         ended = [name for name, part in site.parts.items() if not part.process.is_alive()]
         ended += ["Chromium"] if run.pages and run.pages.failed else []
-        wrong = unwell(rows, callers.answers, told.rate, ended, nights.count) + risen(rows, seconds)
+        wrong = unwell(rows, callers.answers, told.rate, ended, nights.count, seconds) + risen(rows, seconds)
     return show(trends(rows, seconds), wrong, rows, told.csv)
 
 
 def show(found: Sequence[Trend], wrong: Sequence[str], rows: Sequence[Mapping[str, float]], path: Path) -> int:
-    print(f"{'':<38}{'first':>12}{'last':>12}{'an hour':>12}")
+    print(f"{'':<38}{'first':>15}{'last':>15}{'slope an hour':>15}")
     for each in found:
         print(each)
     print(f"{len(rows)} samples in {path}")
-    if rows and rows[-1]["at"] < SHORT_S:
-        print("Too short for a verdict of memory and threads: caches are still filling, pools still opening.")
     grows = [each.name for each in found if not each.is_flat]
-    print(f"NOT FLAT: {', '.join(grows)}" if grows else "All is flat." if found else "Too short for any verdict.")
+    is_judged = any(each.is_judged for each in found)
+    flat = (
+        "All is flat."
+        if is_judged
+        else "Too short for a verdict: caches still fill, pools still open for half an hour."
+    )
+    print(f"NOT FLAT: {', '.join(grows)}" if grows else flat)
     print("\n".join(f"NOT WELL: {text}" for text in wrong) or "All was well meanwhile.")
     return 1 if grows or wrong or not found else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_stopped(main))

@@ -27,6 +27,7 @@ class Figure:
     baseline_value: float | None = None
     goal: str = ""
     note: str = ""
+    bench: str = ""
 
     def __post_init__(self) -> None:
         if self.goal and not GOAL.fullmatch(self.goal):
@@ -82,7 +83,12 @@ def shown(figures: Iterable[Figure]) -> str:
 
 
 def as_json(facts: dict[str, Any], figures: Sequence[Figure]) -> str:
-    told = [asdict(each) | {"ratio": each.ratio, "verdict": each.verdict} for each in figures]
+    """Each figure by its whole name: `…` stands for what the one before it begins with."""
+    told, whole = [], ""
+    for each in figures:
+        whole = each.name if not each.name.startswith("…") else whole
+        name = each.name.replace("…", whole, 1)
+        told.append(asdict(each) | {"name": name, "ratio": each.ratio, "verdict": each.verdict})
     return json.dumps({"machine": facts, "figures": told}, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -11,15 +11,13 @@ import argparse
 import random
 import shlex
 import sys
-import time
 from pathlib import Path
 
 from bench.chaos import report, verdict
 from bench.chaos.acts import script
 from bench.chaos.run import Run
 from bench.chaos.site import FAKETIME, Crew, Durable, Site
-from bench.run import django
-from campsite.embedded.processes import signals
+from bench.run import django, until_stopped
 from tests import chromium
 from tests.meters.harness import OwnServices, speaking_to
 from tests.meters.surroundings import own_broker, running
@@ -38,9 +36,12 @@ def run(services: OwnServices, seed: int, minutes: float, per_s: float, crew: Cr
     database_url = services.new_database()
     with own_broker("mosquitto") as broker, speaking_to(database_url):
         site = Site(services, broker, database_url, with_clock=with_clock, crew=crew)
-        began = time.monotonic()
         acts = script(seed, minutes * 60, with_clock=site.can_set_clock, crew=crew)
-        chaos = Run(site, seed, per_s, minutes * 60, acts, lambda text: report.say(began, text))
+        chaos = Run(site, seed, per_s, minutes * 60, acts, lambda text: report.say(chaos.began, text))
+        print(
+            f"seed {seed}, workers: {crew.workers}, web processes: {crew.webs}; to begin takes a minute or two",
+            flush=True,
+        )
         try:
             chaos.begin()
             chaos.go()
@@ -60,15 +61,14 @@ def crew_of(seed: int, told: argparse.Namespace) -> Crew:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=4)
+    parser.add_argument("--minutes", type=float, default=4, help="for how long, 4 unless given")
     parser.add_argument("--seed", type=int, nargs="+", help="one by chance, and told, unless given")
-    parser.add_argument("--rate", type=float, default=60, help="messages a second")
+    parser.add_argument("--rate", type=float, default=60, help="messages a second, 60 unless given")
     parser.add_argument("--workers", type=int, choices=(1, 2, 4), help="that share the areas; by the seed unless given")
     parser.add_argument("--webs", type=int, choices=(1, 2, 3), help="web processes; by the seed unless given")
     parser.add_argument("--no-clock", action="store_true", help="leave the clocks alone")
     parser.add_argument("--kept", action="store_true", help="the seeds that once found something, one after another")
     told = parser.parse_args()
-    signals.listen()
     if not FAKETIME and not told.no_clock:
         print("The clocks are left alone: faketime is not installed (apt-get install faketime).")
     if not chromium.program():
@@ -86,4 +86,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(until_stopped(main))

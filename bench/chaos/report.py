@@ -15,7 +15,8 @@ from tests.meters.harness import ROOT
 
 
 def say(began: float, text: str) -> None:
-    print(f"{time.monotonic() - began:6.1f}  {text}", flush=True)
+    """`began`: of time.time(), from when on the seconds are counted."""
+    print(f"{time.time() - began:6.1f}  {text}", flush=True)
 
 
 def show(run: Run, seed: int, minutes: float, per_s: float, violations: Sequence[str]) -> None:
@@ -24,12 +25,14 @@ def show(run: Run, seed: int, minutes: float, per_s: float, violations: Sequence
         lasted = f"{done.ended_at - done.begun_at:.0f}"
         outages = f"{_seconds(done.stored_after_s):>14}{_seconds(done.shown_after_s):>13}"
         print(f"{done.begun_at - run.began:6.1f}  {done.act.name:<46}{lasted:>9}{outages}")
-    print("\n–: another act began before all was fresh again; a report a second and the tick are in it\n")
+    print("\n–: another act began, or the end came, before all had been fresh for a while")
+    print("A report a second and the tick are in it.\n")
     _figures(run)
     crew = run.site.crew
     who = f"--workers {crew.workers} --webs {crew.webs}"
     print(f"\nAgain: script/chaos --seed {seed} --minutes {minutes:g} --rate {per_s:g} {who}")
-    print(f"{len(violations)} violations" if violations else "Nothing lost, nothing doubled, nothing wrong.")
+    but = ", but what the killed broker may lose" if run.ledger.given_up else ""
+    print(f"{len(violations)} violations" if violations else f"Nothing lost{but}, nothing doubled, nothing wrong.")
     for text in violations:
         print(f"  {text}")
     if violations:
@@ -67,10 +70,11 @@ def _figures(run: Run) -> None:
         may_be = len(run.ledger.given_up)
         print(f"lost by the broker that was killed: {lost} of {may_be} that it may lose (not counted as lost)")
     moved = sum(move.moved for move in moves)
-    print(f"commands asked for {len(run.people.asked)}, heard by meters {len(moves)}, relays moved {moved}")
+    told = "the others were where they should be, or the command was overtaken or too late"
+    print(f"commands asked for {len(run.people.asked)}, heard by meters {len(moves)}, relays moved {moved} ({told})")
     print(f"fresh {_seconds(run.rested_after_s)} s after the last act")
     starts = Counter({name: len(part.all) for name, part in run.site.parts.items()})
-    print("started: " + ", ".join(f"{name} {count} times" for name, count in starts.items()))
+    print("started: " + ", ".join(f"{name}: {count}×" for name, count in starts.items()))
 
 
 def _seconds(value: float | None) -> str:

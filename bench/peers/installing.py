@@ -39,7 +39,7 @@ class Installed:
         """Why it cannot run here; empty when it can."""
         if (self.folder / self.program).exists():
             return ""
-        return f"{self.name} is not installed: python -m bench.peers.installing"
+        return f"{self.name} is not installed: .venv/bin/python -m bench.peers.installing"
 
     def install(self) -> str:
         """Whole or not at all. Returns why not; empty when it is there."""

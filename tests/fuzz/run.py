@@ -68,7 +68,7 @@ def report(name: str, minutes: float) -> int:
     log = WORK / f"{name}.log"
     log.write_text(done.stdout + done.stderr)
     told = summary(done.stderr)
-    print(f"{name}: {told}", flush=True)
+    print(f"{name}: {told}{'' if done.returncode else '; nothing found'}", flush=True)
     if done.returncode:
         print("\n".join(done.stderr.splitlines()[-25:]))
         print(f"{name}: broke its promise; see {log} and tests/fuzz/found/{name}")

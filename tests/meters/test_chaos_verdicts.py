@@ -211,9 +211,9 @@ def test_a_week_is_judged_within_a_moment() -> None:
 def test_what_was_not_well_is_told_although_all_is_flat() -> None:
     begun = {"at": 0.0, "readings": 100.0, "failed jobs": 0.0, "drills": 0.0}
     well = begun | {"at": 600.0, "readings": 11_000.0, "drills": 5.0}
-    assert soak.unwell([begun, well], {"200": 9}, 20, [], 6) == []
+    assert soak.unwell([begun, well], {"200": 9}, 20, [], 6, 3600) == []
     answers = {"200": 9, "500": 2, "TimeoutError": 1}
-    told = soak.unwell([begun, begun | {"at": 600.0, "failed jobs": 3.0}], answers, 20, ["worker"], 6)
+    told = soak.unwell([begun, begun | {"at": 600.0, "failed jobs": 3.0}], answers, 20, ["worker"], 6, 3600)
     assert told == [
         "worker has ended",
         "callers were answered 500: 2 times",
@@ -222,7 +222,7 @@ def test_what_was_not_well_is_told_although_all_is_flat() -> None:
         "3 jobs failed",
         "0 backups came back in 6 nights",
     ]
-    assert soak.unwell([begun, well], {}, 20, [], 6) == ["callers were never answered"]
+    assert soak.unwell([begun, well], {}, 20, [], 6, 3600) == ["callers were never answered"]
 
 
 @pytest.mark.parametrize(("later_mb", "is_told"), [(95.0, False), (120.0, True)])
@@ -230,3 +230,11 @@ def test_what_comes_and_goes_is_told_where_it_comes_higher(later_mb: float, is_t
     held = [60.0, 80.0, 90.0, 60.0, 80.0, later_mb]
     rows = [{"at": 600.0 + number * 30, soak.WORKERS: mb} for number, mb in enumerate(held)]
     assert bool(soak.risen([{"at": 0.0, soak.WORKERS: 300.0}, *rows], 900)) is is_told
+
+
+def test_a_short_soak_judges_neither_slopes_nor_nights() -> None:
+    rows = [{"at": at * 30.0, "worker MB": 50.0 + at} for at in range(8)]
+    assert [each.is_flat for each in soak.trends(rows, 3600)] == []
+    assert [(each.is_flat, each.is_judged) for each in soak.trends(rows, 240)] == [(True, False)]
+    told = rows[0] | {"readings": 0.0, "failed jobs": 0.0, "drills": 0.0}
+    assert soak.unwell([told, told | {"at": 240.0, "readings": 4800.0}], {"200": 9}, 20, [], 6, 240) == []
