@@ -23,27 +23,27 @@ from meters.models import CounterEpoch, HourlyUsage
 HOUR = timedelta(hours=1)
 
 # Days as they were summed up; the hours of those of which an hour has changed since, as today's do. A day without hours
-# is one that is kept without them. What was used tells that it was known; only of a day without any is that looked for.
+# is one that is kept without them. Something is known where something was used, or a counter told before and after.
 BY_DAY = """
-WITH open AS (
+WITH meters AS (
+    SELECT meter_id, range_agg(tstzrange(first_at, last_at)) AS told_at, range_agg(daterange(
+        (first_at AT TIME ZONE %(zone)s)::date, ((last_at - interval '1 microsecond') AT TIME ZONE %(zone)s)::date, '[]'
+    )) AS told_on
+    FROM unnest(%(meters)s::int[]) AS meter_id
+    LEFT JOIN (SELECT * FROM meters_counterepoch WHERE last_at > first_at) e USING (meter_id) GROUP BY meter_id
+), open AS (
     SELECT DISTINCT meter_id, (hour AT TIME ZONE %(zone)s)::date AS day FROM meters_hourlyusage
     WHERE NOT is_summed AND meter_id = ANY(%(meters)s) AND hour >= %(start)s AND hour < %(end)s
-), told AS NOT MATERIALIZED (
-    SELECT meter_id, day, NULL::timestamptz AS hour, energy_wh, estimated_wh FROM meters_dailyusage
-    WHERE meter_id IN (SELECT unnest(%(meters)s::int[])) AND day >= %(first)s AND day < %(after)s
-        AND (meter_id, day) NOT IN (SELECT meter_id, day FROM open)
-    UNION ALL
-    SELECT meter_id, day, hour, energy_wh, estimated_wh FROM open JOIN meters_hourlyusage USING (meter_id)
-    WHERE hour >= day::timestamp AT TIME ZONE %(zone)s AND hour < (day + 1)::timestamp AT TIME ZONE %(zone)s
 ), used AS (
-    SELECT day, sum(energy_wh) AS energy, sum(estimated_wh) AS estimated FROM told GROUP BY day
+    SELECT day, energy_wh, estimated_wh, energy_wh > 0 OR day <@ told_on AS is_known
+    FROM meters_dailyusage JOIN meters USING (meter_id)
+    WHERE day >= %(first)s AND day < %(after)s AND (meter_id, day) NOT IN (SELECT meter_id, day FROM open)
+    UNION ALL
+    SELECT day, energy_wh, estimated_wh, energy_wh > 0 OR told_at && tstzrange(hour, hour + interval '1 hour')
+    FROM open JOIN meters USING (meter_id) JOIN meters_hourlyusage USING (meter_id)
+    WHERE hour >= day::timestamp AT TIME ZONE %(zone)s AND hour < (day + 1)::timestamp AT TIME ZONE %(zone)s
 )
-SELECT day, energy, estimated FROM used WHERE energy > 0 OR day IN (
-    SELECT told.day FROM told JOIN meters_counterepoch e USING (meter_id)
-    WHERE told.day IN (SELECT day FROM used WHERE energy <= 0)
-    AND e.first_at < coalesce(hour + interval '1 hour', (told.day + 1)::timestamp AT TIME ZONE %(zone)s)
-    AND e.last_at > greatest(coalesce(hour, told.day::timestamp AT TIME ZONE %(zone)s), e.first_at)
-)
+SELECT day, sum(energy_wh), sum(estimated_wh) FROM used GROUP BY day HAVING bool_or(is_known)
 """
 
 
