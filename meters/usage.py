@@ -26,11 +26,11 @@ HOUR = timedelta(hours=1)
 # is one that is kept without them. Something is known where something was used, or a counter told before and after.
 BY_DAY = """
 WITH meters AS (
-    SELECT meter_id, range_agg(tstzrange(first_at, last_at)) AS told_at, range_agg(daterange(
-        (first_at AT TIME ZONE %(zone)s)::date, ((last_at - interval '1 microsecond') AT TIME ZONE %(zone)s)::date, '[]'
-    )) AS told_on
-    FROM unnest(%(meters)s::int[]) AS meter_id
-    LEFT JOIN (SELECT * FROM meters_counterepoch WHERE last_at > first_at) e USING (meter_id) GROUP BY meter_id
+    SELECT meter_id, range_agg(tstzrange(first_at, last_at)) FILTER (WHERE last_at > first_at) AS told_at,
+        range_agg(daterange((first_at AT TIME ZONE %(zone)s)::date,
+            ((last_at - interval '1 microsecond') AT TIME ZONE %(zone)s)::date, '[]'
+        )) FILTER (WHERE last_at > first_at) AS told_on
+    FROM unnest(%(meters)s::int[]) AS meter_id LEFT JOIN meters_counterepoch USING (meter_id) GROUP BY meter_id
 ), open AS (
     SELECT DISTINCT meter_id, (hour AT TIME ZONE %(zone)s)::date AS day FROM meters_hourlyusage
     WHERE NOT is_summed AND meter_id = ANY(%(meters)s) AND hour >= %(start)s AND hour < %(end)s

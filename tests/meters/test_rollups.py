@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from meters import clock, partitions, retention, rollups, usage
 from meters.models import (
+    CounterEpoch,
     DailyUsage,
     HourlyUsage,
     Meter,
@@ -92,6 +93,29 @@ def test_a_day_whose_hours_changed_is_told_by_them_and_summed_up_again(meter: Me
     day = DailyUsage.objects.get(day=FIRST)
     assert (day.energy_wh, day.readings, day.power_max_w) == (200, 3, 100)
     assert (day.first_at, day.last_at) == (T0 + timedelta(hours=1), T0 + timedelta(hours=3))
+
+
+@pytest.mark.parametrize("is_summed", [False, True])
+def test_a_day_without_use_is_known_where_a_counter_told_before_and_after_it_began(is_summed: bool) -> None:
+    """0 was measured, or nothing was: with other meters beside it, and with counters that told one value alone."""
+    silent, lone, counting = (make.meter(f"{number}") for number in range(3))
+    midnight = clock.moment(date(2026, 7, 1))
+    for meter in (silent, lone, counting):
+        make.hour(meter, midnight, 0)
+    make.counted(lone, "7", midnight)
+    CounterEpoch.objects.update(first_at=midnight + timedelta(minutes=30), last_at=midnight + timedelta(minutes=30))
+    make.counted(counting, "7", midnight)  # up to the moment at which the day begins, and not a moment into it
+    if is_summed:
+        readings_days.sum_up(midnight + timedelta(days=2))
+
+    def used_kwh(*meters: Meter) -> Decimal | None:
+        return usage.by_day([meter.pk for meter in meters], midnight, midnight + timedelta(hours=1))[0].energy_kwh
+
+    assert used_kwh(silent) is used_kwh(lone) is used_kwh(counting) is used_kwh(silent, lone, counting) is None
+    assert used_kwh() is None
+    CounterEpoch.objects.filter(meter=counting).update(last_at=midnight + timedelta(minutes=1))
+    assert used_kwh(counting) == used_kwh(silent, lone, counting) == 0
+    assert used_kwh(silent, lone) is None
 
 
 def test_what_takes_longer_than_a_night_goes_on_in_the_next(meter: Meter, monkeypatch: pytest.MonkeyPatch) -> None:
