@@ -83,18 +83,17 @@ def shown(figures: Iterable[Figure]) -> str:
 
 
 def as_json(facts: dict[str, Any], figures: Sequence[Figure]) -> str:
-    """Each figure by its whole name: `…` stands for what the one before it begins with."""
-    told, whole = [], ""
+    """`of`: the figure that a name with `…` goes on from."""
+    told, of = [], ""
     for each in figures:
-        whole = each.name if not each.name.startswith("…") else whole
-        name = each.name.replace("…", whole, 1)
-        told.append(asdict(each) | {"name": name, "ratio": each.ratio, "verdict": each.verdict})
+        of = each.name if not each.name.startswith("…") else of
+        told.append(asdict(each) | {"of": of, "ratio": each.ratio, "verdict": each.verdict})
     return json.dumps({"machine": facts, "figures": told}, indent=1, ensure_ascii=False) + "\n"
 
 
 def from_json(text: str) -> tuple[dict[str, Any], list[Figure]]:
     told = json.loads(text)
-    derived = ("ratio", "verdict")
+    derived = ("of", "ratio", "verdict")
     figures = [Figure(**{k: v for k, v in each.items() if k not in derived}) for each in told["figures"]]
     return told["machine"], figures
 
