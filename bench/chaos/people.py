@@ -7,7 +7,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bench.chaos.load import Town
@@ -33,6 +33,7 @@ class Asked:
 class People:
     """One at a time, each asking with a key of its own, so that to ask again is no second wish.
 
+    They ask in a thread of their own, so that who waits for them can start again what has ended, which answers them.
     `at_last`: the numbers of the commands that were asked for when all was well again.
     """
 
@@ -44,32 +45,51 @@ class People:
         self._towns = towns
         # The first meter of each town is looked at on pages, and stays on.
         self._meters = [town.ieee(meter) for town in towns for meter in range(1, town.meters)]
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="people", daemon=True)
+        self._stopping, self._giving_up = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._thread.start()
+        self._begin(self._go_on)
 
     def stop(self) -> None:
-        """Returns when the last who asked was answered."""
+        """Nobody wishes anything new; the last who asked goes on until answered (`are_answered`)."""
         self._stopping.set()
-        self._thread.join()
 
     def ask_at_last(self) -> None:
         """A meter of each town is to be what it is not. After `stop`, and once nothing is under way."""
-        for town in self._towns:
-            self._want(town.ieee(1), not town.relay[1], f"chaos-{len(self.asked)}")
-            self.at_last.append(self.asked[-1].command)
+        self._begin(self._want_at_last)
 
-    def _run(self) -> None:
+    def end(self) -> None:
+        """Answered or not."""
+        self.stop()
+        self._giving_up.set()
+        if self._thread:
+            self._thread.join(2 * TIMEOUT_S)
+
+    def are_answered(self) -> bool:
+        return self._thread is None or not self._thread.is_alive()
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        self._thread = threading.Thread(target=work, name="people", daemon=True)
+        self._thread.start()
+
+    def _go_on(self) -> None:
         while not self._stopping.wait(self._dice.uniform(*PAUSE_S)):
-            self._want(self._dice.choice(self._meters), self._dice.random() < 0.5, f"chaos-{len(self.asked)}")
+            self._want(self._dice.choice(self._meters), self._dice.random() < 0.5)
 
-    def _want(self, ieee: str, state: bool, key: str) -> None:
-        first_at = time.time()
+    def _want_at_last(self) -> None:
+        for town in self._towns:
+            if asked := self._want(town.ieee(1), not town.relay[1]):
+                self.at_last.append(asked.command)
+
+    def _want(self, ieee: str, state: bool) -> Asked | None:
+        """None: gave up."""
+        key, first_at = f"chaos-{len(self.asked)}", time.time()
         while not (told := self._ask(ieee, state, key)):
-            time.sleep(0.5)
+            if self._giving_up.wait(0.5):
+                return None
         self.asked.append(Asked(ieee, state, first_at, time.time(), told["id"]))
+        return self.asked[-1]
 
     def _ask(self, ieee: str, state: bool, key: str) -> dict[str, int] | None:
         """None where nobody answered, or could do it now."""

@@ -188,6 +188,8 @@ class Run:
         return pages
 
     def end(self) -> None:
+        if self.began:
+            self.people.end()
         if self.pages:
             self.pages.stop()
         self._probe.stop()
@@ -238,12 +240,15 @@ class Run:
     def rest(self) -> None:
         """Wait until everything is well again and all that was published is stored."""
         ended_at = time.time()
+        self._check(self.site.is_whole, "what was killed runs again")
         self._check(self._is_fresh, "new values are stored, and shown on every page")
         self.rested_after_s = time.time() - ended_at
         self._say(f"all fresh {self.rested_after_s:.0f} s after the last act")
         self.people.stop()
+        self._check(self.people.are_answered, "the last who asked is answered")
         self._check(self._are_commands_through, "every command is through")
         self.people.ask_at_last()
+        self._check(self.people.are_answered, "who asked at last is answered")
         self._check(self._are_commands_through, "what was asked for at last is through")
         self._check(self._are_relays_known, "every relay's position is known as it is")
         self._load.stop()

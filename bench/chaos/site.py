@@ -174,6 +174,9 @@ class Site:
         for part in self.parts.values():
             part.look()
 
+    def is_whole(self) -> bool:
+        return all(part.process.is_alive() for part in self.parts.values())
+
     def end(self) -> None:
         for name in self.pids_of:
             self.signal(name, signal.SIGCONT)
