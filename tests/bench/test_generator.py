@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from bench.generator import Chunk, Connection, Generator, Site, packet, text
+from bench.generator import Generator, Site
+from bench.generator.connection import Chunk, Connection
+from bench.generator.packets import packet, text
 from meters import zigbee2mqtt
 from meters.zigbee2mqtt import State
 
