@@ -14,6 +14,7 @@ from bench import cpu
 from bench.ingest import OURS, WARM, Round, concurrent, costs, drained, median, null
 from bench.run import Run
 from bench.table import Figure
+from bench.year import sql
 from tests.meters.harness import terminate
 
 MESSAGES, NULL_MESSAGES, SUSTAINED = 100_000, 50_000, 40_000
@@ -59,8 +60,6 @@ def measure(run: Run) -> list[Figure]:
 
 def compared(ledgers: Sequence[Path]) -> tuple[int, int]:
     """Of what the ledgers tell: how many readings are not stored; how many since the first are stored beside them."""
-    from bench.volume import sql
-
     lines = [line.split() for ledger in ledgers for line in ledger.read_text().splitlines()]
     sent = {(ieee, int(at), int(wh)) for ieee, at, wh in lines}
     since = min(at for _, at, _ in sent)
@@ -70,6 +69,4 @@ def compared(ledgers: Sequence[Path]) -> tuple[int, int]:
 
 def energy_astray_wh() -> float:
     """By how much the energy billed and the hours of all meters differ from what their counters rose."""
-    from bench.volume import sql
-
     return float(sql(ENERGY)[0][0])

@@ -14,6 +14,7 @@ from bench.latency import STALLED_S, percentile
 from bench.null import READY
 from bench.run import Product, Run, generated, settled
 from bench.table import Figure
+from bench.year import sql
 from campsite.embedded.processes import Process
 from tests.meters.harness import says, until
 
@@ -47,8 +48,6 @@ def measure(run: Run) -> list[Figure]:
 def ours(product: Product, worker: Process) -> tuple[list[tuple[float, float]], float, float]:
     """When each report was sent and committed, in ms; the worker's memory at most, and before."""
     from django.utils import timezone
-
-    from bench.volume import sql
 
     since, before, before_mb = timezone.now(), product.stored(), cpu.rss_mb(worker.pid)
     cpu.forget_peak(worker.pid)

@@ -21,6 +21,7 @@ from bench.generator import Site
 from bench.null import READY
 from bench.run import Product, Run, generated, meters_of, settled
 from bench.table import Figure
+from bench.year import sql
 from campsite.embedded.processes import Process
 from tests.meters.harness import says, until
 
@@ -54,8 +55,6 @@ def median(rounds: Iterable[Round], name: str) -> float:
 
 def commits(table: str, since: float, until_: float) -> list[tuple[float, int]]:
     """When, by time.time(), how many rows of the table were committed between two such times."""
-    from bench.volume import sql
-
     found = sql(COMMITS.format(table=table))
     return [(at, count) for at, count in found if since <= at <= until_]
 
@@ -111,8 +110,6 @@ def null(product: Product, messages: int, *words: str, backlog: bool = False) ->
 
 def afternoon(run: Run, product: Product, messages: int) -> Round:
     """The naive worker: so slow that it is the backlog's drain after the first moment."""
-    from bench.volume import sql
-
     client = product.python("bench.naive")
     until(lambda: says(client, "subscribed"), "the naive worker")
     before, since = int(sql("SELECT count(*) FROM naive_reading")[0][0]), time.time()

@@ -18,6 +18,7 @@ from bench.generator import Site
 from bench.run import Product, Run, generated, settled
 from bench.sockets import Shown, Sockets, staffs_cookies
 from bench.table import Figure
+from bench.year import sql
 from campsite.embedded.processes import Process
 
 SITE = Site()
@@ -52,8 +53,6 @@ def measure(run: Run) -> list[Figure]:
 
 def at_rate(product: Product, board: Sockets, rate: int, seconds: int) -> list[Figure]:
     from django.utils import timezone
-
-    from bench.volume import sql
 
     board.heard()
     before, since, wanted = product.stored(), timezone.now(), rate * seconds

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench import cpu
+from bench import cpu, year
 from bench.generator import Generator, Site, register
 from bench.table import Figure, shown
 from campsite.embedded import mosquitto
@@ -23,9 +23,6 @@ from campsite.embedded.processes import Failed, Process
 from campsite.embedded.state import State
 from tests.meters import harness
 from tests.meters.harness import OwnServices, Workers, until
-
-if TYPE_CHECKING:
-    from bench import volume
 
 STEP_S = 30.0
 SHIPPED = Path(__file__).resolve().parent.parent / "deploy" / "mosquitto" / "mosquitto.conf"
@@ -62,7 +59,7 @@ class Run:
         self.is_quick, self.hour = is_quick, hour
         self.sustained_per_s = 0.0  # once it was measured
         self.services = OwnServices(durable=True)
-        self._year: tuple[str, volume.Site] | None = None
+        self._year: tuple[str, year.Site] | None = None
 
     def start(self) -> None:
         """PostgreSQL notes when each transaction was committed: so nobody has to ask it meanwhile."""
@@ -97,13 +94,11 @@ class Run:
             product.end()
 
     @contextmanager
-    def year(self) -> Iterator[volume.Site]:
+    def year(self) -> Iterator[year.Site]:
         """Django speaks to a database with a year of roll-ups and some days of readings; filled once a run."""
-        from bench import volume
-
         if self._year is None:
             meters, days = (50, 3) if self.is_quick else (400, 7)
-            self._year = self.services.new_database(), volume.Site(days, 1, meters)
+            self._year = self.services.new_database(), year.Site(days, 1, meters)
             self.say(f"a year of {meters} meters")
             with harness.speaking_to(self._year[0]):
                 self._year[1].load()

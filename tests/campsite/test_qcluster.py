@@ -13,7 +13,7 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 from django_q.tasks import async_task
 
 from bench.cpu import family
-from bench.soak import of_processes
+from bench.soak.samples import of_processes
 from campsite.embedded.processes import Process
 from campsite.schedules import SCHEDULES
 from tests.meters.harness import Services, speaking_to, until

@@ -12,13 +12,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from bench import soak
 from bench.chaos import acts, compare, obeyed, verdict
 from bench.chaos.__main__ import kept
 from bench.chaos.load import AREAS, Ledger, Move
 from bench.chaos.people import Asked
 from bench.chaos.run import Done
 from bench.chaos.site import Crew
+from bench.soak import verdict as soak
+from bench.soak.samples import WORKERS
 from meters import rejected
 from meters.models import Command, HourlyUsage, Meter
 from tests import make
@@ -228,8 +229,8 @@ def test_what_was_not_well_is_told_although_all_is_flat() -> None:
 @pytest.mark.parametrize(("later_mb", "is_told"), [(95.0, False), (120.0, True)])
 def test_what_comes_and_goes_is_told_where_it_comes_higher(later_mb: float, is_told: bool) -> None:
     held = [60.0, 80.0, 90.0, 60.0, 80.0, later_mb]
-    rows = [{"at": 600.0 + number * 30, soak.WORKERS: mb} for number, mb in enumerate(held)]
-    assert bool(soak.risen([{"at": 0.0, soak.WORKERS: 300.0}, *rows], 900)) is is_told
+    rows = [{"at": 600.0 + number * 30, WORKERS: mb} for number, mb in enumerate(held)]
+    assert bool(soak.risen([{"at": 0.0, WORKERS: 300.0}, *rows], 900)) is is_told
 
 
 def test_a_short_soak_judges_neither_slopes_nor_nights() -> None:
