@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +17,7 @@ from django.utils import timezone
 from bench.chaos import acts, compare, obeyed, verdict
 from bench.chaos.__main__ import kept
 from bench.chaos.load import AREAS, Ledger, Move
-from bench.chaos.people import Asked
+from bench.chaos.people import Asked, People
 from bench.chaos.run import Done
 from bench.chaos.site import Crew
 from bench.soak import verdict as soak
@@ -23,6 +25,7 @@ from bench.soak.samples import WORKERS
 from meters import rejected
 from meters.models import Command, HourlyUsage, Meter
 from tests import make
+from tests.meters import harness
 
 
 def say(ledger: Ledger, meter: Meter, at: datetime, *, taken: bool = True, **told: Any) -> None:
@@ -191,6 +194,54 @@ def test_a_seed_does_the_same_again_and_nobody_has_two_acts_at_once() -> None:
     for name in (*crew.everybody, "postgres", "broker"):
         mine = [(due.at_s, due.at_s + due.act.lasts_s) for due in first if name in due.act.hits]
         assert all(ends < begins for (_, ends), (begins, _) in pairwise(mine))
+
+
+class Town:
+    """Two meters, both on."""
+
+    meters, relay = 2, (True, True)
+
+    def ieee(self, meter: int) -> str:
+        return f"0x{meter}"
+
+
+def people(port: int) -> People:
+    return People(port, "token", [Town()], random.Random(1))  # type: ignore[list-item]
+
+
+def test_who_asks_while_nobody_answers_can_be_looked_after_and_gives_up_at_the_end() -> None:
+    asking = people(harness.free_port())
+    asking.ask_at_last()
+    assert not asking.are_answered()
+    asking.end()
+    assert asking.are_answered()
+    assert asking.at_last == []
+
+
+def test_who_asks_again_asks_for_the_same() -> None:
+    keys, answers = [], iter([503, 502, 202])
+
+    class Server(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            keys.append(self.headers["Idempotency-Key"])
+            body = b'{"id": 7}'
+            self.send_response(next(answers))
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        asking = people(server.server_port)
+        asking.ask_at_last()
+        for _ in range(3):
+            server.handle_request()
+        harness.until(asking.are_answered, "the answer to be read")
+    assert keys == ["chaos-0"] * 3
+    assert (asking.at_last, asking.refused) == ([7], [])
+    assert [(each.ieee, each.state) for each in asking.asked] == [("0x1", False)]
 
 
 @pytest.mark.parametrize(("an_hour", "is_flat"), [(0.0, True), (1.0, True), (20.0, False)])
