@@ -152,7 +152,7 @@ class Product:
         self.broker = ShippedMosquitto(self._state)
         self.workers = Workers(services, self.database_url, self.broker.url)
         self._others: list[Process] = []
-        self._start_ms = round(1000 * (time.time() - 47 * 3600))
+        self.start_ms = round(1000 * (time.time() - 47 * 3600))
         self._sent_s: dict[str, float] = {}
         self._stack = ExitStack()
         self._stack.callback(self._state.remove)
@@ -176,8 +176,9 @@ class Product:
         self._others.append(process)
         return process, port
 
-    def cluster(self) -> Process:
-        process = self.services.manage("qcluster", database_url=self.database_url, mqtt_url=self.broker.url)
+    def cluster(self, **environment: str) -> Process:
+        urls = {"database_url": self.database_url, "mqtt_url": self.broker.url}
+        process = self.services.manage("qcluster", **urls, **environment)
         self._others.append(process)
         return process
 
@@ -208,13 +209,13 @@ class Product:
         """
         before_s = self._sent_s.get(site.prefix, 0.0)
         self._sent_s[site.prefix] = before_s + (messages / site.meters + 1) * STEP_S
-        hours_ago = time.time() / 3600 - self._start_ms / 3_600_000 - before_s / 3600
+        hours_ago = time.time() / 3600 - self.start_ms / 3_600_000 - before_s / 3600
         return self.generate(site, messages, step_s=STEP_S, hours_ago=hours_ago, **options)
 
     def generate(self, site: Site, messages: int, per_s: float = 0.0, **options: Any) -> Process:
         words = ["--areas", site.areas, "--meters", site.meters, "--seed", site.seed, "--prefix", site.prefix]
         words += ["--count", messages, "--per-s", per_s]
-        options = {"announce": "no", "start_ms": self._start_ms} | options
+        options = {"announce": "no", "start_ms": self.start_ms} | options
         for name, value in options.items():
             words += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", value]
         return self.python("bench.generator", *map(str, words))

@@ -66,7 +66,7 @@ class Site:
         self.end = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         self.begin, self.oldest = self.end - days * DAY, self.end - max(years * 365, days) * DAY
 
-    def load(self) -> None:
+    def load(self, *, with_naive: bool = True) -> None:
         from tests import make
 
         sql("SET statement_timeout = 0")  # the naive design needs it
@@ -75,7 +75,8 @@ class Site:
         for number in range(self.meters):
             make.state(make.meter(f"{number}", area=area), power_w=number)
         self._ours()
-        self._naive()
+        if with_naive:
+            self._naive()
         sql("VACUUM ANALYZE")
 
     def _ours(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bench import nights
 from bench.chaos.load import Ledger
 from bench.chaos.run import direct
 from bench.chaos.site import Site
-from monitoring.backup import sealing
 from tests.conftest import Broker
 from tests.meters.harness import OwnServices
 
@@ -17,26 +17,15 @@ class Backed(Site):
     """It has somewhere to bring its backups, and the key that opens them."""
 
     def __init__(self, services: OwnServices, broker: Broker, database_url: str) -> None:
-        self._identity, self._recipient = sealing.new_key()
+        self._backed = nights.backed(services)
         super().__init__(services, broker, database_url, with_clock=False)
 
     def _told(self, one: str) -> dict[str, str]:
-        there = self.services.root / "backups"
-        there.mkdir(exist_ok=True)
-        return super()._told(one) | {
-            "BACKUP_TARGETS": f"there file://{there}",
-            "BACKUP_RECIPIENTS": self._recipient,
-            "BACKUP_IDENTITY": self._identity,
-            "BACKUP_WORK": str(self.services.root / "work"),
-            "POSTGRES_PROGRAMS": str(self.services.postgres.programs),
-        }
+        return super()._told(one) | self._backed
 
 
 class Nights:
-    """What is done at night becomes due, NIGHTS times in the run: an hour by day has none of its own."""
-
-    DUE = "UPDATE django_q_schedule SET next_run = now() WHERE schedule_type = 'D'"
-    DRILL_DUE = "UPDATE monitoring_restoredrill SET started_at = started_at - interval '29 days'"
+    """What is done at night becomes due, NIGHTS times in the run."""
 
     def __init__(self, url: str, seconds: float) -> None:
         self._url, self._gap_s, self.count = url, min(DAY_S, seconds / NIGHTS), 0
@@ -45,8 +34,7 @@ class Nights:
         if passed_s >= self._gap_s * (self.count + 0.5):
             self.count += 1
             with direct(self._url) as database:
-                database.execute(self.DRILL_DUE)
-                database.execute(self.DUE)
+                nights.begin(database)
 
 
 class Nothing(Ledger):
