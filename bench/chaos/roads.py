@@ -29,12 +29,14 @@ class Roads:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._built: list[Road] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="roads", daemon=True)
         self._thread.start()
 
     def build(self, *targets: int | Path) -> Road:
         """To this port of 127.0.0.1, or this unix socket; to several in turn, to the next where nobody is there."""
         road = Road(targets, self)
+        self._built.append(road)
         self.do(road.listen())
         return road
 
@@ -42,8 +44,17 @@ class Roads:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
 
     def stop(self) -> None:
+        """Whoever still travels is broken off."""
+        self.do(self._empty())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+
+    async def _empty(self) -> None:
+        """Not by ending the tasks, whose end Python 3.11 tells as an error (`asyncio.start_server`)."""
+        for road in self._built:
+            await road.close()
+        if travelling := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(travelling, timeout=5)
 
 
 class Road:
@@ -57,6 +68,9 @@ class Road:
 
     def set(self, mode: str) -> None:
         self._roads.do(self._set(mode))
+
+    async def close(self) -> None:
+        await self._set(REFUSED)
 
     async def _set(self, mode: str) -> None:
         before, self.mode = self.mode, mode
@@ -81,12 +95,14 @@ class Road:
     async def _meet(self, *near: Any) -> None:
         reader, writer = near
         self._writers.add(writer)
-        with suppress(OSError):  # nobody is there, or one end broke off: so does the other
-            await self._passable.wait()
-            if self.mode != RESET:
-                await self._join(reader, writer)
-        _break(writer)
-        self._writers.discard(writer)
+        try:
+            with suppress(OSError):  # nobody is there, or one end broke off: so does the other
+                await self._passable.wait()
+                if self.mode != RESET:
+                    await self._join(reader, writer)
+        finally:
+            _break(writer)
+            self._writers.discard(writer)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await self._reach()

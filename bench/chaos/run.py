@@ -252,8 +252,15 @@ class Run:
         self._check(self._are_commands_through, "what was asked for at last is through")
         self._check(self._are_relays_known, "every relay's position is known as it is")
         self._load.stop()
-        self._check(self._is_all_stored, "all that the broker took is stored")
         self._note_outages()
+
+    def hush(self) -> None:
+        """Nobody says anything any more, not even where the worker asks, and all that was said is stored: so only may
+        the ledger be compared.
+        """
+        for town in self.towns.values():
+            town.stop()
+        self._check(self._is_all_stored, "all that the broker took is stored")
 
     def _check(self, find: Callable[[], object], what: str) -> None:
         try:

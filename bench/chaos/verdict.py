@@ -24,15 +24,15 @@ def judge(run: Run, *, is_long: bool) -> list[str]:
 
     from meters.readings import days
 
-    found = list(run.violations)
-    if run.people.refused:
-        found += [f"the API answered {text}" for text in run.people.refused[:5]]
+    found = [f"the API answered {text}" for text in run.people.refused[:5]]
     if run.pages:
         run.pages.stop()
         for looked in run.pages.looked.values():
             found += after.pages(looked, run.began, lambda at: silence_s(run.done, at))
     if is_long:
         found += _in_minutes()
+    run.hush()
+    found += run.violations
     days.sum_up(timezone.now())
     moves = [move for base in LIVE for move in run.towns[base].moves]
     true_times = partial(true_times_s, run.done, (run.began - MINUTE_S, time.time()))
