@@ -1,4 +1,4 @@
-"""Whole campsites side by side on one machine: `python -m bench.cell [--sites 20] [--minutes 5]`. docs/scale.md.
+"""Whole campsites side by side on one machine: `python -m bench.cell [--sites 12] [--minutes 5]`. docs/scale.md.
 
 Each has all that compose.yaml gives it: PostgreSQL, Mosquitto, Valkey, worker, web, qcluster. It has a year of hours
 behind it, 300 meters that tell 6 messages a second, two boards and thirty guests' pages open. What one costs, and what
@@ -54,6 +54,7 @@ class Campsite:
     """All of its processes, from `begin` until the stack is closed."""
 
     def begin(self, stack: ExitStack) -> None:
+        os.environ.pop("DATABASE_URL", None)  # of the one before: services that are given one belong to a run of tests
         run = Run()
         stack.callback(run.stop)
         run.start()
@@ -200,7 +201,7 @@ def nights_at_once(cell: Cell) -> Iterator[Figure]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sites", type=int, default=20, help="how many campsites, 20 unless given")
+    parser.add_argument("--sites", type=int, default=12, help="how many campsites, 12 unless given")
     parser.add_argument("--minutes", type=float, default=5, help="how long a day is, 5 unless given")
     told = parser.parse_args()
     cell, figures = [], list[Figure]()

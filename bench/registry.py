@@ -53,7 +53,7 @@ PROGRAMS = {
     "bench.volume --days 90": "whether pages stay fast when all is full: half an hour, 15 GB",
     "bench.chaos": "everything fails under load, and whether anything was lost: script/chaos",
     "bench.soak": "what grows within an hour, or a week: script/soak",
-    "bench.cell --sites 20": "whole campsites side by side on one machine: half an hour, 20 GB of memory",
+    "bench.cell --sites 12": "whole campsites side by side on one machine: half an hour, 10 GB of memory",
     "bench.peers.failures": "the peers and ours are killed, lose their database and their broker: what is lost",
     "bench.season": "a season of bookings, replayed: hours",
     "bench.twins": "six real Zigbee2MQTTs and a script of every fault: half an hour",
