@@ -59,7 +59,9 @@ class Roads:
 
 class Road:
     def __init__(self, targets: Sequence[int | Path], roads: Roads) -> None:
-        self.mode, self.port = OPEN, 0
+        self.mode = OPEN
+        self._kept = _kept_port()
+        self.port: int = self._kept.getsockname()[1]
         self._targets, self._roads = deque(targets), roads
         self._writers: set[asyncio.StreamWriter] = set()
         self._passable = asyncio.Event()
@@ -71,6 +73,7 @@ class Road:
 
     async def close(self) -> None:
         await self._set(REFUSED)
+        self._kept.close()
 
     async def _set(self, mode: str) -> None:
         before, self.mode = self.mode, mode
@@ -90,7 +93,6 @@ class Road:
     async def listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._meet, "127.0.0.1", self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def _meet(self, *near: Any) -> None:
         reader, writer = near
@@ -135,6 +137,14 @@ class Road:
             await sink.drain()
         await self._passable.wait()
         sink.write_eof()
+
+
+def _kept_port() -> socket.socket:
+    """Bound and never listening: while a road refuses, no connection of somebody else's goes out by its port."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 def _break(writer: asyncio.StreamWriter) -> None:
