@@ -13,7 +13,8 @@ from bench.soak.samples import WORKERS
 WARM_UP = 0.4
 """This part of the time, an hour at most: caches fill, pools open, tables find their size."""
 MOST_WARM_UP_S = 3600.0
-SHORT_S = 1800.0
+SHORT_S = 3600.0
+"""In less, qcluster's first workers make way after the warming up: each new one holds two handles more."""
 MAY_RISE = 1.1
 """qcluster's workers hold more and more until they make way: at most so many times as much in the second half as in
 the first.
@@ -141,7 +142,7 @@ def show(found: Sequence[Trend], wrong: Sequence[str], rows: Sequence[Mapping[st
     flat = (
         "All is flat."
         if is_judged
-        else "Too short for a verdict: caches still fill, pools still open for half an hour."
+        else "Too short for a verdict, which takes an hour: caches still fill, pools open, first workers make way."
     )
     print(f"NOT FLAT: {', '.join(grows)}" if grows else flat)
     print("\n".join(f"NOT WELL: {text}" for text in wrong) or "All was well meanwhile.")
