@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -127,7 +127,7 @@ def by_day(cell: Cell, seconds: int) -> Iterator[Figure]:
     spent, took_s = meter.read(), time.time() - since
     sent = [int(generated(each, WARM_S + seconds)["messages"]) for each in talking]
     wanted = [had + count for had, count in zip(before, sent, strict=True)]
-    until_stored(cell, wanted)
+    until_each(cell, "stored", wanted, STORED_S)
     yield Figure(
         f"{len(cell)} campsites by day: CPU of one",
         100 * sum(spent.values()) / took_s / len(cell),
@@ -139,9 +139,10 @@ def by_day(cell: Cell, seconds: int) -> Iterator[Figure]:
     yield from latency("…", cell, since)
 
 
-def until_stored(cell: Cell, wanted: list[int]) -> None:
-    counts = list(zip(cell, wanted, strict=True))
-    until(lambda: all(each.told("stored") >= count for each, count in counts), "all to be stored", STORED_S, 1.0)
+def until_each(cell: Cell, name: str, counts: Sequence[int], timeout_s: float) -> None:
+    """Until each has told of so many: `name` of FIGURES."""
+    wanted = list(zip(cell, counts, strict=True))
+    until(lambda: all(each.told(name) >= count for each, count in wanted), name, timeout_s, every_s=1.0)
 
 
 def cpu_of(cell: Cell, name: str) -> float:
@@ -170,7 +171,7 @@ def all_come_back(cell: Cell) -> Iterator[Figure]:
     wanted = [each.told("stored") + count for each in cell]
     with ThreadPoolExecutor(len(cell)) as threads:
         list(threads.map(Campsite.comes_back, cell))
-    until_stored(cell, wanted)
+    until_each(cell, "stored", wanted, STORED_S)
     delays = [delay for each in cell for delay in each.delays(since)]
     what = f"{len(cell) * count:,} messages of all campsites at once: until all is committed"
     yield Figure(what, max(at for _, at in delays) - since, "s")
@@ -187,10 +188,10 @@ def nights_at_once(cell: Cell) -> Iterator[Figure]:
             for each in cell:
                 with direct(each.product.database_url) as database:
                     nights.begin(database)
-            until(lambda: all(each.told("backups") == night for each in cell), "the backups", NIGHT_S, 1.0)  # noqa: B023
+            until_each(cell, "backups", [night] * len(cell), NIGHT_S)
             yield Figure(f"night {night} of all at once: until the last backup", time.time() - since, "s")
             if night > 1:
-                until(lambda: all(each.told("drills") for each in cell), "the drills", NIGHT_S, 1.0)
+                until_each(cell, "drills", [1] * len(cell), NIGHT_S)
                 yield Figure("… until the last drill", time.time() - since, "s")
             yield from latency("…", cell, since)
     finally:

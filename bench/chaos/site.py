@@ -180,10 +180,12 @@ class Site:
     def end(self) -> None:
         for name in self.pids_of:
             self.signal(name, signal.SIGCONT)
-        for road in self.roads.values():
-            road.set("open")
-        for part in self.parts.values():
-            part.end()
+        try:
+            for road in self.roads.values():
+                road.set("open")
+        finally:
+            for part in self.parts.values():
+                part.end()
         self._roads.stop()
 
     def _told(self, one: str) -> dict[str, str]:
